@@ -1,0 +1,105 @@
+"""The ``rootwarden`` command: one group that mounts the commands of all three packages by name, importing each only when asked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trust_store.errors import TrustStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_CONFIG = Path("/etc/rootwarden/rootwarden.toml")
+COMMANDS: dict[str, str] = {
+    "alert": "escalation.cli.alert",
+    "analyse": "monitor.cli.analyse",
+    "anchor": "trust_store.cli.anchor",
+    "audit": "trust_store.cli.audit",
+    "check": "trust_store.cli.check",
+    "config": "monitor.cli.config",
+    "demo": "monitor.cli.demo",
+    "doctor": "monitor.cli.doctor",
+    "init": "monitor.cli.init",
+    "package": "trust_store.cli.package",
+    "path": "trust_store.cli.path",
+    "poll": "monitor.cli.poll",
+    "run": "monitor.cli.run",
+    "script": "escalation.cli.script",
+    "source": "monitor.cli.source",
+}
+"""Command -> module; the module's ``command`` is the click command or group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What every command gets as ``click.get_current_context().obj``: where the configuration is, the clock, randomness."""
+
+    config: Path
+    now: Callable[[], datetime]
+    randomness: Callable[[int], bytes]
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name, so that ``check`` pays for no other command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command, alphabetically."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG, show_default=True,
+    envvar="ROOTWARDEN_CONFIG", help="Configuration file; vendors.d/*.toml beside it.",
+)  # fmt: skip
+@click.version_option(package_name="rootwarden")
+@click.pass_context
+def group(ctx: click.Context, config: Path) -> None:
+    """Who signed this upgrade, does its key chain to a root we trust, and whom do we call if not?"""
+    ctx.obj = Invocation(config=config, now=lambda: datetime.now(UTC), randomness=secrets.token_bytes)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its documented code: an error is one line on stderr and 2 or 4, never 1."""
+    os.environ.pop("RUST_BACKTRACE", None)
+    code = 4
+    try:
+        result = group.main(args=arguments, prog_name="rootwarden", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.UsageError as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+    except TrustStoreError as error:
+        click.echo(f"rootwarden: {error.diagnostics()}", err=True)
+        code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence: exit 4 and one line, never a traceback
+        click.echo(f"rootwarden: internal error: {type(error).__name__}: {str(error)[:500]!r}", err=True)
+    if code == 1:
+        code = 4
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = 4
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

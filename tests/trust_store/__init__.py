@@ -1,0 +1,1 @@
+"""The tests trust_store package."""

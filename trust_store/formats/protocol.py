@@ -1,0 +1,69 @@
+"""What a package format reader is: a predicate and one method that turns bytes into facts, in the isolated worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from trust_store.model.package_facts import Coverage, Problem, SideFile, SignatureFact, SignatureOrigin
+
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Caps on what a reader does with one package, beside the worker's own resource limits."""
+
+    max_package_bytes: int = 64 * 1024**3
+    max_members: int = 65_535
+    max_name_bytes: int = 4096
+    max_member_ratio: int = 1100
+    max_total_unpacked_bytes: int = 64 * 1024**3
+    max_manifest_bytes: int = 16 * 1024**2
+    wall_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SideMaterial:
+    """A side file's content as read by the parent (capped), and where it came from."""
+
+    file: SideFile
+    origin: SignatureOrigin
+    data: bytes
+
+
+class PackageSource(Protocol):
+    """Random access to the open package; reads are capped at what is asked for and never past the end."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_at(self, offset: int, length: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reader found; the sha256 of the whole file comes out of the same single pass."""
+
+    sha256: str
+    signatures: tuple[SignatureFact, ...]
+    coverage: Coverage
+    problem: Problem | None = None
+
+
+class PackageReader(Protocol):
+    """One module per format has NAME, VERSION, CONTAINER, DOC, recognises, read."""
+
+    NAME: str
+    VERSION: int
+    CONTAINER: str
+    DOC: str
+
+    def recognises(self, source: PackageSource, limits: ReadLimits) -> bool:
+        """Whether the container at hand is of this form; may raise MalformedError."""
+        ...
+
+    def read(self, source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:
+        """Read the package once; raises MalformedError, UnsupportedError or ResourceLimitError."""
+        ...

@@ -1,0 +1,128 @@
+"""What was seen in a package: facts that depend on the bytes alone, never on the clock, on policy or on what is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trust_store.model.verdict import Reason
+
+
+class SignatureOrigin(StrEnum):
+    """Where a signature stood: in the package, in a file given for it, or in a file found beside it by name."""
+
+    EMBEDDED = "embedded"
+    GIVEN = "given"
+    FOUND = "found"
+
+
+@dataclass(frozen=True, slots=True)
+class SideFile:
+    """A file beside the package that carries signatures."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something could not be read: resource_limit, unreadable, unsupported_format or malformed, with a sentence."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignerHint:
+    """How a signature names its signer. Hints find candidates; none of them decides anything.
+
+    ``issuer_der``/``serial_number`` or ``subject_key_identifier`` (CMS, RFC 5652 5.3), ``openpgp`` fingerprint of the
+    signing component key and ``key_id`` (RFC 9580 5.2.3.35, 5.2.3.12); hex values lower-case.
+    """
+
+    issuer_der: bytes = b""
+    issuer: str | None = None
+    serial_number: int | None = None
+    subject_key_identifier: str | None = None
+    openpgp: str | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """Whether the arithmetic holds under one candidate key.
+
+    ``key`` is the certificate's SHA-256 (x509) or the component key's fingerprint (openpgp); ``owner`` the same or the
+    primary key's fingerprint. ``second_opinion`` is what pysequoia said of the whole file: True, False or not asked.
+    """
+
+    key: str
+    owner: str
+    holds: bool
+    second_opinion: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFact:
+    """One signature with all that is needed to try further keys later without the package.
+
+    ``digest`` is over the signed content (openpgp: content and trailer); ``signed`` the DER of CMS signed attributes that
+    the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
+    attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body.
+    """
+
+    scheme: str
+    origin: SignatureOrigin
+    file: SideFile | None
+    problem: Problem | None = None
+    hint: SignerHint = SignerHint()
+    digest_algorithm: str = ""
+    signature_algorithm: str = ""
+    signature: bytes = b""
+    signed: bytes = b""
+    digest: bytes = b""
+    content_matches: bool = False
+    packet: bytes = b""
+    certificates: tuple[bytes, ...] = ()
+    claimed_at: datetime | None = None
+    key_checks: tuple[KeyCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """Bytes no signature covers: a byte range or an archive member. Only what is not ``inert`` fails a package."""
+
+    start: int | None = None
+    end: int | None = None
+    member: str | None = None
+    inert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The byte-coverage map of a package."""
+
+    covered_bytes: int = 0
+    uncovered: tuple[Uncovered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFacts:
+    """One fact set, identified by package, side files and material, reader and reader version.
+
+    ``format`` is None where no reader recognised the bytes. ``size`` is in bytes.
+    """
+
+    sha256: str
+    size: int
+    format: str | None
+    reader_version: int
+    material: tuple[str, ...] = ()
+    problem: Problem | None = None
+    signatures: tuple[SignatureFact, ...] = ()
+    coverage: Coverage = Coverage()
+    isolated: bool = True

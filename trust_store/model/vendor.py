@@ -1,0 +1,49 @@
+"""A vendor: an organisation that ships packages, with the team's own contacts and policy for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person or desk the team recorded itself; never taken from a message that is being verified."""
+
+    name: str
+    phone: str = ""
+    mail: str = ""
+    portal: str = ""
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorPolicy:
+    """How this vendor's packages and keys are decided. ``approvals`` is 2 where the file is silent."""
+
+    approvals: int = 2
+    hold_down_days: int = 0
+    proposal_lapse_days: int = 90
+    rotation_grace_days: int = 7
+    required_signatures: int = 1
+    claimed_time: str = "reject"
+    key_name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.approvals < 1:
+            raise ValueError("approvals must be at least 1")
+        if self.required_signatures < 1:
+            raise ValueError("required_signatures must be at least 1")
+        if self.claimed_time not in ("reject", "accept"):
+            raise ValueError('claimed_time is "reject" or "accept"')
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One vendor file. ``package_patterns`` are file-name globs that only ever *suggest* this vendor."""
+
+    id: str
+    name: str
+    domains: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    policy: VendorPolicy = field(default_factory=VendorPolicy)
+    package_patterns: tuple[str, ...] = ()

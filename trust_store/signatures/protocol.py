@@ -1,0 +1,77 @@
+"""What a signature scheme is to this package: bytes -> pending signatures -> facts -> does a candidate key hold?
+
+Schemes are pure. A format reader asks ``parse`` for the signatures in a side file or member, streams the signed bytes once
+through the digests they ask for, and calls ``complete``. ``holds`` may be asked again at any later time, without the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trust_store.model.package_facts import KeyCheck, SideFile, SignatureFact, SignatureOrigin
+
+WEAK_DIGESTS = frozenset({"md5", "sha1", "ripemd160"})
+MAX_SIGNATURE_FILE_BYTES = 8 * 1024 * 1024
+MAX_SIGNATURES_PER_FILE = 64
+MAX_CANDIDATE_KEYS = 64
+STRONG_DIGESTS = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"})
+
+
+class DigestState(Protocol):
+    """A hashlib object."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def copy(self) -> DigestState: ...
+    def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRequest:
+    """A digest wanted over the signed bytes: hashlib name; ``text`` means line ends turned into CR LF (RFC 9580 5.2.1.2)."""
+
+    algorithm: str
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateKey:
+    """A key to try: ``kind`` x509 (DER certificate) or openpgp (binary transferable public key)."""
+
+    kind: str
+    material: bytes
+
+
+class PendingSignature(Protocol):
+    """A parsed signature whose signed bytes have not been read yet."""
+
+    @property
+    def digests(self) -> tuple[DigestRequest, ...]:
+        """The digests ``complete`` needs."""
+        ...
+
+    def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
+        """Return the fact. ``states`` hold every requested digest over all signed bytes; they are copied, never changed."""
+        ...
+
+
+class SignatureScheme(Protocol):
+    """One module per scheme has NAME, DOC, recognises, parse, holds."""
+
+    NAME: str
+    DOC: str
+
+    def recognises(self, data: bytes) -> bool:
+        """Whether ``data`` claims to be of this scheme (by content)."""
+        ...
+
+    def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingSignature, ...]:
+        """Return one or more pending signatures; raises MalformedError, UnsupportedError or ResourceLimitError."""
+        ...
+
+    def holds(self, fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
+        """Whether the arithmetic holds under ``key``; None if the key cannot be the one (kind, hint, algorithm)."""
+        ...

@@ -1,0 +1,65 @@
+"""One SQLite connection and one ``transaction()`` that spans the tables of all three packages.
+
+Opened with plain sqlite3, so that the cold ``check`` imports nothing heavier. WAL, foreign keys on, ``synchronous=FULL``:
+what was acknowledged survives a power cut. A connection belongs to the thread and process that opened it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from trust_store.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT_MS = 5000
+
+
+def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sqlite3.Connection:
+    """Open the store at ``path``; raises StoreUnavailableError. Rows come back as sqlite3.Row, autocommit is on."""
+    mode = "ro" if read_only else "rwc" if create else "rw"
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(
+            f"cannot open the store {path}: {error}; 'rootwarden init' creates one, '--only-anchors' needs none"
+        ) from error
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction, begun IMMEDIATE so that it waits for other writers; rolled back on any exception.
+
+    Nested use joins the outer transaction. Raises StoreUnavailableError for what SQLite could not do.
+    """
+    if connection.in_transaction:
+        yield connection
+        return
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"the store is busy or cannot be written: {error}") from error
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException as error:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailableError(f"the store refused a write: {error}") from error
+        raise
