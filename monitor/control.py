@@ -1,0 +1,122 @@
+"""The control socket: JSON lines from commands to the daemon, each under the identity of the peer's Unix uid.
+
+Request ``{"command": str, "arguments": {...}}``, answer ``{"ok": true, "result": {...}}`` or ``{"ok": false, "error": str,
+"exit_code": int}``. One line each way, one connection per request; the uid comes from SO_PEERCRED, never from the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import json
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from trust_store.errors import ConfigError, TrustStoreError, UsageError
+from trust_store.terminal import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from trust_store.settings import ControlSettings
+
+    Answer = Callable[[str, dict[str, Any], int], Awaitable[dict[str, Any]]]
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+REQUEST_SECONDS = 10.0
+SOCKET_PATH_BYTES = 107
+
+
+class ControlServer:
+    """Listens on the control socket and hands each request, with the peer's uid, to ``answer``."""
+
+    def __init__(self, settings: ControlSettings, answer: Answer, *, internal_error: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._answer = answer
+        self._internal_error = internal_error
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Bind the socket with the configured group and mode; raises ConfigError where that cannot be done."""
+        path = self._settings.socket
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
+            raise ConfigError(
+                f"[control] socket: {path} is longer than {SOCKET_PATH_BYTES} bytes; choose a shorter path"
+            )
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            mask = os.umask(0o177)
+            try:
+                self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
+            finally:
+                os.umask(mask)
+            _open_to_group(path, self._settings)
+        except OSError as error:
+            raise ConfigError(f"[control] socket: cannot listen on {path}: {error.strerror}") from error
+
+    async def stop(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+        with contextlib.suppress(OSError):
+            self._settings.socket.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            peer = writer.get_extra_info("socket").getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+            )
+            uid = struct.unpack("3i", peer)[1]
+            answer = await self._reply(reader, uid)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the peer went away; what was decided stands and is in the audit log
+        finally:
+            writer.close()
+
+    async def _reply(self, reader: asyncio.StreamReader, uid: int) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                line = await reader.readuntil(b"\n")
+            request = json.loads(line)
+            command, arguments = request["command"], request.get("arguments", {})
+            if not isinstance(command, str) or not isinstance(arguments, dict):
+                raise UsageError("a request is {command: string, arguments: object}")
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+            TimeoutError,
+            asyncio.LimitOverrunError,
+            UsageError,
+        ) as error:
+            return {"ok": False, "error": f"bad request: {safe(str(error), 200)}", "exit_code": 2}
+        except asyncio.IncompleteReadError:
+            return {"ok": False, "error": "bad request: no line", "exit_code": 2}
+        try:
+            return {"ok": True, "result": await self._answer(command, arguments, uid)}
+        except TrustStoreError as error:
+            return {"ok": False, "error": error.diagnostics(), "exit_code": error.exit_code}
+        except Exception as error:  # noqa: BLE001 - one request must not end the daemon; it is told and logged
+            self._internal_error(f"{command}: {type(error).__name__}: {error}")
+            return {"ok": False, "error": "internal error, see the daemon's journal", "exit_code": 4}
+
+
+def _open_to_group(path: Path, settings: ControlSettings) -> None:
+    """Give the socket its group and mode; an unknown group or mode raises ConfigError."""
+    try:
+        mode = int(settings.mode, 8)
+        gid = grp.getgrnam(settings.group).gr_gid if settings.group else -1
+    except ValueError as error:
+        raise ConfigError(f"[control] mode: {settings.mode!r} is no octal file mode") from error
+    except KeyError as error:
+        raise ConfigError(f"[control] group: there is no group {settings.group!r}") from error
+    os.chown(path, -1, gid)
+    path.chmod(mode & 0o777)

@@ -1,0 +1,1 @@
+"""Files that ``rootwarden init --starter`` writes out."""
