@@ -1,0 +1,113 @@
+"""Measures what docs/architecture.md promises about speed, side by side in one run: ``make benchmarks``.
+
+Prints one Markdown table: what, measured ratio, limit. Exit 1 where a ratio is over its limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+
+BIN = Path(sys.executable).parent
+ROUNDS = 15
+LARGE_BYTES = 1024**3
+VENDORS = 40
+
+
+def wall(command: list[str], *, rounds: int = ROUNDS, expected: tuple[int, ...] = (0,)) -> float:
+    """Median wall seconds of ``command``."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        code = subprocess.run(command, capture_output=True, check=False).returncode
+        times.append(time.perf_counter() - start)
+        if code not in expected:
+            raise SystemExit(f"{command} ended with {code}")
+    return statistics.median(times)
+
+
+def cold_check(folder: Path) -> float:
+    """A small package against an existing store with 40 vendors, relative to importing cryptography.x509."""
+    pki = VendorPKI.generate("ACME", datetime.now(UTC))
+    package = folder / "small.zip"
+    package.write_bytes(vendor_bundle(pki, {"firmware.bin": b"x" * 4096}))
+    config = folder / "rootwarden.toml"
+    rootwarden = [str(BIN / "rootwarden"), "--config", str(config)]
+    config.write_text('[store]\ndirectory = "state"\n[intake]\ndirectory = "incoming"\n')
+    (folder / "vendors.d").mkdir()
+    for number in range(VENDORS):
+        (folder / f"vendors.d/v{number}.toml").write_text(f'[vendor]\nid = "v{number}"\nname = "Vendor {number}"\n')
+    subprocess.run([*rootwarden, "init"], check=True, capture_output=True)
+    ours = wall([*rootwarden, "check", "--json", "--vendor", "v1", str(package)], expected=(3,))
+    return ours / wall([sys.executable, "-c", "import cryptography.x509"])
+
+
+def large_package(folder: Path) -> tuple[float, float]:
+    """A 1 GiB stored zip: time relative to hashlib's SHA-256, and MiB of memory added to a small check."""
+    package = folder / "large.zip"
+    with (
+        zipfile.ZipFile(package, "w", zipfile.ZIP_STORED) as archive,
+        archive.open("firmware.bin", "w", force_zip64=True) as member,
+    ):
+        for _ in range(LARGE_BYTES // 2**20):
+            member.write(b"\xa5" * 2**20)
+    anchor = folder / "root.pem"
+    anchor.write_text(VendorPKI.generate("ACME", datetime.now(UTC)).root_pem)
+    command = [str(BIN / "rootwarden"), "check", "--only-anchors", "--anchors", str(anchor)]
+    small_memory = _memory([*command, str(folder / "small.zip")])
+    ours = wall([*command, str(package)], rounds=3, expected=(3,))
+    memory = _memory([*command, str(package)])
+    start = time.perf_counter()
+    with package.open("rb") as stream:
+        hashlib.file_digest(stream, "sha256")
+    return ours / (time.perf_counter() - start), memory - small_memory
+
+
+def _memory(command: list[str]) -> float:
+    """Peak resident MiB of ``command`` and of its children."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    return (
+        int(subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True).stdout)
+        / 1024
+    )
+
+
+def main() -> int:
+    """Run all and print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cold = cold_check(folder)
+        time_ratio, memory = large_package(folder)
+    rows = [
+        ("cold check of a small package / import of cryptography.x509 (wall)", cold, 3.0),
+        ("check of a 1 GiB zip / hashlib SHA-256 of it (wall)", time_ratio, 1.25),
+        ("memory added by a 1 GiB zip (MiB)", memory, 64.0),
+    ]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    print(
+        f"commit {commit}, {platform.machine()}, Python {platform.python_version()}, {resource.getpagesize()} byte pages\n"
+    )
+    print("| what | measured | limit |\n| --- | ---: | ---: |")
+    for what, measured, limit in rows:
+        print(f"| {what} | {measured:.2f} | {limit:.2f} |")
+    return 0 if all(measured <= limit for _, measured, limit in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
