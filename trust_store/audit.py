@@ -1,0 +1,235 @@
+"""The append-only, hash-chained log of every decision, and the proof that the decision tables are its projection.
+
+Entry n's hash covers every column of it and the hash of entry n-1, so that a change, a removal or a swap shows. An entry that
+wrote a row of a decision table carries the digest of that row (a ``Record``), so each row can be checked alone and cheaply.
+Whoever can write the file could recompute the whole chain: ``audit.head``, kept outside the database, is against that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trust_store.errors import StoreInconsistentError, StoreUnavailableError
+from trust_store.model.identifiers import format_time
+from trust_store.storage.records import RECORD_TABLES, content_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+GENESIS = "0" * 64
+CHECKPOINT_NAME = "audit.head"
+_COLUMNS = (
+    "seq", "recorded_at", "kind", "actor", "subject", "body",
+    "record_kind", "record_id", "record_version", "record_sha256", "vendor_id", "state", "previous_hash",
+)  # fmt: skip
+_CHECKPOINT = re.compile(rb"(\d{1,18}) ([0-9a-f]{64})\n\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The row of a decision table that an entry wrote: ``kind`` anchor, approval or vendor; ``sha256`` of its content."""
+
+    kind: str
+    id: str
+    version: int
+    sha256: str
+    vendor_id: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry: its number (0 for an empty log) and hash."""
+
+    seq: int
+    hash: str
+
+
+def append(
+    connection: sqlite3.Connection,
+    kind: str,
+    actor: str,
+    subject: str,
+    body: Mapping[str, Any],
+    at: datetime,
+    *,
+    record: Record | None = None,
+) -> int:
+    """Append one entry inside the caller's transaction and return its number."""
+    if not connection.in_transaction:
+        raise ValueError("an audit entry is written in the transaction of what it records")
+    last = head(connection)
+    seq = last.seq + 1
+    written = (
+        (record.kind, record.id, record.version, record.sha256, record.vendor_id, record.state)
+        if record
+        else (None,) * 6
+    )
+    values = (
+        seq, format_time(at), kind, actor, subject, json.dumps(body, sort_keys=True, ensure_ascii=True), *written, last.hash,
+    )  # fmt: skip
+    link = _hash(values)
+    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))  # noqa: S608 - marks only
+    connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ? WHERE one = 1", (seq, link))
+    return seq
+
+
+def head(connection: sqlite3.Connection) -> Head:
+    """The newest entry as the store's head row says it."""
+    row = connection.execute("SELECT audit_seq, audit_hash FROM store_revision WHERE one = 1").fetchone()
+    if row is None:
+        raise StoreInconsistentError("store_revision: the head row of the audit log is missing")
+    return Head(int(row[0]), str(row[1]))
+
+
+def entry(connection: sqlite3.Connection, seq: int) -> sqlite3.Row:
+    """The entry of that number, its hash checked; raises StoreInconsistentError."""
+    row = connection.execute("SELECT * FROM audit_log WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        raise StoreInconsistentError(f"audit_log: entry {seq} is missing")
+    require_own_hash(row)
+    found: sqlite3.Row = row
+    return found
+
+
+def require_own_hash(row: sqlite3.Row) -> None:
+    """Raise StoreInconsistentError unless the entry's hash is that of its columns."""
+    if _hash(tuple(row[c] for c in _COLUMNS)) != row["hash"]:
+        raise StoreInconsistentError(f"audit_log: entry {row['seq']} was changed")
+
+
+def require_record(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
+    """Raise StoreInconsistentError unless ``row`` of a decision table is exactly what the entry ``log`` says was written."""
+    table = RECORD_TABLES[kind]
+    name = f"{table.name}: {row[table.id_column]} number {row[table.version_column]}"
+    if log is None or log["seq"] != row["audit_seq"]:
+        raise StoreInconsistentError(f"{name} has no entry {row['audit_seq']} in the audit log")
+    require_own_hash(log)
+    said = (log["record_kind"], log["record_id"], log["record_version"], log["record_sha256"])
+    if said != (kind, row[table.id_column], row[table.version_column], content_digest(table, row)):
+        raise StoreInconsistentError(f"{name} is not what entry {log['seq']} of the audit log recorded")
+
+
+def verify(connection: sqlite3.Connection, *, last: int | None = None) -> Head:
+    """Walk the chain and compare the decision tables with it; raises StoreInconsistentError naming the first bad row.
+
+    ``last`` limits the walk to so many newest entries (and the rows they wrote), for a cost that does not grow.
+    """
+    try:
+        newest = head(connection)
+        first = 1 if last is None else max(1, newest.seq - last + 1)
+        _walk(connection, first, newest)
+        for kind in RECORD_TABLES:
+            _compare(connection, kind, first)
+        if first == 1:
+            _compare_identifiers(connection)
+    except (sqlite3.DatabaseError, TypeError, ValueError, UnicodeError) as error:
+        raise StoreInconsistentError(f"the store cannot be read through: {error}") from error
+    return newest
+
+
+def _walk(connection: sqlite3.Connection, first: int, newest: Head) -> None:
+    """Every entry from ``first`` on: numbers without a gap, own hash, link to the one before, and the head row."""
+    before = connection.execute("SELECT hash FROM audit_log WHERE seq = ?", (first - 1,)).fetchone()
+    if first > 1 and before is None:
+        raise StoreInconsistentError(f"audit_log: entry {first - 1} is missing")
+    expected, link = first, str(before[0]) if first > 1 else GENESIS
+    for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? OR seq < 1 ORDER BY seq", (first,)):
+        if row["seq"] != expected:
+            raise StoreInconsistentError(f"audit_log: entry {expected} is missing (found {row['seq']})")
+        require_own_hash(row)
+        if row["previous_hash"] != link:
+            raise StoreInconsistentError(f"audit_log: entry {expected} does not follow entry {expected - 1}")
+        expected, link = expected + 1, row["hash"]
+    if (expected - 1, link) != (newest.seq, newest.hash):
+        raise StoreInconsistentError(f"audit_log: ends at entry {expected - 1}, the store's head says {newest.seq}")
+
+
+def _compare(connection: sqlite3.Connection, kind: str, first: int) -> None:
+    """Every row has its entry and every entry its row."""
+    table = RECORD_TABLES[kind]
+    entries = {
+        row["seq"]: row
+        for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? AND record_kind = ?", (first, kind))
+    }
+    where = "WHERE audit_seq >= ?" if first > 1 else "WHERE audit_seq >= ? OR 1"
+    for row in connection.execute(f"SELECT * FROM {table.name} {where}", (first,)):  # noqa: S608 - names from this program
+        require_record(row, kind, entries.pop(row["audit_seq"], None))
+    if entries:
+        lost = entries[min(entries)]
+        raise StoreInconsistentError(
+            f"{table.name}: {lost['record_id']} number {lost['record_version']} of audit entry {lost['seq']} is missing"
+        )
+
+
+def _compare_identifiers(connection: sqlite3.Connection) -> None:
+    """The identifier index of anchors holds what the anchors' own rows say, no more and no less."""
+    said = {
+        (kind, value, str(row[0]))
+        for row in connection.execute("SELECT anchor_id, identifiers FROM anchor_version WHERE version = 1")
+        for kind, value in json.loads(row[1])
+    }
+    found = {
+        (str(r[0]), str(r[1]), str(r[2]))
+        for r in connection.execute("SELECT kind, value, owner_id FROM identifier WHERE owner_kind = 'anchor'")
+    }
+    if said != found:
+        raise StoreInconsistentError(f"identifier: the rows of {min(said ^ found)[2]} are not those of its anchor")
+
+
+def read_checkpoint(path: Path) -> Head | None:
+    """The head recorded outside the database, or None where there is none; raises StoreInconsistentError if it is no checkpoint."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(100)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+    found = _CHECKPOINT.match(data)
+    if found is None:
+        raise StoreInconsistentError(f"{path} is no audit checkpoint")
+    return Head(int(found[1]), found[2].decode())
+
+
+def write_checkpoint(path: Path, newest: Head) -> None:
+    """Replace the checkpoint file atomically and durably; an older head never replaces a newer one."""
+    known = read_checkpoint(path)
+    if known is not None and known.seq >= newest.seq:
+        return
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("wb") as stream:
+        stream.write(f"{newest.seq} {newest.hash}\n".encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def require_checkpoint(connection: sqlite3.Connection, checkpoint: Head | None) -> None:
+    """Raise StoreInconsistentError unless the log still contains the entry of the outside checkpoint (rollback, truncation)."""
+    if checkpoint is None or checkpoint.seq == 0:
+        return
+    row = connection.execute("SELECT hash FROM audit_log WHERE seq = ?", (checkpoint.seq,)).fetchone()
+    if row is None or row[0] != checkpoint.hash:
+        raise StoreInconsistentError(
+            f"audit_log: the outside checkpoint knows entry {checkpoint.seq}, this store does not: it was rolled back or rewritten"
+        )
+
+
+def _hash(values: tuple[Any, ...]) -> str:
+    """SHA-256 over a canonical, unambiguous encoding (a JSON array) of an entry's columns, ``previous_hash`` last."""
+    encoded = json.dumps(values, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(b"rootwarden/audit/1\0" + encoded.encode()).hexdigest()

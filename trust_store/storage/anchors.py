@@ -1,0 +1,292 @@
+"""Anchor versions as rows: writing one with its audit entry, reading one back checked against it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trust_store import audit
+from trust_store.errors import StoreInconsistentError
+from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
+from trust_store.storage.records import RECORD_TABLES, content_digest
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+MAX_ROWS_PER_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnchor:
+    """One version of an anchor with what only the store knows: its number, where it was heard of, what approvals are bound to."""
+
+    anchor: TrustAnchor
+    version: int
+    reference: str
+    proposal_digest: str
+    audit_seq: int = 0
+
+
+def proposal_digest(anchor: TrustAnchor) -> str:
+    """What an approval is bound to: the material, the vendor and every rule under which the key would be accepted."""
+    bound = [
+        anchor.vendor_id,
+        anchor.kind.value,
+        hashlib.sha256(anchor.material).hexdigest(),
+        anchor.name,
+        encode_rule(anchor.signer_rule),
+        encode_constraints(anchor.constraints),
+        anchor.follow_rotation,
+    ]
+    return hashlib.sha256(b"rootwarden/proposal/1\0" + json.dumps(bound, ensure_ascii=True).encode()).hexdigest()
+
+
+def encode_rule(rule: SignerRule) -> str:
+    """A signer rule as JSON text."""
+    return json.dumps(
+        {
+            "dedicated": rule.dedicated,
+            "subject": [list(pair) for pair in rule.subject],
+            "spki_sha256": list(rule.spki_sha256),
+        }
+    )
+
+
+def decode_rule(text: str) -> SignerRule:
+    """The rule that ``encode_rule`` wrote."""
+    said = json.loads(text)
+    return SignerRule(
+        dedicated=said["dedicated"] is True,
+        subject=tuple((str(name), str(value)) for name, value in said["subject"]),
+        spki_sha256=tuple(str(v) for v in said["spki_sha256"]),
+    )
+
+
+def encode_constraints(constraints: Constraints) -> str:
+    """Constraints as JSON text; times as ``format_time`` writes them."""
+    return json.dumps(
+        {
+            "products": list(constraints.products),
+            "formats": list(constraints.formats),
+            "purposes": list(constraints.purposes),
+            "valid_from": _time(constraints.valid_from),
+            "valid_until": _time(constraints.valid_until),
+            "max_path_length": constraints.max_path_length,
+        }
+    )
+
+
+def decode_constraints(text: str) -> Constraints:
+    """The constraints that ``encode_constraints`` wrote."""
+    said = json.loads(text)
+    length = said["max_path_length"]
+    return Constraints(
+        products=tuple(str(v) for v in said["products"]),
+        formats=tuple(str(v) for v in said["formats"]),
+        purposes=tuple(str(v) for v in said["purposes"]),
+        valid_from=parse_time(said["valid_from"]) if said["valid_from"] else None,
+        valid_until=parse_time(said["valid_until"]) if said["valid_until"] else None,
+        max_path_length=None if length is None else int(length),
+    )
+
+
+def append_version(
+    connection: sqlite3.Connection,
+    stored: StoredAnchor,
+    *,
+    kind: str,
+    actor: str,
+    body: Mapping[str, Any],
+    at: datetime,
+) -> int:
+    """Write one version with its audit entry and raise the store's revision; returns the entry's number.
+
+    The body never holds the key or its fingerprints: the log may be read while the key awaits decision.
+    """
+    anchor = stored.anchor
+    row: dict[str, Any] = {
+        "anchor_id": anchor.id,
+        "version": stored.version,
+        "vendor_id": anchor.vendor_id,
+        "kind": anchor.kind.value,
+        "name": anchor.name,
+        "key_sha256": anchor.key_sha256,
+        "material": anchor.material,
+        "identifiers": json.dumps([[i.kind.value, i.value] for i in sorted(set(anchor.identifiers))]),
+        "state": anchor.state.value,
+        "constraints": encode_constraints(anchor.constraints),
+        "signer_rule": encode_rule(anchor.signer_rule),
+        "follow_rotation": int(anchor.follow_rotation),
+        "authority": anchor.authority,
+        "reference": stored.reference,
+        "cause": anchor.cause,
+        "previous": anchor.previous,
+        "successor": anchor.successor,
+        "proposal_digest": stored.proposal_digest,
+        "recorded_at": format_time(anchor.recorded_at),
+        "effective_from": format_time(anchor.effective_from),
+        "effective_until": None,
+    }
+    table = RECORD_TABLES["anchor"]
+    record = audit.Record(
+        "anchor", anchor.id, stored.version, content_digest(table, row), anchor.vendor_id, anchor.state.value
+    )
+    seq = audit.append(
+        connection, kind, actor, anchor.id, {**body, "vendor": anchor.vendor_id, "state": anchor.state.value}, at, record=record
+    )  # fmt: skip
+    marks = ",".join("?" * (len(table.content) + 1))
+    connection.execute(
+        f"INSERT INTO anchor_version ({','.join(table.content)}, audit_seq) VALUES ({marks})",  # noqa: S608 - names from this program
+        (*(row[column] for column in table.content), seq),
+    )
+    if stored.version == 1:
+        connection.executemany(
+            "INSERT OR IGNORE INTO identifier VALUES (?, ?, 'anchor', ?)",
+            [(i.kind.value, i.value, anchor.id) for i in anchor.identifiers],
+        )
+    raise_revision(connection)
+    return seq
+
+
+def raise_revision(connection: sqlite3.Connection) -> int:
+    """Raise the store's revision by one and return it: an anchor, a policy or a vendor changed."""
+    row = connection.execute(
+        "UPDATE store_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision"
+    ).fetchone()
+    return int(row[0])
+
+
+def current(connection: sqlite3.Connection, anchor_id: str) -> StoredAnchor | None:
+    """The current version of one anchor, checked against the audit log, or None."""
+    found = checked(
+        connection, connection.execute("SELECT * FROM anchor_current WHERE anchor_id = ?", (anchor_id,)).fetchall()
+    )
+    newest = connection.execute(
+        "SELECT max(record_version) FROM audit_log WHERE record_kind = 'anchor' AND record_id = ?", (anchor_id,)
+    ).fetchone()[0]
+    if newest != (found[0].version if found else None):
+        raise StoreInconsistentError(
+            f"anchor_version: {anchor_id} is not at version {newest}, where the audit log has it"
+        )
+    return found[0] if found else None
+
+
+def checked(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> tuple[StoredAnchor, ...]:
+    """Rows of ``anchor_version`` as anchors; raises StoreInconsistentError for one that the audit log did not record so."""
+    return tuple(_checked(row, entry) for row, entry in _with_entries(connection, list(rows)))
+
+
+def of_vendor(connection: sqlite3.Connection, vendor_id: str) -> tuple[StoredAnchor, ...]:
+    """Every anchor of a vendor in its current version; the set itself is compared with what the audit log says there is."""
+    rows = connection.execute("SELECT * FROM anchor_current WHERE vendor_id = ?", (vendor_id,)).fetchall()
+    expected = connection.execute(
+        "SELECT record_id, max(record_version) FROM audit_log WHERE record_kind = 'anchor' AND vendor_id = ? GROUP BY record_id",
+        (vendor_id,),
+    )
+    return _exactly(connection, rows, expected)
+
+
+def of_every_vendor(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
+    """Every anchor in its current version, compared with the audit log."""
+    rows = connection.execute("SELECT * FROM anchor_current").fetchall()
+    expected = connection.execute(
+        "SELECT record_id, max(record_version) FROM audit_log WHERE record_kind = 'anchor' GROUP BY record_id"
+    )
+    return _exactly(connection, rows, expected)
+
+
+def tombstones(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
+    """Every distrusted or compromised anchor of any vendor, found from the log's side: an edited row cannot hide one."""
+    expected = connection.execute(
+        "SELECT record_id, max(record_version) FROM audit_log WHERE record_kind = 'anchor' "
+        "AND state IN ('distrusted', 'compromised') GROUP BY record_id"
+    ).fetchall()
+    return _exactly(connection, rows_of(connection, [str(r[0]) for r in expected]), expected)
+
+
+def rows_of(connection: sqlite3.Connection, anchor_ids: list[str]) -> list[sqlite3.Row]:
+    """The current rows of the anchors named."""
+    rows: list[sqlite3.Row] = []
+    for start in range(0, len(anchor_ids), MAX_ROWS_PER_QUERY):
+        part = anchor_ids[start : start + MAX_ROWS_PER_QUERY]
+        marks = ",".join("?" * len(part))
+        rows += connection.execute(f"SELECT * FROM anchor_current WHERE anchor_id IN ({marks})", part)  # noqa: S608 - marks only
+    return rows
+
+
+def _exactly(
+    connection: sqlite3.Connection, rows: list[sqlite3.Row], expected: Iterable[sqlite3.Row]
+) -> tuple[StoredAnchor, ...]:
+    """``rows`` checked one by one, and as a set against (anchor, version) pairs of the log."""
+    found = checked(connection, rows)
+    said = {(str(r[0]), int(r[1])) for r in expected}
+    have = {(s.anchor.id, s.version) for s in found}
+    if said != have:
+        name, version = min(said ^ have)
+        raise StoreInconsistentError(f"anchor_version: {name} version {version} and the audit log do not agree")
+    return found
+
+
+def _with_entries(
+    connection: sqlite3.Connection, rows: list[sqlite3.Row]
+) -> Iterable[tuple[sqlite3.Row, sqlite3.Row | None]]:
+    for start in range(0, len(rows), MAX_ROWS_PER_QUERY):
+        part = rows[start : start + MAX_ROWS_PER_QUERY]
+        marks = ",".join("?" * len(part))
+        entries = connection.execute(
+            f"SELECT * FROM audit_log WHERE seq IN ({marks})",  # noqa: S608 - marks only
+            [row["audit_seq"] for row in part],
+        )
+        by_seq = {entry["seq"]: entry for entry in entries}
+        for row in part:
+            yield row, by_seq.get(row["audit_seq"])
+
+
+def _checked(row: sqlite3.Row, entry: sqlite3.Row | None) -> StoredAnchor:
+    try:
+        audit.require_record(row, "anchor", entry)
+        return _decode(row)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise StoreInconsistentError(f"anchor_version: {row['anchor_id']} cannot be read: {error}") from error
+
+
+def _decode(row: sqlite3.Row) -> StoredAnchor:
+    anchor = TrustAnchor(
+        id=row["anchor_id"],
+        vendor_id=row["vendor_id"],
+        kind=AnchorKind(row["kind"]),
+        name=row["name"],
+        key_sha256=row["key_sha256"],
+        material=row["material"],
+        state=AnchorState(row["state"]),
+        recorded_at=parse_time(row["recorded_at"]),
+        effective_from=parse_time(row["effective_from"]),
+        signer_rule=decode_rule(row["signer_rule"]),
+        constraints=decode_constraints(row["constraints"]),
+        follow_rotation=bool(row["follow_rotation"]),
+        identifiers=tuple(Identifier(IdentifierKind(k), v) for k, v in json.loads(row["identifiers"])),
+        authority=row["authority"],
+        cause=row["cause"],
+        previous=row["previous"],
+        successor=row["successor"],
+    )
+    return StoredAnchor(anchor, row["version"], row["reference"], row["proposal_digest"], row["audit_seq"])
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else format_time(at)
+
+
+def ensure_store_id(connection: sqlite3.Connection, *, at: datetime, randomness: Callable[[int], bytes]) -> str:
+    """The id of this store, made once inside the caller's transaction."""
+    from trust_store.model.identifiers import RANDOM_BYTES, new_id
+
+    connection.execute(
+        "INSERT INTO store_meta VALUES (1, ?) ON CONFLICT DO NOTHING", (new_id("store", at, randomness(RANDOM_BYTES)),)
+    )
+    return str(connection.execute("SELECT store_id FROM store_meta").fetchone()[0])

@@ -1,0 +1,232 @@
+"""What was seen in packages: fact sets, where each package was sighted, and which are retained.
+
+A fact set is identified by package, material, reader and reader VERSION; one of another reader version is stale and never
+returned. Facts hold whatever is trusted, so they are not in the audit log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trust_store.decode.facts_json import facts_from_json, facts_to_json
+from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from trust_store.model.package_facts import PackageFacts
+
+NO_READER = ""
+MAX_NAME_CHARACTERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One place where a package was seen; ``vendor_id`` None where nobody said whose it is."""
+
+    package_sha256: str
+    name: str
+    path: str | None
+    vendor_id: str | None
+    origin: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A package kept for another look; ``size`` in bytes."""
+
+    package_sha256: str
+    path: Path
+    size: int
+    retained_at: datetime
+
+
+def save_facts(
+    connection: sqlite3.Connection,
+    facts: PackageFacts,
+    *,
+    origin: str,
+    at: datetime,
+    randomness: Callable[[int], bytes],
+    readers: Mapping[str, int] | None = None,
+) -> str:
+    """Save a fact set inside the caller's transaction; the same set again replaces its content. Returns its id."""
+    now = format_time(at)
+    _save_package(connection, facts.sha256, facts.size, facts.format, now)
+    row = connection.execute(
+        """INSERT INTO fact_set VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (package_sha256, material, reader, reader_version) DO UPDATE
+           SET facts = excluded.facts, registry = excluded.registry, updated_at = excluded.updated_at RETURNING id""",
+        (
+            new_id("facts", at, randomness(RANDOM_BYTES)), facts.sha256, _material(facts.material),
+            facts.format or NO_READER, facts.reader_version, _registry(readers), origin, facts_to_json(facts), now, now,
+        ),
+    ).fetchone()  # fmt: skip
+    connection.executemany(
+        "INSERT INTO identifier VALUES (?, ?, 'package', ?) ON CONFLICT DO NOTHING",
+        [(i.kind.value, i.value, facts.sha256) for i in identifiers_in(facts)],
+    )
+    return str(row[0])
+
+
+def load_facts(
+    connection: sqlite3.Connection,
+    package_sha256: str,
+    material: Iterable[str] | None = None,
+    *,
+    readers: Mapping[str, int] | None = None,
+) -> PackageFacts | None:
+    """The newest fact set of a package that its reader would still write; raises MalformedError if its text was damaged.
+
+    ``material`` (SHA-256s of side files) asks for the set read with exactly these; None for the newest of any. ``readers`` is
+    NAME -> VERSION, by default the registered ones. What no reader recognised counts until any reader changes.
+    """
+    versions = _readers(readers)
+    wanted = None if material is None else _material(tuple(material))
+    for row in connection.execute(
+        "SELECT material, reader, reader_version, registry, facts FROM fact_set WHERE package_sha256 = ? "
+        "ORDER BY updated_at DESC, id DESC",
+        (package_sha256,),
+    ):
+        fresh = (
+            row["registry"] == _registry(readers)
+            if row["reader"] == NO_READER
+            else versions.get(row["reader"]) == row["reader_version"]
+        )
+        if fresh and wanted in (None, row["material"]):
+            return facts_from_json(row["facts"])
+    return None
+
+
+def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
+    """Everything by which the keys in a package may be looked up; taken from hints and carried certificates, undecided."""
+    found: set[Identifier] = set()
+    for signature in facts.signatures:
+        for kind, value in (
+            (IdentifierKind.SUBJECT_KEY_IDENTIFIER, signature.hint.subject_key_identifier),
+            (IdentifierKind.OPENPGP, signature.hint.openpgp),
+            (IdentifierKind.KEY_ID, signature.hint.key_id),
+        ):
+            if value:
+                found.add(Identifier(kind, value))
+        for der in signature.certificates:
+            found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(der).hexdigest()))
+        for check in signature.key_checks:
+            kind = IdentifierKind.OPENPGP if signature.scheme == "openpgp" else IdentifierKind.SHA256
+            found |= {Identifier(kind, check.key), Identifier(kind, check.owner)} if check.holds else set()
+    return frozenset(found)
+
+
+def packages_with(connection: sqlite3.Connection, identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """SHA-256s of the packages in which one of ``identifiers`` was seen."""
+    found: set[str] = set()
+    for identifier in identifiers:
+        rows = connection.execute(
+            "SELECT owner_id FROM identifier WHERE kind = ? AND value = ? AND owner_kind = 'package'",
+            (identifier.kind.value, identifier.value),
+        )
+        found |= {str(row[0]) for row in rows}
+    return tuple(sorted(found))
+
+
+def record_sighting(
+    connection: sqlite3.Connection,
+    package_sha256: str,
+    name: str,
+    path: str | None,
+    vendor_id: str | None,
+    origin: str,
+    at: datetime,
+) -> None:
+    """Record, inside the caller's transaction, that a package was seen at ``path``; the same place again only counts on."""
+    now = format_time(at)
+    _save_package(connection, package_sha256, None, None, now)
+    connection.execute(
+        """INSERT INTO sighting VALUES (?, ?, ?, ?, ?, ?, ?, 1)
+           ON CONFLICT DO UPDATE SET last_seen_at = excluded.last_seen_at, times = times + 1""",
+        (package_sha256, _text(name), _text(path or ""), vendor_id or "", origin, now, now),
+    )
+
+
+def sightings(connection: sqlite3.Connection, package_sha256: str) -> tuple[Sighting, ...]:
+    """Where a package was seen, the latest first."""
+    rows = connection.execute(
+        "SELECT * FROM sighting WHERE package_sha256 = ? ORDER BY last_seen_at DESC, name, path", (package_sha256,)
+    )
+    return tuple(
+        Sighting(
+            package_sha256=row["package_sha256"],
+            name=row["name"],
+            path=row["path"] or None,
+            vendor_id=row["vendor_id"] or None,
+            origin=row["origin"],
+            first_seen_at=parse_time(row["first_seen_at"]),
+            last_seen_at=parse_time(row["last_seen_at"]),
+            times=row["times"],
+        )
+        for row in rows
+    )
+
+
+def record_retained(connection: sqlite3.Connection, package_sha256: str, path: Path, size: int, at: datetime) -> None:
+    """Record that a package is kept at ``path`` (``size`` in bytes)."""
+    connection.execute(
+        "INSERT INTO retained VALUES (?, ?, ?, ?) ON CONFLICT (package_sha256) DO UPDATE SET path = excluded.path",
+        (package_sha256, str(path), size, format_time(at)),
+    )
+
+
+def retained(connection: sqlite3.Connection, package_sha256: str | None = None) -> tuple[Retained, ...]:
+    """What is kept, the oldest first; or the one package asked for, if it is."""
+    rows = (
+        connection.execute("SELECT * FROM retained ORDER BY retained_at, package_sha256")
+        if package_sha256 is None
+        else connection.execute("SELECT * FROM retained WHERE package_sha256 = ?", (package_sha256,))
+    )
+    return tuple(Retained(r["package_sha256"], Path(r["path"]), r["size"], parse_time(r["retained_at"])) for r in rows)
+
+
+def forget_retained(connection: sqlite3.Connection, package_sha256: str) -> None:
+    """Record that a package is no longer kept; the caller removes the file."""
+    connection.execute("DELETE FROM retained WHERE package_sha256 = ?", (package_sha256,))
+
+
+def _save_package(
+    connection: sqlite3.Connection, sha256: str, size: int | None, container: str | None, now: str
+) -> None:
+    connection.execute(
+        """INSERT INTO package VALUES (?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET
+           size = coalesce(excluded.size, size), format = coalesce(excluded.format, format), last_seen_at = excluded.last_seen_at""",
+        (sha256, size, container, now, now),
+    )
+
+
+def _text(name: str) -> str:
+    """A file name of any bytes as text that a table holds; names that are not UTF-8 are written with backslashes."""
+    return name.encode("utf-8", "backslashreplace").decode()[:MAX_NAME_CHARACTERS]
+
+
+def _material(material: Iterable[str]) -> str:
+    return ",".join(sorted(set(material)))
+
+
+def _readers(readers: Mapping[str, int] | None) -> Mapping[str, int]:
+    if readers is not None:
+        return readers
+    # Readers are imported only where nobody said which: this module is also used by commands that read no package.
+    from trust_store.formats import READERS
+
+    return {reader.NAME: reader.VERSION for reader in READERS}
+
+
+def _registry(readers: Mapping[str, int] | None) -> str:
+    return hashlib.sha256(json.dumps(sorted(_readers(readers).items())).encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""The decision tables and the digest of one row's content, as the audit log records it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTable:
+    """A decision table: ``content`` are all its columns but ``audit_seq``."""
+
+    name: str
+    id_column: str
+    version_column: str
+    content: tuple[str, ...]
+
+
+RECORD_TABLES = {
+    "anchor": RecordTable(
+        "anchor_version",
+        "anchor_id",
+        "version",
+        (
+            "anchor_id", "version", "vendor_id", "kind", "name", "key_sha256", "material", "identifiers", "state",
+            "constraints", "signer_rule", "follow_rotation", "authority", "reference", "cause", "previous", "successor",
+            "proposal_digest", "recorded_at", "effective_from", "effective_until",
+        ),
+    ),
+    "approval": RecordTable(
+        "approval",
+        "subject",
+        "number",
+        (
+            "subject", "number", "transition", "proposal_digest", "approver", "spoke_with", "called", "ticket",
+            "algorithm", "recorded_at",
+        ),
+    ),
+    "vendor": RecordTable(
+        "vendor_snapshot",
+        "vendor_id",
+        "version",
+        ("vendor_id", "version", "digest", "content", "state", "recorded_at"),
+    ),
+}  # fmt: skip
+"""Kind of record -> its table."""
+
+
+def content_digest(table: RecordTable, row: sqlite3.Row | Mapping[str, Any]) -> str:
+    """SHA-256 over a canonical encoding of a row's content; a BLOB enters as the digest of its bytes."""
+    values = [_plain(row[column]) for column in table.content]
+    encoded = json.dumps([table.name, values], ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(b"rootwarden/record/1\0" + encoded.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold, never the same for two different values."""
+    return ["blob", hashlib.sha256(value).hexdigest()] if isinstance(value, bytes) else value
