@@ -100,6 +100,14 @@ def entry(connection: sqlite3.Connection, seq: int) -> sqlite3.Row:
     return found
 
 
+def entries(connection: sqlite3.Connection, *, after: int = 0, limit: int = 1000) -> tuple[sqlite3.Row, ...]:
+    """Up to ``limit`` entries later than number ``after``, oldest first, each with its hash checked."""
+    found = connection.execute("SELECT * FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
+    for row in found:
+        require_own_hash(row)
+    return tuple(found)
+
+
 def require_own_hash(row: sqlite3.Row) -> None:
     """Raise StoreInconsistentError unless the entry's hash is that of its columns."""
     if _hash(tuple(row[c] for c in _COLUMNS)) != row["hash"]:

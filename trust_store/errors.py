@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TrustStoreError(Exception):
@@ -59,7 +62,18 @@ class StoreInconsistentError(TrustStoreError):
     """The audit log and the anchor table disagree, or the log's chain is broken."""
 
 
+class DaemonUnavailableError(StoreUnavailableError):
+    """The daemon holds the store but does not answer at its control socket."""
+
+
 class DecisionRefusedError(TrustStoreError):
-    """A decision was not accepted: state, policy, identity or fingerprint."""
+    """A decision was not accepted: state, policy, identity or fingerprint.
+
+    ``kind`` is refused, or mismatch (another fingerprint was read out) or incomplete (not the whole one): these two are on record.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind

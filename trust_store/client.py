@@ -1,0 +1,190 @@
+"""How a command has a decision made: by the daemon over its control socket, else in process under the writer's lock.
+
+While the daemon runs it is the only writer. The identity is what the other side can prove (SO_PEERCRED there, the effective uid
+here), mapped by ``[approvers]``; no flag or environment variable names one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from trust_store import audit
+from trust_store.decisions import perform
+from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
+from trust_store.storage.connection import connect
+from trust_store.storage.migrations import require_schema
+from trust_store.storage.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from trust_store.settings import TrustSettings
+
+MAX_ANSWER_BYTES = 1024 * 1024
+REQUEST_TIMEOUT_SECONDS = 30.0
+LOCK_WAIT_SECONDS = 5.0
+
+
+class _NobodyAnswersError(DaemonUnavailableError):
+    """No connection was made, so nothing was asked of anybody."""
+
+
+def request(path: Path, command: str, arguments: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Ask the daemon at the Unix socket ``path`` (``timeout`` in seconds) and return its result.
+
+    Raises DaemonUnavailableError where it does not answer, DecisionRefusedError where it refused.
+    """
+    line = json.dumps({"command": command, "arguments": dict(arguments)}).encode() + b"\n"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(timeout)
+        try:
+            peer.connect(os.fspath(path))
+        except OSError as error:
+            raise _NobodyAnswersError(f"the daemon does not answer at {path}: {error}") from error
+        try:
+            peer.sendall(line)
+            answer = _read_line(peer, time.monotonic() + timeout)
+        except OSError as error:
+            raise DaemonUnavailableError(
+                f"the daemon at {path} gave no answer ({error}); 'rootwarden audit show' tells whether it decided"
+            ) from error
+    return _result(answer, path)
+
+
+def decide(
+    settings: TrustSettings,
+    command: str,
+    arguments: Mapping[str, Any],
+    *,
+    now: Callable[[], datetime],
+    randomness: Callable[[int], bytes],
+) -> dict[str, Any]:
+    """Have a decision made by the daemon, or in process where none runs; raises as ``decisions.perform`` does."""
+    try:
+        return request(settings.control.socket, command, arguments, REQUEST_TIMEOUT_SECONDS)
+    except _NobodyAnswersError as silent:
+        return _in_process(settings, command, arguments, now=now, randomness=randomness, silent=silent)
+
+
+def _in_process(
+    settings: TrustSettings,
+    command: str,
+    arguments: Mapping[str, Any],
+    *,
+    now: Callable[[], datetime],
+    randomness: Callable[[int], bytes],
+    silent: DaemonUnavailableError,
+) -> dict[str, Any]:
+    """Decide as the effective uid, which must own the store and be named in ``[approvers]``."""
+    database = settings.store.database
+    uid = os.geteuid()
+    try:
+        owner = database.stat().st_uid
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"cannot open the store {database}: {error.strerror}; 'rootwarden init' creates one"
+        ) from error
+    if owner != uid:
+        raise DecisionRefusedError(
+            f"uid {uid} does not own {database} and no daemon answers at {settings.control.socket}: "
+            f"start the daemon ({silent})"
+        )
+    person = settings.approvers.person(uid)
+    if person is None:
+        raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) is not named in [approvers] of {settings.file}")
+    checkpoint_file = database.with_name(audit.CHECKPOINT_NAME)
+    with exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
+        checkpoint = audit.read_checkpoint(checkpoint_file)
+        require_schema(connection, (MIGRATIONS,))
+        audit.verify(connection)
+        audit.require_checkpoint(connection, checkpoint)
+        try:
+            return perform(
+                connection,
+                command,
+                arguments,
+                identity=person,
+                vendors=settings.vendors,
+                at=now(),
+                randomness=randomness,
+            )
+        finally:
+            if checkpoint is not None:
+                audit.write_checkpoint(checkpoint_file, audit.head(connection))
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+    """Hold the writer's lock; raises DaemonUnavailableError if somebody else (a daemon that does not answer) keeps it."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreUnavailableError(f"cannot lock {lock}: {error.strerror}") from error
+    try:
+        _lock(descriptor, lock, time.monotonic() + wait_seconds)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, lock: Path, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise DaemonUnavailableError(
+                    f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
+                ) from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _read_line(peer: socket.socket, until: float) -> bytes:
+    """One line of at most MAX_ANSWER_BYTES; raises TimeoutError (an OSError) or an empty line where the peer just closed."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= MAX_ANSWER_BYTES:
+        peer.settimeout(max(0.001, until - time.monotonic()))
+        part = peer.recv(65536)
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+        if b"\n" in part:
+            break
+    return b"".join(parts)
+
+
+def _result(answer: bytes, path: Path) -> dict[str, Any]:
+    """What the daemon's line says; anything but its documented shape is no answer."""
+    whole = answer if answer.endswith(b"\n") and len(answer) <= MAX_ANSWER_BYTES else b""
+    try:
+        said = json.loads(whole)
+        if said["ok"] is True and isinstance(said["result"], dict):
+            return dict(said["result"])
+        message, code = str(said["error"]), int(said["exit_code"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DaemonUnavailableError(
+            f"the daemon at {path} gave no readable answer; 'rootwarden audit show' tells whether it decided"
+        ) from error
+    if code == DecisionRefusedError.exit_code:
+        raise DecisionRefusedError(message, kind=str(said.get("kind", "refused")))
+    raise DaemonUnavailableError(message)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "no user of that number"
