@@ -31,10 +31,14 @@ class DigestState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DigestRequest:
-    """A digest wanted over the signed bytes: hashlib name; ``text`` means line ends turned into CR LF (RFC 9580 5.2.1.2)."""
+    """A digest wanted over the signed bytes: hashlib name; ``text`` means line ends turned into CR LF (RFC 9580 5.2.1.2).
+
+    ``prefix`` is fed to the digest before the first signed byte (the salt of a version 6 signature, RFC 9580 5.2.4).
+    """
 
     algorithm: str
     text: bool = False
+    prefix: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
