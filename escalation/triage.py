@@ -1,0 +1,126 @@
+"""Writes an alert down: alert, call sheet, script and one outbox row a channel, in the caller's transaction (shell).
+
+``rules`` decides. Because the caller's transaction also holds the facts, a fact and its alert commit together or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from escalation.deduplication import same_matter
+from escalation.rules import VERDICT_KIND
+from escalation.scripts.render import render
+from escalation.storage.rows import message_to_json
+from trust_store.model.identifiers import RANDOM_BYTES, format_time, new_id
+from trust_store.storage.connection import transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from escalation.model import AlertDraft, EscalationScript
+
+
+def raise_alert(
+    connection: sqlite3.Connection,
+    draft: AlertDraft,
+    *,
+    channels: Iterable[str],
+    at: datetime,
+    randomness: Callable[[int], bytes],
+) -> str:
+    """Write the alert and queue it for each of ``channels``; return its id.
+
+    An unresolved alert of the same key is counted up instead, its sheet and script brought up to date, and nothing is sent
+    again. Unresolved alerts about the same package for another reason are resolved as superseded by this one.
+    """
+    now = format_time(at)
+    with transaction(connection):
+        alert_id = _count_repeat(connection, draft, now)
+        if alert_id is not None:
+            _write_script(connection, render(alert_id, draft)[0], now)
+            return alert_id
+        alert_id = new_id("alert", at, randomness(RANDOM_BYTES))
+        _insert_alert(connection, alert_id, draft, now)
+        _supersede(connection, alert_id, draft, now)
+        made, message = render(alert_id, draft)
+        _write_script(connection, made, now)
+        payload = message_to_json(message)
+        for channel in dict.fromkeys(channels):
+            delivery_id = new_id("delivery", at, randomness(RANDOM_BYTES))
+            connection.execute(
+                "INSERT INTO delivery (id, alert_id, channel, payload, message_id, state, created_at, next_attempt_at)"
+                " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+                [delivery_id, alert_id, channel, payload, f"{delivery_id}.{alert_id}@rootwarden.invalid", now, now],
+            )
+        return alert_id
+
+
+def resolve_for_package(
+    connection: sqlite3.Connection, package_sha256: str, vendor_id: str | None, resolution: str, at: datetime
+) -> int:
+    """Resolve every unresolved verdict alert about these bytes for this vendor; return how many there were."""
+    with transaction(connection):
+        cursor = connection.execute(
+            "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ?"
+            " WHERE package_sha256 = ? AND coalesce(vendor_id, '') = ? AND kind = ? AND status <> 'resolved'",
+            [format_time(at), format_time(at), resolution, package_sha256, vendor_id or "", VERDICT_KIND],
+        )
+        return cursor.rowcount
+
+
+def _count_repeat(connection: sqlite3.Connection, draft: AlertDraft, now: str) -> str | None:
+    row = connection.execute(
+        "UPDATE alert SET repeat_count = repeat_count + 1, updated_at = ?"
+        " WHERE dedup_key = ? AND status <> 'resolved' RETURNING id",
+        [now, draft.dedup_key],
+    ).fetchone()
+    return str(row["id"]) if row else None
+
+
+def _insert_alert(connection: sqlite3.Connection, alert_id: str, draft: AlertDraft, now: str) -> None:
+    body = json.dumps({"summary": draft.summary, "lines": list(draft.lines)})
+    connection.execute(
+        "INSERT INTO alert (id, dedup_key, kind, reason, severity, vendor_id, package_sha256, title, body, status,"
+        " opened_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
+        [
+            alert_id,
+            draft.dedup_key,
+            draft.kind,
+            draft.reason,
+            draft.severity.value,
+            draft.vendor_id,
+            draft.package_sha256,
+            draft.title,
+            body,
+            now,
+            now,
+        ],
+    )
+
+
+def _supersede(connection: sqlite3.Connection, alert_id: str, draft: AlertDraft, now: str) -> None:
+    """One package, one vendor, one open question: the older reason is no longer the answer."""
+    if draft.kind != VERDICT_KIND or draft.package_sha256 is None:
+        return
+    rows = connection.execute(
+        "SELECT id, dedup_key FROM alert WHERE package_sha256 = ? AND kind = ? AND status <> 'resolved' AND id <> ?",
+        [draft.package_sha256, VERDICT_KIND, alert_id],
+    ).fetchall()
+    for row in rows:
+        if same_matter(row["dedup_key"], draft.dedup_key):
+            connection.execute(
+                "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ? WHERE id = ?",
+                [now, now, f"superseded by {alert_id}", row["id"]],
+            )
+
+
+def _write_script(connection: sqlite3.Connection, made: EscalationScript, now: str) -> None:
+    connection.execute(
+        "INSERT INTO script (alert_id, sheet, script, updated_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (alert_id) DO UPDATE SET sheet = excluded.sheet, script = excluded.script,"
+        " updated_at = excluded.updated_at WHERE sheet <> excluded.sheet OR script <> excluded.script",
+        [made.alert_id, made.sheet, made.script, now],
+    )
