@@ -44,12 +44,16 @@ class PackageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reader found; the sha256 of the whole file comes out of the same single pass."""
+    """What one reader found; the sha256 of the whole file comes out of the same single pass.
+
+    ``signed`` are the bytes that embedded signatures cover where that is a member and not the file itself.
+    """
 
     sha256: str
     signatures: tuple[SignatureFact, ...]
     coverage: Coverage
     problem: Problem | None = None
+    signed: bytes | None = None
 
 
 class PackageReader(Protocol):

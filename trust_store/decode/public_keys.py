@@ -1,0 +1,92 @@
+"""Signature arithmetic under a SubjectPublicKeyInfo (RFC 5280 4.1.2.7): the key's own type decides, nothing else is tried."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+RSA_PKCS1, RSA_PSS, ECDSA, ED25519, DSA = "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519", "dsa"
+MAX_RSA_BITS = 16_384
+
+_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
+    "md5": hashes.MD5,
+    "sha1": hashes.SHA1,
+    "sha224": hashes.SHA224,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+    "sha3_224": hashes.SHA3_224,
+    "sha3_256": hashes.SHA3_256,
+    "sha3_384": hashes.SHA3_384,
+    "sha3_512": hashes.SHA3_512,
+}
+
+
+def verifies(spki: bytes, algorithm: str, digest_algorithm: str, signature: bytes, digest: bytes) -> bool:
+    """Whether ``signature`` over content whose digest is ``digest`` verifies; any other kind of key gives False.
+
+    ``algorithm`` is rsa-pkcs1, ``rsa-pss/<salt octets>``, ecdsa or dsa. Never raises for bad input.
+    """
+    try:
+        return _verify(spki, algorithm, digest_algorithm, signature, digest)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, KeyError):
+        return False
+    except BaseException as error:
+        # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
+        if type(error).__name__ == "PanicException":
+            return False
+        raise
+
+
+def verifies_message(spki: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 ``signature`` over ``message`` verifies (RFC 8032); any other kind of key gives False."""
+    try:
+        key = load_der_public_key(spki)
+        if not isinstance(key, ed25519.Ed25519PublicKey):
+            return False
+        key.verify(signature, message)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        return False
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            return False
+        raise
+    return True
+
+
+def key_kind(spki: bytes) -> str | None:
+    """``rsa``, ``dsa``, ``ed25519``, an EC curve's name, or None where the key cannot be read."""
+    try:
+        key = load_der_public_key(spki)
+    except (UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        return None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            return None
+        raise
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name
+    kinds = {rsa.RSAPublicKey: "rsa", dsa.DSAPublicKey: "dsa", ed25519.Ed25519PublicKey: "ed25519"}
+    return next((name for kind, name in kinds.items() if isinstance(key, kind)), None)
+
+
+def _verify(spki: bytes, algorithm: str, digest_algorithm: str, signature: bytes, digest: bytes) -> bool:
+    key = load_der_public_key(spki)
+    digest_kind = _HASHES[digest_algorithm]()
+    prehashed = utils.Prehashed(digest_kind)
+    name, _, parameter = algorithm.partition("/")
+    if name == RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_RSA_BITS:
+        key.verify(signature, digest, padding.PKCS1v15(), prehashed)
+    elif name == RSA_PSS and isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_RSA_BITS:
+        # the salt length is pinned to the one stated; it is never guessed from the signature
+        pss = padding.PSS(mgf=padding.MGF1(digest_kind), salt_length=int(parameter))
+        key.verify(signature, digest, pss, prehashed)
+    elif name == ECDSA and isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, digest, ec.ECDSA(prehashed))
+    elif name == DSA and isinstance(key, dsa.DSAPublicKey):
+        key.verify(signature, digest, prehashed)
+    else:
+        return False
+    return True

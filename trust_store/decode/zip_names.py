@@ -1,0 +1,73 @@
+"""Which member names of an archive are accepted: only those that every installer on every system takes for the same file."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from trust_store.errors import MalformedError, ResourceLimitError
+
+MAX_NAME_DEPTH = 128
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def decode_name(raw: bytes, *, utf8: bool, max_bytes: int) -> str:
+    """The member's name; raises MalformedError for one that two programs could read, or write, in two ways."""
+    if len(raw) > max_bytes:
+        raise ResourceLimitError(f"zip: a member name of {len(raw)} bytes")
+    try:
+        # without the UTF-8 flag other octets are code page 437 to some and UTF-8 to others
+        name = raw.decode("utf-8" if utf8 else "ascii")
+    except UnicodeDecodeError as error:
+        raise MalformedError("zip: a member name is neither ASCII nor flagged as UTF-8") from error
+    check_name(name)
+    return name
+
+
+def check_name(name: str) -> None:
+    """Raise MalformedError unless ``name`` is a plain relative path with ``/``; a folder ends with one."""
+    if any(unicodedata.category(character) in _CONTROL for character in name) or "\\" in name:
+        raise MalformedError(f"archive member {name[:80]!a}: control character or backslash in its name")
+    parts = name.removesuffix("/").split("/")
+    if len(parts) > MAX_NAME_DEPTH:
+        raise ResourceLimitError(f"archive member {name[:80]!a}: nested deeper than {MAX_NAME_DEPTH}")
+    if any(part in ("", ".", "..") for part in parts) or _DRIVE.match(name):
+        raise MalformedError(f"archive member {name[:80]!a}: absolute, or with an empty, . or .. part")
+
+
+def folded(name: str) -> str:
+    """The form in which names that collide on some file system are equal: NFC, case folded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).removesuffix("/")
+
+
+class NameSet:
+    """Names seen so far; refuses duplicates, collisions and a file that is also a folder."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._stated_folders: set[str] = set()
+
+    def add(self, name: str) -> None:
+        """Take up ``name``; raises MalformedError if it collides."""
+        key = folded(name)
+        if name.endswith("/"):
+            if key in self._stated_folders:
+                raise MalformedError(f"archive member {name[:80]!a} occurs twice")
+            self._stated_folders.add(key)
+            self._folders.add(key)
+        else:
+            if key in self._files:
+                raise MalformedError(f"archive member {name[:80]!a} occurs twice, or collides with another")
+            self._files.add(key)
+        parent = key.rpartition("/")[0]
+        while parent and parent not in self._folders:
+            self._folders.add(parent)
+            parent = parent.rpartition("/")[0]
+
+    def check(self) -> None:
+        """Raise MalformedError if some name is both a file and a folder."""
+        both = self._files & self._folders
+        if both:
+            raise MalformedError(f"archive member {min(both)[:80]!a} is both a file and a folder")

@@ -1,0 +1,178 @@
+"""One pass over a package: every byte is read once, in order, and goes through all the digests that are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from trust_store.errors import MalformedError, UnsupportedError
+from trust_store.formats.protocol import CHUNK_BYTES
+from trust_store.signatures.protocol import STRONG_DIGESTS, WEAK_DIGESTS, DigestRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from trust_store.formats.protocol import PackageSource
+    from trust_store.signatures.protocol import DigestState
+
+SHA256 = DigestRequest("sha256")
+
+
+class SourceChangedError(OSError):
+    """The file became shorter while it was being read."""
+
+
+class FileSource:
+    """A package by its descriptor; positional reads only, so that the descriptor may be shared."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        """Bytes at the time of opening."""
+        return self._size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``offset``, fewer only at the end; raises OSError."""
+        wanted = max(0, min(length, self._size - offset))
+        pieces: list[bytes] = []
+        while wanted:
+            piece = os.pread(self.descriptor, wanted, offset)
+            if not piece:
+                raise SourceChangedError("the file became shorter while it was being read")
+            pieces.append(piece)
+            offset += len(piece)
+            wanted -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+class BytesSource:
+    """A package held in memory, for tests and for members."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self._data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``offset``, fewer only at the end."""
+        return self._data[offset : offset + max(0, length)]
+
+
+class TextState:
+    """A digest over text with its line ends as CR LF (RFC 9580 5.2.1.2): a bare LF gets its CR, all else stays."""
+
+    def __init__(self, state: DigestState, *, ends_in_cr: bool = False) -> None:
+        self._state = state
+        self._ends_in_cr = ends_in_cr
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next piece of the text."""
+        if self._ends_in_cr and data:
+            data = b"\r" + data
+            self._ends_in_cr = False
+        if data.endswith(b"\r"):
+            self._ends_in_cr = True
+            data = data[:-1]
+        self._state.update(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+
+    def copy(self) -> DigestState:
+        """An independent digest of the text so far, ready for what follows it: a held back CR is taken in."""
+        copied = self._state.copy()
+        if self._ends_in_cr:
+            copied.update(b"\r")
+        return copied
+
+    def digest(self) -> bytes:
+        """The digest of the text so far."""
+        return self.copy().digest()
+
+
+def new_state(request: DigestRequest) -> DigestState:
+    """A fresh digest; raises UnsupportedError where the name is unknown or this machine's library lacks it."""
+    if request.algorithm not in STRONG_DIGESTS | WEAK_DIGESTS:
+        raise UnsupportedError(f"digest {request.algorithm[:40]!a} is not supported")
+    try:
+        state = hashlib.new(request.algorithm, usedforsecurity=False)
+    except ValueError as error:
+        raise UnsupportedError(f"digest {request.algorithm} is not available here") from error
+    if request.prefix:  # the salt of a version 6 OpenPGP signature (RFC 9580 5.2.4)
+        state.update(request.prefix)
+    return TextState(state) if request.text else state
+
+
+def digests_of(data: bytes, requests: Iterable[DigestRequest]) -> dict[DigestRequest, DigestState]:
+    """The states of ``requests`` over bytes in memory; raises UnsupportedError."""
+    states = {request: new_state(request) for request in requests}
+    for state in states.values():
+        state.update(data)
+    return states
+
+
+class PackageStream:
+    """The package from start to end; ``states`` hold every digest over what has been read, SHA-256 always among them.
+
+    No single read crosses ``boundary``; when it has been reached, ``snapshot`` holds copies of the states over the bytes
+    before it.
+    """
+
+    def __init__(
+        self, source: PackageSource, requests: Iterable[DigestRequest], *, boundary: int | None = None
+    ) -> None:
+        self.states: dict[DigestRequest, DigestState] = {r: new_state(r) for r in {SHA256, *requests}}
+        self.snapshot: Mapping[DigestRequest, DigestState] = {}
+        self._source = source
+        self._boundary = boundary
+        self._position = 0
+        self._buffer = b""
+        self._at = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of everything read so far, hex."""
+        return self.states[SHA256].copy().digest().hex()
+
+    def take(self, length: int) -> bytes:
+        """Exactly ``length`` bytes; raises MalformedError if the file ends before."""
+        if length <= len(self._buffer) - self._at:
+            piece = self._buffer[self._at : self._at + length]
+            self._at += length
+            return piece
+        return b"".join(self.chunks(length))
+
+    def chunks(self, length: int) -> Iterator[bytes]:
+        """The next ``length`` bytes in pieces of at most CHUNK_BYTES; raises MalformedError if the file ends before."""
+        while length > 0:
+            if self._at == len(self._buffer):
+                self._fill()
+            piece = (
+                self._buffer[self._at : self._at + length] if self._at or length < len(self._buffer) else self._buffer
+            )
+            self._at += len(piece)
+            length -= len(piece)
+            yield piece
+
+    def read_to_end(self) -> None:
+        """Take in all that is left."""
+        for _ in self.chunks(self._source.size - self._position + len(self._buffer) - self._at):
+            pass
+
+    def _fill(self) -> None:
+        wanted = CHUNK_BYTES
+        if self._boundary is not None and self._position < self._boundary:
+            wanted = min(wanted, self._boundary - self._position)
+        self._buffer = self._source.read_at(self._position, wanted)
+        self._at = 0
+        if not self._buffer:
+            raise MalformedError("the file ends before what it describes does")
+        self._position += len(self._buffer)
+        for state in self.states.values():
+            state.update(self._buffer)
+        if self._position == self._boundary:
+            self.snapshot = {request: state.copy() for request, state in self.states.items()}
