@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pysequoia
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,7 +206,8 @@ def test_the_newest_self_signature_counts() -> None:
     assert judged(GOOD, with_direct).not_after == CREATED_AT + timedelta(days=300)
     assert judged(GOOD, with_direct + withdrawn).reasons == ()
     only_later = KEY.primary + packet(13, text) + certification(SIGNED + 300 * DAY, 1000)
-    assert judged(GOOD, only_later).reasons == (Reason.PATH_INVALID,)
+    later = judged(GOOD, only_later)
+    assert (later.reasons, later.next_change) == ((Reason.NOT_YET_VALID,), SIGNED_AT + timedelta(days=300))
 
 
 def test_a_primary_key_without_a_self_signature_is_nobodys() -> None:
@@ -213,8 +215,10 @@ def test_a_primary_key_without_a_self_signature_is_nobodys() -> None:
     forged = KEY.primary + packet(13, b"u") + packet(2, CraftedKey(3).signature(0x13, b"", issuer=KEY.issuer))
     expired = KEY.primary + KEY.user_id(hashed=seconds(3, DAY))
     strange = KEY.primary + KEY.user_id(hashed=subpacket(20, bytes(8), critical=True))
-    for key in (KEY.primary, forged, expired, strange):
+    for key in (KEY.primary, forged, strange):
         assert judged(GOOD, key).reasons == (Reason.PATH_INVALID,)
+    lapsed = judged(GOOD, expired)
+    assert (lapsed.reasons, lapsed.expired_since) == ((Reason.EXPIRED,), False)
 
 
 def test_a_signature_older_than_its_key_does_not_count() -> None:
@@ -225,9 +229,9 @@ def test_a_signature_older_than_its_key_does_not_count() -> None:
 
 
 def test_primary_key_flags() -> None:
-    """A primary key that is only for certifying does not sign documents; an old one without flags does."""
+    """A primary key that is only for certifying, or that does not say what it is for, does not sign documents."""
     assert judged(GOOD, KEY.primary + KEY.user_id(flags=CERTIFY)).reasons == (Reason.PATH_INVALID,)
-    assert judged(GOOD, KEY.primary + KEY.user_id(flags=None)).reasons == ()
+    assert judged(GOOD, KEY.primary + KEY.user_id(flags=None)).reasons == (Reason.PATH_INVALID,)
 
 
 def test_subkeys_are_bound_both_ways() -> None:
@@ -256,18 +260,39 @@ def test_subkeys_are_bound_both_ways() -> None:
             2,
             KEY.signature(0x18, covered, hashed=subpacket(27, b"") + subpacket(32, SUB.signature(0x19, covered))),
         ),
-        "expired binding": packet(14, SUB.body)
-        + packet(
-            2,
-            KEY.signature(
-                0x18,
-                covered,
-                hashed=seconds(3, 1) + subpacket(27, b"\x02") + subpacket(32, SUB.signature(0x19, covered)),
-            ),
-        ),
     }
     for name, subkey in bad.items():
         assert (name, judged(SUB_SIGNED, primary + subkey).reasons) == (name, (Reason.PATH_INVALID,))
+
+
+def test_a_binding_that_lapsed_is_a_matter_of_time() -> None:
+    """A subkey whose binding has expired counts no more; before that it did, and the change was foretold."""
+    covered = KEY.framed + SUB.framed
+    hashed = (
+        seconds(3, 50 * DAY) + subpacket(27, b"\x02") + subpacket(32, SUB.signature(0x19, covered, created=SUB.created))
+    )
+    binding = KEY.signature(0x18, covered, created=SUB.created, hashed=hashed)
+    key = KEY.certificate + packet(14, SUB.body) + packet(2, binding)
+    end = CREATED_AT + timedelta(days=51)
+    assert judged(SUB_SIGNED, key).reasons == (Reason.EXPIRED,)
+    early = judged(SUB_SIGNED, key, SIGNED_AT)
+    assert (early.reasons, early.next_change) == ((), end)
+
+
+@pytest.mark.parametrize("suite", ["Cv25519", "Cv448"])
+def test_version_6_keys_are_judged(suite: str) -> None:
+    """A version 6 key needs its direct-key signature, and its subkey is bound like any other."""
+    secret = pysequoia.Tsk.generate(
+        "six", profile=pysequoia.Profile.RFC9580, cipher_suite=getattr(pysequoia.CipherSuite, suite)
+    )
+    key = bytes(secret.extract_certificate())
+    signature = pysequoia.sign(secret.signer(), DOCUMENT, mode=pysequoia.SignatureMode.DETACHED, armor=False)
+    at = fact(signature).claimed_at
+    assert at
+    assert judged(signature, key, at).reasons == ()
+    packets = split_packets(key)
+    without_direct = key[: packets[0].end] + key[packets[1].end :]
+    assert judged(signature, without_direct, at).reasons == (Reason.PATH_INVALID,)
 
 
 def test_gpg_subkey_stripped_of_its_back_signature(gpg: Gpg) -> None:

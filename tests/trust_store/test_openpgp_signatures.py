@@ -320,6 +320,7 @@ def test_second_opinion_of_descriptor_path_and_bytes(gpg: Gpg, tmp_path: Path) -
     assert second_opinion(descriptor, seen, key) is None
     assert second_opinion(DOCUMENT, seen, b"zz") is None
     assert second_opinion(tmp_path, seen, key) is None
+    assert second_opinion(DOCUMENT, fact(packet(2, KEY.signature(0, DOCUMENT, issuer=b""))), KEY.certificate) is None
     assert second_opinion(DOCUMENT, SignatureFact("cms", SignatureOrigin.GIVEN, None), key) is None
     text = fact(gpg.sign(fingerprint, "--textmode"))
     assert second_opinion(DOCUMENT, text, key) is True

@@ -114,10 +114,10 @@ class _Judging:
         # (4) The primary key: bound by its own signature, alive when the signature claims to be made, and at T.
         primary = self._primary(created)
         # (5) The signing key: allowed to sign, and for a subkey bound both ways (5.2.1.8, 5.2.1.9).
-        if component.is_primary:
-            self._may_sign(primary.flags if primary else None, absent_allows=True)
-        else:
+        if not component.is_primary:
             self._subkey(component, created)
+        elif primary:
+            self._may_sign(primary.flags)
         # (6) Algorithms: the signature's digest, and the keys in the path.
         self._strength("the signature", signature, component)
         self._key_size(self._key.components[0])
@@ -176,7 +176,7 @@ class _Judging:
         # RFC 9580 10.1.1: a version 6 key needs a direct-key signature; a version 4 key that or a certified user id.
         current = [one for one in (statements.direct, statements.certification) if one]
         if not current or (primary_key.version == 6 and statements.direct is None):
-            self.against(Reason.PATH_INVALID, "the primary key has no self-signature that holds")
+            self._unbound("the primary key has no self-signature that holds", ("direct", "certification"), primary_key)
             return None
         for statement in current:
             self._weak_hash("a self-signature of the primary key", statement.signature)
@@ -191,18 +191,29 @@ class _Judging:
     def _subkey(self, component: OpenPGPComponentKey, created: datetime) -> None:
         binding = self._self_signatures.binding(component.fingerprint, self._clock)
         if binding is None:
-            self.against(Reason.PATH_INVALID, "the signing subkey is not bound to the primary key")
+            self._unbound("the signing subkey is not bound to the primary key", ("subkey_binding",), component)
             return
         self._weak_hash("the binding of the signing subkey", binding.signature)
         self._renewed_since |= self._self_signatures.binding(component.fingerprint, Clock(created)) is None
         self._alive("the signing subkey", component, binding.signature.key_validity, created)
-        self._may_sign(binding.signature.key_flags, absent_allows=False)
+        self._may_sign(binding.signature.key_flags)
         # RFC 9580 5.2.1.9: without the subkey's own signature anybody could adopt a foreign signing key as a subkey.
         back = self._self_signatures.back_signature(binding, component, self._clock)
         if back is None:
             self.against(Reason.PATH_INVALID, "the signing subkey has not signed its primary key in return")
         else:
             self._weak_hash("the subkey's signature in return", back)
+
+    def _unbound(self, detail: str, roles: tuple[str, ...], component: OpenPGPComponentKey) -> None:
+        """Nothing speaks for ``component`` at T; that something did, or will, makes it a matter of time."""
+        other_time = self._self_signatures.other_time(roles, component.fingerprint, self._clock)
+        if other_time == "later":
+            self.against(Reason.NOT_YET_VALID, f"{detail} yet")
+        elif other_time == "earlier":
+            self.against(Reason.EXPIRED, f"{detail} any more")
+            self._only_expired_since = False
+        else:
+            self.against(Reason.PATH_INVALID, detail)
 
     def _alive(self, name: str, component: OpenPGPComponentKey, validity: timedelta | None, created: datetime) -> None:
         if created < component.created:
@@ -219,10 +230,9 @@ class _Judging:
         elif self._clock.reached(end):
             self.against(Reason.EXPIRED, f"{name} has expired")
 
-    def _may_sign(self, flags: bytes | None, *, absent_allows: bool) -> None:
-        """RFC 9580 5.2.3.29. Old primary keys carry no flags at all and may sign; a subkey must say so."""
-        allowed = absent_allows if flags is None else bool(flags[:1] and flags[0] & _SIGN_FLAG)
-        if not allowed:
+    def _may_sign(self, flags: bytes | None) -> None:
+        """RFC 9580 5.2.3.29: what the flags do not say is not allowed; that goes for keys older than flags too."""
+        if not flags or not flags[0] & _SIGN_FLAG:
             self.against(Reason.PATH_INVALID, "the key that made the signature is not allowed to sign documents")
 
     def _strength(self, name: str, signature: OpenPGPSignature, component: OpenPGPComponentKey) -> None:

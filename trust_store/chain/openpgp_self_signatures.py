@@ -63,6 +63,13 @@ class Revocations:
     unverifiable: bool
 
 
+def _parsed(body: bytes) -> OpenPGPSignature | None:
+    try:
+        return parse_signature(body)
+    except TrustStoreError:
+        return None
+
+
 class SelfSignatures:
     """The signatures of one certificate; each answer costs checks from one budget, the same check is paid once."""
 
@@ -70,6 +77,9 @@ class SelfSignatures:
         self._key, self._primary = key, key.components[0]
         self._left = max_checks
         self._checked: dict[tuple[str, bytes, bytes], bool] = {}
+        self._by_role: dict[tuple[str, str], list[tuple[OpenPGPSignature | None, bytes]]] = {}
+        for kept in key.self_signatures:
+            self._by_role.setdefault((kept.role, kept.component), []).append((_parsed(kept.packet), kept.covered))
 
     def about_primary(self, clock: Clock) -> AboutPrimary:
         """What currently speaks for the primary key."""
@@ -88,6 +98,22 @@ class SelfSignatures:
     def binding(self, fingerprint: str, clock: Clock) -> Statement | None:
         """The newest binding of a subkey that holds at T (RFC 9580 5.2.1.8)."""
         return next(self._current("subkey_binding", fingerprint, clock), None)
+
+    def other_time(self, roles: tuple[str, ...], fingerprint: str, clock: Clock) -> str | None:
+        """Where no statement of these roles holds at T: whether one does ``later``, or ``earlier`` and has lapsed since."""
+        found = [
+            signature
+            for role in roles
+            for signature, covered in self._of(role, fingerprint)
+            if signature
+            and signature.created
+            and not signature.unknown_critical
+            and not self._live(signature, clock)
+            and self._counts(self._primary, signature, covered)
+        ]
+        if any(signature.expires and signature.expires <= clock.at for signature in found):
+            return "earlier"
+        return "later" if found else None
 
     def back_signature(self, binding: Statement, subkey: OpenPGPComponentKey, clock: Clock) -> OpenPGPSignature | None:
         """The embedded primary key binding signature (0x19) by ``subkey`` that holds at T (RFC 9580 5.2.1.9)."""
@@ -108,7 +134,7 @@ class SelfSignatures:
         """Every revocation that holds, whatever its time; a critical subpacket nobody understands makes it no weaker."""
         holding: list[OpenPGPSignature] = []
         unverifiable = False
-        for signature, covered in self._parsed(role, fingerprint):
+        for signature, covered in self._of(role, fingerprint):
             if signature is None:
                 unverifiable = True
                 continue
@@ -129,7 +155,7 @@ class SelfSignatures:
         if maker is None:
             return False
         for role in ("direct", "certification"):
-            for signature, covered in self._parsed(role, self._primary.fingerprint):
+            for signature, covered in self._of(role, self._primary.fingerprint):
                 if (
                     signature
                     and any(revoker.endswith(maker) for revoker in signature.revokers)
@@ -138,19 +164,15 @@ class SelfSignatures:
                     return True
         return False
 
-    def _parsed(self, role: str, fingerprint: str) -> Iterator[tuple[OpenPGPSignature | None, bytes]]:
-        for kept in self._key.self_signatures:
-            if kept.role == role and kept.component == fingerprint:
-                try:
-                    yield parse_signature(kept.packet), kept.covered
-                except TrustStoreError:
-                    yield None, kept.covered
+    def _of(self, role: str, fingerprint: str) -> list[tuple[OpenPGPSignature | None, bytes]]:
+        """Every signature of this role about this component with what it covers; None for one that cannot be read."""
+        return self._by_role.get((role, fingerprint), [])
 
     def _current(self, role: str, fingerprint: str, clock: Clock) -> Iterator[Statement]:
         """Statements of this role that hold at T, newest first."""
         found = [
             (signature.created, Statement(signature, covered))
-            for signature, covered in self._parsed(role, fingerprint)
+            for signature, covered in self._of(role, fingerprint)
             if signature and signature.created and self._live(signature, clock)
         ]
         # Two of the same second: the bytes decide, so that the order of packets in the file does not.
@@ -167,7 +189,7 @@ class SelfSignatures:
 
     def _withdrawn(self, certification: Statement, clock: Clock) -> bool:
         """Whether the same user id was revoked at or after this certification (RFC 9580 5.2.1.13)."""
-        for signature, covered in self._parsed("certification_revocation", self._primary.fingerprint):
+        for signature, covered in self._of("certification_revocation", self._primary.fingerprint):
             if signature is None or covered != certification.covered:
                 continue
             created = signature.created

@@ -18,6 +18,8 @@ MAX_COMPONENTS = 64
 MAX_USER_IDS = 256
 MAX_USER_ID_BYTES = 2048
 MAX_SELF_SIGNATURES = 512
+MAX_KEY_BODY_BYTES = 8 * 1024
+MAX_COVERED_BYTES = 64 * 1024 * 1024  # what self-signatures cover is kept with each, so small files could grow large
 PUBLIC_KEY_LABEL = "PUBLIC KEY BLOCK"
 
 # RFC 9580 4.3: type ids 0-39 are critical, an unknown one makes the whole sequence unreadable; 40-63 may be skipped.
@@ -44,11 +46,15 @@ def load_keys(data: bytes) -> tuple[OpenPGPKey, ...]:
     else:
         streams = [data] if data else []
     keys: list[OpenPGPKey] = []
+    covered = 0
     for stream in streams:
         for packets in _split_keys(split_packets(stream)):
             if len(keys) >= MAX_KEYS:
                 raise ResourceLimitError(f"more than {MAX_KEYS} OpenPGP keys in one file")
             keys.append(_KeyReading(stream[packets[0].start : packets[-1].end], packets).key())
+            covered += sum(len(kept.covered) for kept in keys[-1].self_signatures)
+            if covered > MAX_COVERED_BYTES:
+                raise ResourceLimitError("OpenPGP keys with more signed data than is kept")
     if not keys:
         raise MalformedError("no OpenPGP public key in the data")
     return tuple(keys)
@@ -61,6 +67,8 @@ def component_key(body: bytes, *, is_primary: bool) -> OpenPGPComponentKey:
     """
     if not body:
         raise MalformedError("an empty OpenPGP key packet")
+    if len(body) > MAX_KEY_BODY_BYTES:
+        raise ResourceLimitError(f"an OpenPGP key packet of {len(body)} bytes; at most {MAX_KEY_BODY_BYTES} are read")
     version = body[0]
     if version not in (4, 6):
         raise UnsupportedError(f"OpenPGP key version {version} is not supported")
@@ -82,8 +90,6 @@ def framed_key(version: int, body: bytes) -> bytes:
     """Return a key body as it is hashed (RFC 9580 5.2.4): 0x99 and 2 octets of length, or 0x9B and 4 for version 6."""
     if version == 6:
         return b"\x9b" + len(body).to_bytes(4, "big") + body
-    if len(body) > 0xFFFF:
-        raise MalformedError("an OpenPGP key packet is too long to be hashed")
     return b"\x99" + len(body).to_bytes(2, "big") + body
 
 

@@ -13,7 +13,7 @@ from trust_store.errors import MalformedError, ResourceLimitError
 MAX_DATA_BYTES = 8 * 1024 * 1024
 MAX_PACKETS = 65_536
 MAX_ARMOR_BLOCKS = 1024
-MAX_PACKET_BYTES = 64 * 1024
+MAX_PACKET_BYTES = 256 * 1024  # a photo in a user attribute is the largest that is met
 MAX_ARMOR_HEADERS = 64
 
 _BEGIN = re.compile(rb"-----BEGIN PGP ([A-Z0-9 ,/]{1,40})-----[ \t\r]*\Z")

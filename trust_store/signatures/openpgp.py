@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreErr
 from trust_store.model.package_facts import KeyCheck, Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
 from trust_store.signatures.protocol import (
+    MAX_CANDIDATE_KEYS,
     MAX_SIGNATURE_FILE_BYTES,
     MAX_SIGNATURES_PER_FILE,
     DigestRequest,
@@ -141,7 +143,7 @@ class OpenPGPScheme:
             return None
         try:
             signature = parse_signature(fact.packet)
-            checks = [_check(fact, signature, candidate) for candidate in load_keys(key.material)]
+            checks = [_check(fact, signature, candidate) for candidate in _candidate(key.material)]
         except TrustStoreError:
             return None
         answers = [check for check in checks if check]
@@ -202,6 +204,12 @@ def _document_signature(body: bytes) -> OpenPGPSignature:
     return signature
 
 
+@lru_cache(maxsize=4 * MAX_CANDIDATE_KEYS)
+def _candidate(material: bytes) -> tuple[OpenPGPKey, ...]:
+    """The certificates in ``material``; each candidate is tried on every signature of a file, and read once."""
+    return load_keys(material)
+
+
 def _check(fact: SignatureFact, signature: OpenPGPSignature, key: OpenPGPKey) -> KeyCheck | None:
     """Try the components that can be the signer; one whose algorithm is not supported cannot be asked."""
     failed: KeyCheck | None = None
@@ -223,7 +231,8 @@ def second_opinion(content: int | bytes | Path, fact: SignatureFact, key: bytes)
     ``content`` is an open descriptor, the bytes or a path; ``key`` a binary certificate. False is "no valid signature",
     which covers tampering, revocation, expiry and weak algorithms alike; it judges the key as of the signature's claimed
     creation, so that a key whose self-signatures were all renewed later counts as unbound. None where it could not be
-    asked: content not readable, key or signature not understood by it, a curve it lacks, or a crash inside it.
+    asked: content not readable, key or signature not understood by it, a curve it lacks, no issuer named (it looks for
+    keys by that alone), or a crash inside it.
     """
     if fact.scheme != SCHEME.NAME or not fact.packet or not _second_reader_knows(fact, key):
         return None
@@ -245,11 +254,13 @@ def second_opinion(content: int | bytes | Path, fact: SignatureFact, key: bytes)
 
 
 def _second_reader_knows(fact: SignatureFact, key: bytes) -> bool:
-    """Whether pysequoia has the signer's curve: it calls every Brainpool signature invalid instead of unsupported."""
+    """Whether pysequoia can say more than "invalid": not on Brainpool curves, and not where no issuer is named."""
     try:
         signature = parse_signature(fact.packet)
-        signers = [signer for one in load_keys(key) for signer in possible_signers(signature, one)]
+        signers = [signer for one in _candidate(key) for signer in possible_signers(signature, one)]
     except TrustStoreError:
+        return False
+    if signature.issuer_fingerprint is None and signature.issuer_key_id is None:
         return False
     return not any((curve_name(signer) or "").startswith("brainpool") for signer in signers)
 
