@@ -166,6 +166,29 @@ def test_a_key_with_ten_thousand_user_ids_is_refused() -> None:
         load_keys(KEY.primary + flood)
 
 
+def test_large_key_packets_and_their_copies_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key packet has a greatest size, and what is kept for its signatures does not grow far beyond the file."""
+    with pytest.raises(ResourceLimitError):
+        load_keys(packet(6, b"\x04" + bytes(9000)))
+    monkeypatch.setattr(openpgp, "MAX_COVERED_BYTES", 100)
+    with pytest.raises(ResourceLimitError):
+        load_keys(KEY.certificate + CraftedKey(2).certificate)
+
+
+def test_a_key_names_everything_it_is_known_by() -> None:
+    """Fingerprints and key ids of primary key and subkeys are identifiers; the first user id is the name."""
+    (key,) = load_keys(KEY.certificate + KEY.subkey(CraftedKey(2)))
+    sub = CraftedKey(2).fingerprint
+    assert [(one.kind.value, one.value) for one in key.identifiers] == [
+        ("openpgp", KEY.fingerprint),
+        ("key_id", KEY.fingerprint[-16:]),
+        ("key_id", sub[-16:]),
+        ("openpgp_subkey", sub),
+    ]
+    assert key.name == "Vendor <v@example.org>"
+    assert load_keys(KEY.primary)[0].name == KEY.fingerprint
+
+
 def test_key_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of keys in a file is capped."""
     monkeypatch.setattr(openpgp, "MAX_KEYS", 1)
