@@ -25,6 +25,7 @@ from trust_store.storage.connection import connect
 from trust_store.storage.facts import identifiers_in
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
+from trust_store.storage.vendors import effective_vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,13 +148,14 @@ def trust_view(
     """All that a verdict about ``facts`` for this vendor is computed from.
 
     The vendor's anchors in every state (``any``: every vendor's; None: nobody's), and any vendor's tombstones on a key that the
-    package carries or names. Pending material helps to build paths and is never trusted.
+    package carries or names. Pending material helps to build paths and is never trusted. ``vendor`` as its policy counts now.
     """
     with snapshot(connection):
         own = _of(connection, vendor_id)
         lost = rows.tombstones(connection)
         lifting = (*own, *_lifting(connection, lost))
         revision, identity = store_revision(connection), store_id(connection)
+        counting = effective_vendor(connection, vendor) if vendor else None
     named = frozenset(identifiers_in(facts)) | _carried(facts)
     known = {s.anchor.id for s in own}
     foreign = [s for s in lost if s.anchor.id not in known and named & set(s.anchor.identifiers)]
@@ -163,7 +165,7 @@ def trust_view(
         anchors=tuple(s.anchor for s in chosen),
         untrusted=certificates,
         untrusted_keys=keys,
-        vendor=vendor,
+        vendor=counting,
         trust="store",
         store_id=identity,
         store_revision=revision,

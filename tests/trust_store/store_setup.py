@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from trust_store.decode.x509 import load_certificate
 
 from trust_store import anchor_management
 from trust_store.anchor_approval import Call
-from trust_store.decode.x509 import load_certificate
 from trust_store.model.claim import Authority, Proposal
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, SignerRule
@@ -84,7 +84,10 @@ def _key(name: str) -> ec.EllipticCurvePrivateKey:  # noqa: ARG001 - one key a n
 
 
 def proposal_of(
-    der: bytes, vendor_id: str = "dten", authority: Authority = Authority.STAFF, reference: str = "https://forum.example/t/43"
+    der: bytes,
+    vendor_id: str = "dten",
+    authority: Authority = Authority.STAFF,
+    reference: str = "https://forum.example/t/43",
 ) -> Proposal:
     """What a channel would propose of a certificate."""
     parsed = load_certificate(der)
@@ -109,9 +112,19 @@ def propose(
 def openpgp_proposal(fingerprint: str, name: str = "Vendor <v@dten.example>") -> Proposal:
     """An OpenPGP proposal; its material is not parsed by anything that decides."""
     material = b"key " + fingerprint.encode()
-    identifiers = (Identifier(IdentifierKind.OPENPGP, fingerprint), Identifier(IdentifierKind.KEY_ID, fingerprint[-16:]))
+    identifiers = (
+        Identifier(IdentifierKind.OPENPGP, fingerprint),
+        Identifier(IdentifierKind.KEY_ID, fingerprint[-16:]),
+    )
     return Proposal(
-        "dten", AnchorKind.OPENPGP, name, hashlib.sha256(material).hexdigest(), material, identifiers, Authority.STAFF, "u"
+        "dten",
+        AnchorKind.OPENPGP,
+        name,
+        hashlib.sha256(material).hexdigest(),
+        material,
+        identifiers,
+        Authority.STAFF,
+        "u",
     )
 
 

@@ -55,7 +55,9 @@ def state(store: sqlite3.Connection, anchor_id: str) -> AnchorState:
     return found.state
 
 
-def approve(store: sqlite3.Connection, anchor_id: str, who: str, read: str | None = None, **policy: Any) -> dict[str, Any]:
+def approve(
+    store: sqlite3.Connection, anchor_id: str, who: str, read: str | None = None, **policy: Any
+) -> dict[str, Any]:
     """One person's approval, as it comes over the socket."""
     return decide(
         store, "anchor.approve", who, vendor(**policy), anchor=anchor_id,
@@ -66,7 +68,13 @@ def approve(store: sqlite3.Connection, anchor_id: str, who: str, read: str | Non
 def decide(store: sqlite3.Connection, command: str, who: str, of: Any = None, **arguments: Any) -> dict[str, Any]:
     """Any decision."""
     return perform(
-        store, command, arguments, identity=who, vendors=(of or vendor(),), at=AT + timedelta(hours=1), randomness=randomness
+        store,
+        command,
+        arguments,
+        identity=who,
+        vendors=(of or vendor(),),
+        at=AT + timedelta(hours=1),
+        randomness=randomness,
     )
 
 
@@ -161,14 +169,18 @@ def test_only_a_configured_contact_can_be_called(store: sqlite3.Connection, call
     """A number or name that the team did not record itself confirms nothing."""
     anchor_id = propose(store)
     with pytest.raises(DecisionRefusedError, match="none of the contacts"):
-        anchor_approval.approve(store, anchor_id, call(called=called), identity="ann", vendor=vendor(approvals=1), at=AT)
+        anchor_approval.approve(
+            store, anchor_id, call(called=called), identity="ann", vendor=vendor(approvals=1), at=AT
+        )
 
 
 @pytest.mark.parametrize("called", ["Product security", PHONE, "security@dten.example"])
 def test_a_contact_is_named_by_any_of_its_ways(store: sqlite3.Connection, called: str) -> None:
     """Name, phone and mail of a contact all name it."""
     anchor_id = propose(store)
-    made = anchor_approval.approve(store, anchor_id, call(called=called), identity="ann", vendor=vendor(approvals=1), at=AT)
+    made = anchor_approval.approve(
+        store, anchor_id, call(called=called), identity="ann", vendor=vendor(approvals=1), at=AT
+    )
     assert made.state is AnchorState.VALID
 
 
@@ -192,7 +204,7 @@ def test_an_unconfigured_vendor_cannot_be_decided(store: sqlite3.Connection) -> 
 def test_a_ca_without_signer_rule_stays_pending(store: sqlite3.Connection) -> None:
     """A known root is not a known signer: the error names the command that states whose signatures count."""
     anchor_id = propose(store, rule=None)
-    with pytest.raises(DecisionRefusedError, match="anchor constrain .*--dedicated.*--signer-subject.*--signer-spki"):
+    with pytest.raises(DecisionRefusedError, match=r"anchor constrain .*--dedicated.*--signer-subject.*--signer-spki"):
         approve(store, anchor_id, "ann", approvals=1)
     decide(store, "anchor.constrain", "ann", anchor=anchor_id, dedicated=True)
     assert approve(store, anchor_id, "ann", approvals=1)["state"] == "valid"
@@ -392,7 +404,9 @@ def test_proposals_lapse(store: sqlite3.Connection) -> None:
 
 @pytest.mark.parametrize("old", [None, *AnchorState])
 @pytest.mark.parametrize("new", list(AnchorState))
-def test_every_transition_not_listed_is_refused(store: sqlite3.Connection, old: AnchorState | None, new: AnchorState) -> None:
+def test_every_transition_not_listed_is_refused(
+    store: sqlite3.Connection, old: AnchorState | None, new: AnchorState
+) -> None:
     """The table is the whole truth: what it lists happens, everything else is refused and leaves no trace."""
     if old is None:
         assert (old, AnchorState.PENDING) in TRANSITIONS
@@ -550,7 +564,9 @@ def test_nothing_shows_the_fingerprint_of_a_key_awaiting_decision(store: sqlite3
 def test_text_that_gives_a_pending_key_away_is_withheld(store: sqlite3.Connection) -> None:
     """A name or URL with part of the fingerprint in it is withheld until the decision, however it is spaced."""
     whole = "0123456789abcdef0123456789abcdef01234567"
-    anchor_id = anchor_management.propose(store, openpgp_proposal(whole, "0x" + whole.upper()), at=AT, randomness=randomness)
+    anchor_id = anchor_management.propose(
+        store, openpgp_proposal(whole, "0x" + whole.upper()), at=AT, randomness=randomness
+    )
     found = query.anchor(store, anchor_id)
     assert found is not None
     assert disclosed(found, found.name) == WITHHELD
@@ -590,7 +606,11 @@ def test_a_key_can_be_buried_unheard_of_or_standing(store: sqlite3.Connection) -
 
     first = entomb()
     again = propose(store)
-    assert (entomb(), state(store, first), state(store, again)) == (again, AnchorState.DISTRUSTED, AnchorState.DISTRUSTED)
+    assert (entomb(), state(store, first), state(store, again)) == (
+        again,
+        AnchorState.DISTRUSTED,
+        AnchorState.DISTRUSTED,
+    )
 
 
 def test_revision_rises_with_every_change(store: sqlite3.Connection) -> None:
