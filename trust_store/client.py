@@ -7,7 +7,6 @@ here), mapped by ``[approvers]``; no flag or environment variable names one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import pwd
@@ -21,6 +20,7 @@ from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, Sto
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
+from trust_store.storage.writer_lock import WriterBusyError, writer_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 1024 * 1024
 REQUEST_TIMEOUT_SECONDS = 30.0
 LOCK_WAIT_SECONDS = 5.0
+LOCK_RETRY_SECONDS = 0.02
 
 
 class _NobodyAnswersError(DaemonUnavailableError):
@@ -124,30 +125,20 @@ def _in_process(
 
 @contextlib.contextmanager
 def exclusive(lock: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
-    """Hold the writer's lock; raises DaemonUnavailableError if somebody else (a daemon that does not answer) keeps it."""
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot lock {lock}: {error.strerror}") from error
-    try:
-        _lock(descriptor, lock, time.monotonic() + wait_seconds)
+    """Hold the writer's lock, waiting for another command; raises DaemonUnavailableError if somebody keeps it."""
+    until = time.monotonic() + wait_seconds
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(writer_lock(lock))
+                break
+            except WriterBusyError as error:
+                if time.monotonic() >= until:
+                    raise DaemonUnavailableError(
+                        f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
+                    ) from error
+                time.sleep(LOCK_RETRY_SECONDS)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, lock: Path, until: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= until:
-                raise DaemonUnavailableError(
-                    f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
-                ) from error
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _read_line(peer: socket.socket, until: float) -> bytes:

@@ -181,7 +181,7 @@ def test_a_held_lock_means_a_daemon(folder: Path) -> None:
             pytest.fail("two writers")
     (folder / "writer.lock").unlink()
     (folder / "writer.lock").symlink_to(folder / "elsewhere")
-    with pytest.raises(StoreUnavailableError, match="cannot lock"):
+    with pytest.raises(StoreUnavailableError, match="cannot open"):
         decide(settings(folder, ann=me), "anchor.approve", arguments(anchor_id))
 
 
