@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pysequoia
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -199,3 +200,25 @@ def test_every_command_has_examples(run: Any, command: tuple[str, ...]) -> None:
     """--help shows how the command is used."""
     code, out, _ = run(*command, "--help")
     assert (code, "Examples:" in out, f"rootwarden {' '.join(command)}" in out) == (0, True, True)
+
+
+def test_an_openpgp_key_is_imported_and_approved_by_its_fingerprint(run: Any, tmp_path: Path) -> None:
+    """A real OpenPGP key file, binary, becomes a pending anchor that its whole primary fingerprint approves."""
+    made = pysequoia.Cert.generate(user_id="Vendor <v@dten.example>")
+    (tmp_path / "key.pgp").write_bytes(bytes(made))
+    code, out, _ = run("anchor", "import", str(tmp_path / "key.pgp"), "--vendor", "dten", "--json")
+    assert code == 0
+    (anchor_id,) = json.loads(out)["anchors"]
+    assert made.fingerprint[:8] not in run("anchor", "show", anchor_id, "--json")[1]
+    assert run(*approve(anchor_id, made.fingerprint.upper()))[0] == 0
+    assert json.loads(run("anchor", "show", anchor_id, "--json")[1])["identifiers"]["openpgp"] == [made.fingerprint]
+
+
+def test_import_refuses_what_only_looks_like_a_key(run: Any, tmp_path: Path) -> None:
+    """Armor and PEM around nothing end in 2."""
+    for text in (
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+    ):
+        (tmp_path / "bad").write_text(text)
+        assert run("anchor", "import", str(tmp_path / "bad"), "--vendor", "dten")[0] == 2

@@ -633,3 +633,17 @@ def test_constraints_survive_the_store() -> None:
 
     full = Constraints(("p",), ("f",), ("code", "x"), AT, AT + timedelta(days=1), 3)
     assert decode_constraints(encode_constraints(full)) == full
+
+
+@pytest.mark.parametrize("data", [None, 7, "???", "A" * 800_000, "bm8gIGtleQ=="])
+def test_an_import_is_checked_before_it_is_read(store: sqlite3.Connection, data: Any) -> None:
+    """Import data that is no base64, too large, or no key is a usage error and leaves nothing."""
+    with pytest.raises(UsageError):
+        decide(store, "anchor.import", "ann", vendor="dten", data=data)
+    assert kinds(store) == []
+
+
+def test_a_policy_of_an_unknown_vendor_is_not_approved(store: sqlite3.Connection) -> None:
+    """Only a configured vendor's file can be approved."""
+    with pytest.raises(DecisionRefusedError, match="not configured"):
+        decide(store, "policy.approve", "ann", vendor="nobody")
