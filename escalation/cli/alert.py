@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from escalation.cli.reading import open_store, settings_of
+from escalation.cli.reading import open_store
 from escalation.model import Alert, AlertStatus, Delivery
 from escalation.storage import rows
 from trust_store.model.identifiers import format_time
@@ -160,11 +160,9 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _decide(name: str, arguments: dict[str, Any], *, as_json: bool) -> int:
-    from trust_store import client
+    from escalation.cli.deciding import decide
 
-    invocation = click.get_current_context().obj
-    result = client.decide(settings_of(), name, arguments, now=invocation.now, randomness=invocation.randomness)
-    click.echo(
-        json.dumps(result) if as_json else f"{result['alert']}: {result['status']} by {safe(str(result['by']), 100)}"
-    )
+    result = decide(name, arguments)
+    told = f"{safe(str(result.get('alert')), 60)}: {safe(str(result.get('status')), 30)} by {safe(str(result.get('by')), 100)}"
+    click.echo(json.dumps(result) if as_json else told)
     return 0

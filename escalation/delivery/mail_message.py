@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from escalation.model import Delivery, Message
 
 MAX_SUBJECT = 180
+MAX_LINE = 10_000
 # 7-bit everywhere: nothing depends on 8BITMIME or SMTPUTF8, and no byte of the text is changed on the way.
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
 
@@ -35,18 +36,24 @@ def build_mail(delivery: Delivery, sender: str, recipients: tuple[str, ...]) -> 
     mail["X-Rootwarden-Alert"] = message.alert_id
     if delivery.possible_repeat_of:
         mail["X-Rootwarden-Possible-Repeat-Of"] = delivery.possible_repeat_of
-    mail.set_content(_text(delivery), cte="quoted-printable")
-    mail.add_alternative(_html(delivery), subtype="html", cte="quoted-printable")
+    mail.set_content(_lines(_text(delivery)), cte="quoted-printable")
+    mail.add_alternative(_lines(_html(delivery)), subtype="html", cte="quoted-printable")
     if message.sheet:
-        mail.add_attachment(message.sheet, filename="call-sheet.txt", cte="base64")
+        mail.add_attachment(_lines(message.sheet), filename="call-sheet.txt", cte="base64")
     if message.script:
-        mail.add_attachment(message.script.encode(), maintype="application", subtype="x-sh", filename="escalation.sh")
+        script = message.script.encode(errors="backslashreplace")
+        mail.add_attachment(script, maintype="application", subtype="x-sh", filename="escalation.sh")
     return mail.as_bytes()
 
 
 def _subject(delivery: Delivery) -> str:
     mark = f"[possible repeat of {delivery.possible_repeat_of}] " if delivery.possible_repeat_of else ""
     return safe(f"{mark}[rootwarden] {delivery.message.severity.upper()}: {delivery.message.title}", MAX_SUBJECT)
+
+
+def _lines(text: str) -> str:
+    """``text`` with its line breaks, and every other control character or lone surrogate made visible."""
+    return "\n".join(safe(line, MAX_LINE) for line in text.split("\n"))
 
 
 def _text(delivery: Delivery) -> str:

@@ -199,7 +199,7 @@ class _Answers:
                 tuple(envelope.rcpt_tos),
                 envelope.content,
                 message_from_bytes(envelope.content, policy=policy.default),  # type: ignore[arg-type]
-                session.ssl is not None,
+                server.transport.get_extra_info("sslcontext") is not None,
                 getattr(session, "user", None),
             )
         )
