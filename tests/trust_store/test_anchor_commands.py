@@ -204,7 +204,7 @@ def test_every_command_has_examples(run: Any, command: tuple[str, ...]) -> None:
 
 def test_an_openpgp_key_is_imported_and_approved_by_its_fingerprint(run: Any, tmp_path: Path) -> None:
     """A real OpenPGP key file, binary, becomes a pending anchor that its whole primary fingerprint approves."""
-    made = pysequoia.Cert.generate(user_id="Vendor <v@dten.example>")
+    made = pysequoia.Tsk.generate(user_id="Vendor <v@dten.example>").extract_certificate()
     (tmp_path / "key.pgp").write_bytes(bytes(made))
     code, out, _ = run("anchor", "import", str(tmp_path / "key.pgp"), "--vendor", "dten", "--json")
     assert code == 0

@@ -43,7 +43,15 @@ from trust_store.storage.facts import (
     save_facts,
     sightings,
 )
-from trust_store.storage.vendors import AWAITING, EFFECTIVE, effective_vendor, latest, record_vendors
+from trust_store.storage.vendors import (
+    AWAITING,
+    EFFECTIVE,
+    VendorChange,
+    effective_vendor,
+    latest,
+    record_approvers,
+    record_vendors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -372,3 +380,25 @@ def test_a_removed_approval_row_is_found_when_counting(store: sqlite3.Connection
         with pytest.raises(StoreInconsistentError):
             anchor_approval.approve(store, anchor_id, call(), identity="cyd", vendor=vendor(), at=AT)
         store.execute("ROLLBACK")
+
+
+def test_who_may_approve_is_on_record(store: sqlite3.Connection) -> None:
+    """The first list is recorded, the same again is not, and a new person is a change that weakens; one fewer is not."""
+
+    def record_people(*people: tuple[int, str]) -> VendorChange | None:
+        with transaction(store):
+            return record_approvers(store, people, AT)
+
+    told = [
+        record_people((1, "ann")),
+        record_people((1, "ann")),
+        record_people((1, "ann"), (2, "bob")),
+        record_people(),
+    ]
+    assert [c and (c.field, c.new, c.weakens) for c in told] == [
+        None,
+        None,
+        ("approvers", {"1": "ann", "2": "bob"}, True),
+        ("approvers", {}, False),
+    ]
+    assert len(audit.entries(store)) == 3

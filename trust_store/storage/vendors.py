@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+APPROVERS = "approvers"
 EFFECTIVE, AWAITING, REMOVED = "effective", "awaiting", "removed"
 
 
@@ -62,6 +63,34 @@ def record_vendors(
             _append(connection, replace(known, version=known.version + 1, state=REMOVED), [gone], "configuration", at)
             changes.append(gone)
     return tuple(changes)
+
+
+def record_approvers(
+    connection: sqlite3.Connection, people: Iterable[tuple[int, str]], at: datetime
+) -> VendorChange | None:
+    """Record who may approve, as (uid, person), inside the caller's transaction; returns the change since the last time, if any.
+
+    The first sight is no change. A uid or person that is new weakens; it is logged for an alert, and counts at once.
+    """
+    now = {str(uid): person for uid, person in people}
+    last = connection.execute(
+        "SELECT * FROM audit_log WHERE subject = ? AND kind = 'approvers.recorded' ORDER BY seq DESC LIMIT 1",
+        (APPROVERS,),
+    ).fetchone()
+    if last is not None:
+        audit.require_own_hash(last)
+    before: dict[str, str] = json.loads(last["body"])["approvers"] if last is not None else {}
+    if last is not None and before == now:
+        return None
+    audit.append(
+        connection, "approvers.recorded", "configuration", APPROVERS, {"approvers": now, "previous": before}, at
+    )
+    raise_revision(connection)
+    return (
+        VendorChange("", APPROVERS, before, now, weakens=not now.items() <= before.items())
+        if last is not None
+        else None
+    )
 
 
 def effective_vendor(connection: sqlite3.Connection, vendor: Vendor) -> Vendor:
