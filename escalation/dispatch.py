@@ -100,8 +100,14 @@ async def dispatch_due(
     now = clock()
     await storage_run(lambda c: recover(c, now, before=now - timedelta(seconds=ABANDONED_SECONDS)))
     passes = [_Pass(storage_run, channel, clock, randomness, delivery_seconds) for channel in channels.values()]
-    done = await asyncio.gather(*(one.run() for one in passes))
-    return tuple(attempt for attempts in done for attempt in attempts)
+    # Every channel finishes its turn before an error goes up: cancelling one in mid-sending would cost a marked repeat.
+    done = await asyncio.gather(*(one.run() for one in passes), return_exceptions=True)
+    attempts: list[Attempt] = []
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+        attempts += result
+    return tuple(attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _SHORT_WINDOW = 6
 _HEX = frozenset("0123456789abcdef")
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _ARMOR = re.compile(
-    r"-{3,}\s{0,4}BEGIN[^\n-]{0,80}-{2,}.*?(?:-{3,}\s{0,4}END[^\n-]{0,80}-{2,}|\Z)", re.DOTALL | re.IGNORECASE
+    r"-{3}\s{0,4}BEGIN[^\n-]{0,80}-{2,5}.*?(?:-{3}\s{0,4}END[^\n-]{0,80}-{2,5}|\Z)", re.DOTALL | re.IGNORECASE
 )
 # What looks like a fingerprint in a channel's text, known or not: the key may be imported only after the sheet was read.
 _PAIRS = r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}(?:[\s:.-]{1,3}[0-9A-Fa-f]{2}){3,200}(?![0-9A-Za-z])"

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from escalation.deduplication import same_matter
+from escalation.model import CallPurpose
 from escalation.rules import VERDICT_KIND
 from escalation.scripts.render import render
 from escalation.storage.rows import message_to_json
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from escalation.model import AlertDraft, EscalationScript
+    from escalation.model import AlertDraft, EscalationScript, Message
 
 
 def raise_alert(
@@ -34,27 +36,27 @@ def raise_alert(
     """Write the alert and queue it for each of ``channels``; return its id.
 
     An unresolved alert of the same key is counted up instead, its sheet and script brought up to date, and nothing is sent
-    again. Unresolved alerts about the same package for another reason are resolved as superseded by this one.
+    again, except once when a key that fits has turned up since. Unresolved alerts about the same package for another
+    reason are resolved as superseded by this one.
     """
     now = format_time(at)
     with transaction(connection):
-        alert_id = _count_repeat(connection, draft, now)
-        if alert_id is not None:
-            _write_script(connection, render(alert_id, draft)[0], now)
-            return alert_id
-        alert_id = new_id("alert", at, randomness(RANDOM_BYTES))
-        _insert_alert(connection, alert_id, draft, now)
-        _supersede(connection, alert_id, draft, now)
+        row = connection.execute(
+            "UPDATE alert SET repeat_count = repeat_count + 1, updated_at = ?"
+            " WHERE dedup_key = ? AND status <> 'resolved' RETURNING id, body",
+            [now, draft.dedup_key],
+        ).fetchone()
+        alert_id = str(row["id"]) if row else new_id("alert", at, randomness(RANDOM_BYTES))
         made, message = render(alert_id, draft)
+        if row is None:
+            _insert_alert(connection, alert_id, draft, now)
+            _supersede(connection, alert_id, draft, now)
         _write_script(connection, made, now)
-        payload = message_to_json(message)
-        for channel in dict.fromkeys(channels):
-            delivery_id = new_id("delivery", at, randomness(RANDOM_BYTES))
-            connection.execute(
-                "INSERT INTO delivery (id, alert_id, channel, payload, message_id, state, created_at, next_attempt_at)"
-                " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
-                [delivery_id, alert_id, channel, payload, f"{delivery_id}.{alert_id}@rootwarden.invalid", now, now],
-            )
+        if row is None:
+            _queue(connection, message, channels, at, randomness)
+        elif _can_be_settled_now(row["body"], draft):
+            connection.execute("UPDATE alert SET body = ? WHERE id = ?", [_body(draft), alert_id])
+            _queue(connection, replace(message, title=f"Update: {message.title}"), channels, at, randomness)
         return alert_id
 
 
@@ -71,17 +73,35 @@ def resolve_for_package(
         return cursor.rowcount
 
 
-def _count_repeat(connection: sqlite3.Connection, draft: AlertDraft, now: str) -> str | None:
-    row = connection.execute(
-        "UPDATE alert SET repeat_count = repeat_count + 1, updated_at = ?"
-        " WHERE dedup_key = ? AND status <> 'resolved' RETURNING id",
-        [now, draft.dedup_key],
-    ).fetchone()
-    return str(row["id"]) if row else None
+def _queue(
+    connection: sqlite3.Connection,
+    message: Message,
+    channels: Iterable[str],
+    at: datetime,
+    randomness: Callable[[int], bytes],
+) -> None:
+    """One outbox row for each channel."""
+    now, payload = format_time(at), message_to_json(message)
+    for channel in dict.fromkeys(channels):
+        delivery_id = new_id("delivery", at, randomness(RANDOM_BYTES))
+        connection.execute(
+            "INSERT INTO delivery (id, alert_id, channel, payload, message_id, state, created_at, next_attempt_at)"
+            " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+            [delivery_id, message.alert_id, channel, payload, f"{delivery_id}@rootwarden.invalid", now, now],
+        )
+
+
+def _can_be_settled_now(body: str, draft: AlertDraft) -> bool:
+    """Whether a key that fits was found since the alert was sent: the one change that is worth a second message."""
+    before = json.loads(body).get("purpose")
+    return before == CallPurpose.OBTAIN_KEY and draft.purpose is CallPurpose.CONFIRM_KEY
+
+
+def _body(draft: AlertDraft) -> str:
+    return json.dumps({"summary": draft.summary, "lines": list(draft.lines), "purpose": draft.purpose})
 
 
 def _insert_alert(connection: sqlite3.Connection, alert_id: str, draft: AlertDraft, now: str) -> None:
-    body = json.dumps({"summary": draft.summary, "lines": list(draft.lines)})
     connection.execute(
         "INSERT INTO alert (id, dedup_key, kind, reason, severity, vendor_id, package_sha256, title, body, status,"
         " opened_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
@@ -94,7 +114,7 @@ def _insert_alert(connection: sqlite3.Connection, alert_id: str, draft: AlertDra
             draft.vendor_id,
             draft.package_sha256,
             draft.title,
-            body,
+            _body(draft),
             now,
             now,
         ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -83,7 +85,7 @@ class SMTPChannel:
             use_tls=s.tls,
             start_tls=s.starttls,
             tls_context=self.context,
-            local_hostname="rootwarden.invalid",
+            local_hostname=_own_name(),
         )
         announced = False
         try:
@@ -129,6 +131,12 @@ class SMTPChannel:
 
     async def close(self) -> None:
         """Nothing is kept open between deliveries."""
+
+
+def _own_name() -> str:
+    """Our name for EHLO; without a qualified one an address literal (RFC 5321 4.1.4)."""
+    name = socket.gethostname()
+    return name if re.fullmatch(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", name) else "[127.0.0.1]"
 
 
 def _refused(error: SMTPResponseException) -> NoReturn:

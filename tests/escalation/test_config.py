@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from escalation.config import load_delivery_settings, read_secret, require_webhook
-from escalation.delivery import CHANNELS, open_channels
+from escalation.delivery import CHANNELS, open_channels, protocol
 from trust_store.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ async def test_every_channel_is_registered_alike(tmp_path: Path, clock: Callable
     names = [module.NAME for module in CHANNELS]
     assert names == sorted(set(names))
     assert all(module.DOC for module in CHANNELS)
+    assert {"name", "deliver", "close"} <= set(dir(protocol.Channel))
     chosen = load(tmp_path, f"[delivery.smtp]\n{SMTP}[delivery.slack]\nwebhook_env = 'W'\n")
     opened = open_channels(chosen, {"W": "https://hooks.slack.com/services/x"}, clock)
     assert {name: channel.name for name, channel in opened.items()} == {name: name for name in names}

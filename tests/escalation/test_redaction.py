@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from escalation.model import AlertDraft
 from escalation.redaction import redactor_for, redactor_of
 from escalation.rules import decide, notice
-from escalation.scripts.render import render
+from escalation.scripts.render import BARE, render
 from escalation.storage.rows import message_to_json
 from tests.escalation.conftest import (
+    ANCHOR_ID,
     KEY_SHA256,
     MATERIAL,
     SECRETS,
@@ -159,3 +161,18 @@ def test_no_surrounding_text_shields_a_piece(around: str, start: int, length: in
     spelled = separator.join(piece[i : i + 2] for i in range(0, len(piece), 2))
     shown = redactor_for(make_context()).text(f"{around} {spelled} {around}", 5000)
     assert not [w for w in leaks(shown) if w in piece]
+
+
+def test_the_last_wall_drops_outside_texts_but_never_the_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a field's redaction ever fails, the alert goes out without any text from outside."""
+    from escalation.scripts import facts
+
+    monkeypatch.setattr(facts.Redactor, "said", lambda _self, text, _limit=0: text or "")
+    evidence = replace(make_evidence(), excerpt=f"it is {colons(KEY_SHA256)}")
+    draft = decide(make_context(evidence=(evidence,)))
+    assert isinstance(draft, AlertDraft)
+    made, message = render("alert_1", draft)
+    text = "\n".join((made.sheet, made.script, message_to_json(message)))
+    assert leaks(text) == []
+    assert BARE in made.sheet
+    assert ANCHOR_ID[:-1] in made.script

@@ -141,7 +141,7 @@ def test_nothing_is_left_of_a_transaction_that_failed(store: sqlite3.Connection,
 
 def test_the_same_alert_is_counted_not_repeated(store: sqlite3.Connection, raised: Callable[..., str]) -> None:
     """While it is open or acknowledged nothing is sent again; its sheet is brought up to date."""
-    first = raised(proposals=())
+    first = raised(evidence=())
     before = script(store, first)
     perform(store, "alert.acknowledge", {"alert": first}, identity="ada", at=AT, randomness=bytes)
     assert raised(later=60) == first
@@ -150,6 +150,18 @@ def test_the_same_alert_is_counted_not_repeated(store: sqlite3.Connection, raise
     assert found.updated_at == AT + timedelta(seconds=60)
     assert len(deliveries(store, first)) == 2
     assert script(store, first) != before
+
+
+def test_a_key_that_turns_up_later_is_told_once(store: sqlite3.Connection, raised: Callable[..., str]) -> None:
+    """First no key to confirm, then one: a single update goes out, with the script that can settle it."""
+    first = raised(proposals=(), evidence=())
+    for later in (1, 2, 3):
+        assert raised(later=later) == first
+    rows = deliveries(store, first)
+    assert [d.message.title.startswith("Update: ") for d in rows] == [False, False, True, True]
+    assert "anchor approve" in rows[-1].message.script
+    assert raised(proposals=(), later=4) == first
+    assert len(deliveries(store, first)) == 4
 
 
 def test_after_resolution_it_is_a_new_alert(store: sqlite3.Connection, raised: Callable[..., str]) -> None:
