@@ -1,1 +1,1 @@
-"""The monitor documents package."""
+"""Document readers: bytes of one kind of channel in, frozen documents out. No I/O; hostile input expected."""

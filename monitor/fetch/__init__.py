@@ -1,1 +1,1 @@
-"""The monitor fetch package."""
+"""The only code that opens an outgoing HTTP connection to a vendor's channel."""

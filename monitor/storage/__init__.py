@@ -1,1 +1,1 @@
-"""The monitor storage package."""
+"""The monitor's tables: sources, documents in every version, claims, quarantined key files, the incoming folder."""
