@@ -116,11 +116,17 @@ def require_own_hash(row: sqlite3.Row) -> None:
 
 def require_record(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
     """Raise StoreInconsistentError unless ``row`` of a decision table is exactly what the entry ``log`` says was written."""
+    if log is not None:
+        require_own_hash(log)
+    _require_said(row, kind, log)
+
+
+def _require_said(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
+    """``require_record`` for an entry whose own hash was checked already."""
     table = RECORD_TABLES[kind]
     name = f"{table.name}: {row[table.id_column]} number {row[table.version_column]}"
     if log is None or log["seq"] != row["audit_seq"]:
         raise StoreInconsistentError(f"{name} has no entry {row['audit_seq']} in the audit log")
-    require_own_hash(log)
     said = (log["record_kind"], log["record_id"], log["record_version"], log["record_sha256"])
     if said != (kind, row[table.id_column], row[table.version_column], content_digest(table, row)):
         raise StoreInconsistentError(f"{name} is not what entry {log['seq']} of the audit log recorded")
@@ -134,43 +140,50 @@ def verify(connection: sqlite3.Connection, *, last: int | None = None) -> Head:
     try:
         newest = head(connection)
         first = 1 if last is None else max(1, newest.seq - last + 1)
-        _walk(connection, first, newest)
+        written = _walk(connection, first, newest)
         for kind in RECORD_TABLES:
-            _compare(connection, kind, first)
+            _compare(connection, kind, first, written[kind])
         if first == 1:
             _compare_identifiers(connection)
-    except (sqlite3.DatabaseError, TypeError, ValueError, UnicodeError) as error:
+    except (sqlite3.DatabaseError, TypeError, ValueError, KeyError) as error:
         raise StoreInconsistentError(f"the store cannot be read through: {error}") from error
     return newest
 
 
-def _walk(connection: sqlite3.Connection, first: int, newest: Head) -> None:
-    """Every entry from ``first`` on: numbers without a gap, own hash, link to the one before, and the head row."""
+def _walk(connection: sqlite3.Connection, first: int, newest: Head) -> dict[str, dict[int, sqlite3.Row]]:
+    """Every entry from ``first`` on: numbers without a gap, own hash, link to the one before, and the head row.
+
+    Returns the entries that wrote a row of a decision table, by kind of record and number.
+    """
+    written: dict[str, dict[int, sqlite3.Row]] = {kind: {} for kind in RECORD_TABLES}
+    if connection.execute("SELECT 1 FROM audit_log WHERE seq < 1 LIMIT 1").fetchone():
+        raise StoreInconsistentError("audit_log: there is an entry before the first")
     before = connection.execute("SELECT hash FROM audit_log WHERE seq = ?", (first - 1,)).fetchone()
     if first > 1 and before is None:
         raise StoreInconsistentError(f"audit_log: entry {first - 1} is missing")
     expected, link = first, str(before[0]) if first > 1 else GENESIS
-    for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? OR seq < 1 ORDER BY seq", (first,)):
+    for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? ORDER BY seq", (first,)):
         if row["seq"] != expected:
             raise StoreInconsistentError(f"audit_log: entry {expected} is missing (found {row['seq']})")
         require_own_hash(row)
         if row["previous_hash"] != link:
             raise StoreInconsistentError(f"audit_log: entry {expected} does not follow entry {expected - 1}")
+        if row["record_kind"] is not None:
+            written[row["record_kind"]][expected] = row
         expected, link = expected + 1, row["hash"]
     if (expected - 1, link) != (newest.seq, newest.hash):
         raise StoreInconsistentError(f"audit_log: ends at entry {expected - 1}, the store's head says {newest.seq}")
+    return written
 
 
-def _compare(connection: sqlite3.Connection, kind: str, first: int) -> None:
-    """Every row has its entry and every entry its row."""
+def _compare(connection: sqlite3.Connection, kind: str, first: int, entries: dict[int, sqlite3.Row]) -> None:
+    """Every row (written by entry ``first`` or later) has its entry and every entry its row."""
     table = RECORD_TABLES[kind]
-    entries = {
-        row["seq"]: row
-        for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? AND record_kind = ?", (first, kind))
-    }
-    where = "WHERE audit_seq >= ?" if first > 1 else "WHERE audit_seq >= ? OR 1"
-    for row in connection.execute(f"SELECT * FROM {table.name} {where}", (first,)):  # noqa: S608 - names from this program
-        require_record(row, kind, entries.pop(row["audit_seq"], None))
+    # From the first entry on means every row, whatever stands in audit_seq.
+    where = "" if first == 1 else "WHERE audit_seq >= ?"
+    rows = connection.execute(f"SELECT * FROM {table.name} {where}", () if first == 1 else (first,))  # noqa: S608 - own names
+    for row in rows:
+        _require_said(row, kind, entries.pop(row["audit_seq"], None))
     if entries:
         lost = entries[min(entries)]
         raise StoreInconsistentError(

@@ -95,7 +95,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         connection.execute("BEGIN")
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreInconsistentError(f"the store cannot be read: {error}") from error
     finally:
         with contextlib.suppress(sqlite3.Error):

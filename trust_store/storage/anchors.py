@@ -202,10 +202,14 @@ def of_every_vendor(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
 
 def tombstones(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
     """Every distrusted or compromised anchor of any vendor, found from the log's side: an edited row cannot hide one."""
-    expected = connection.execute(
-        "SELECT record_id, max(record_version) FROM audit_log WHERE record_kind = 'anchor' "
-        "AND state IN ('distrusted', 'compromised') GROUP BY record_id"
-    ).fetchall()
+    # These states are final, so the one version that has them is the current one; one query a state keeps to its index.
+    expected = [
+        row
+        for state in (AnchorState.DISTRUSTED, AnchorState.COMPROMISED)
+        for row in connection.execute(
+            "SELECT record_id, record_version FROM audit_log WHERE state = ? AND record_kind = 'anchor'", (state.value,)
+        )
+    ]
     return _exactly(connection, rows_of(connection, [str(r[0]) for r in expected]), expected)
 
 

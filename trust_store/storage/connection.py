@@ -34,7 +34,7 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # damaged text reaches Python as the latter
         raise StoreUnavailableError(
             f"cannot open the store {path}: {error}; 'rootwarden init' creates one, '--only-anchors' needs none"
         ) from error

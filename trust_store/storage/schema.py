@@ -32,8 +32,7 @@ _DECISIONS = (
     "CREATE INDEX audit_log_subject ON audit_log (subject, seq)",
     "CREATE INDEX audit_log_vendor ON audit_log (record_kind, vendor_id, record_id, record_version)",
     "CREATE INDEX audit_log_record ON audit_log (record_kind, record_id, record_version)",
-    """CREATE INDEX audit_log_tombstone ON audit_log (record_id, record_version)
-        WHERE record_kind = 'anchor' AND state IN ('distrusted', 'compromised')""",
+    "CREATE INDEX audit_log_state ON audit_log (state, record_kind, record_id, record_version)",
     """CREATE TABLE anchor_version (
         anchor_id TEXT NOT NULL, version INTEGER NOT NULL, vendor_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
         key_sha256 TEXT NOT NULL, material BLOB NOT NULL, identifiers TEXT NOT NULL, state TEXT NOT NULL,
