@@ -1,0 +1,19 @@
+"""Pure: facts + what is trusted + question -> verdict. ``verifier`` is the shell that gathers the three.
+
+Reading order::
+
+    question   what is asked, and the findings an answer is made of
+    material   the trust view decoded once: anchors that may be reached, tombstones
+    x509       one CMS or Android OTA signature: integrity, signer, every path, every anchor it reaches
+    openpgp    one OpenPGP signature: the key, its standing at the time, the second opinion
+    combine    which of a package's signatures must hold
+    package    ``verify_package``, the numbered steps
+    wording    the sentence and the next actions shown to people
+"""
+
+from __future__ import annotations
+
+from trust_store.verification.package import verify_package
+from trust_store.verification.question import Finding, Question
+
+__all__ = ["Finding", "Question", "verify_package"]

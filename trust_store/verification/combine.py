@@ -1,0 +1,87 @@
+"""Which of a package's signatures must hold: embedded ones decide, given ones must each verify, found ones may. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trust_store.model.package_facts import SignatureOrigin
+from trust_store.model.verdict import PRECEDENCE, Outcome, Reason, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trust_store.verification.question import JudgedSignature
+
+BROKEN = "broken"
+_DAMAGED = frozenset({Reason.MALFORMED, Reason.INVALID_SIGNATURE})
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """``reasons`` is empty if the signatures suffice; ``deciding`` is the signature that the answer is about."""
+
+    reasons: tuple[Reason, ...]
+    deciding: JudgedSignature | None
+
+
+def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
+    """Return whether the signatures suffice, ``required`` being how many distinct keys the vendor's policy asks for."""
+    if not signatures:
+        return Combined((Reason.UNSIGNED,), None)
+    embedded = [s for s in signatures if s.fact.origin is SignatureOrigin.EMBEDDED]
+    given = [s for s in signatures if s.fact.origin is SignatureOrigin.GIVEN]
+    found = [s for s in signatures if s.fact.origin is SignatureOrigin.FOUND]
+    # (1) Signatures that speak against the package whatever the others say.
+    against = [s for s in embedded if s.verdict.outcome is Outcome.FAILED]
+    against += [s for s in given if _known_broken(s)]
+    against += [s for s in found if _known_broken(s) or (embedded and _damaged(s))]
+    # (2) Each file that was handed over must verify.
+    against += [s for file in _by_file(given) if not any(_passes(s) for s in file) for s in file]
+    if against:
+        return _against(against)
+    # (3) Who may speak for it: what was given, with what is embedded; else what is embedded; else what lies beside it.
+    speaking = [*embedded, *given] if given else embedded or found
+    good = [s for s in speaking if _passes(s)]
+    if good and len({s.key for s in good}) >= required:
+        return Combined((), good[0])
+    # (4) Not enough. A file beside the package that is no signature at all says nothing where another one is.
+    rest = [s for s in speaking if not _passes(s)]
+    if speaking is found:
+        rest = [s for s in rest if s.fact.problem is None] or rest
+    return _against(rest) if rest else Combined((Reason.UNSIGNED,), good[0])
+
+
+def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Reasons of several signatures, each once: evidence against comes before evidence lacking, then precedence."""
+    return tuple(sorted(set(reasons), key=_weight))
+
+
+def _against(signatures: Sequence[JudgedSignature]) -> Combined:
+    deciding = min(signatures, key=lambda s: _weight(s.verdict.reason))
+    reasons = [reason for s in signatures for reason in (s.verdict.reason, *s.verdict.also)]
+    others = [reason for reason in worst_first(reasons) if reason is not deciding.verdict.reason]
+    return Combined((deciding.verdict.reason, *others), deciding)
+
+
+def _weight(reason: Reason) -> tuple[bool, int]:
+    return outcome_of(reason) is not Outcome.FAILED, PRECEDENCE.index(reason)
+
+
+def _passes(signature: JudgedSignature) -> bool:
+    return signature.verdict.outcome is Outcome.PASSED and signature.key is not None
+
+
+def _known_broken(signature: JudgedSignature) -> bool:
+    return signature.verdict.integrity == BROKEN and signature.verdict.known_key
+
+
+def _damaged(signature: JudgedSignature) -> bool:
+    return signature.verdict.integrity == BROKEN or signature.verdict.reason in _DAMAGED
+
+
+def _by_file(signatures: Iterable[JudgedSignature]) -> list[list[JudgedSignature]]:
+    files: dict[object, list[JudgedSignature]] = {}
+    for signature in signatures:
+        files.setdefault(signature.fact.file, []).append(signature)
+    return list(files.values())

@@ -1,0 +1,159 @@
+"""One OpenPGP signature: which key at hand made it, whether an anchor is that key, and whether both readers agree. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust_store.chain.openpgp import judge
+from trust_store.model.identifiers import IdentifierKind
+from trust_store.model.verdict import PathNode, Reason, Signer
+from trust_store.verification.material import (
+    anchor_moments,
+    scope_findings,
+    state_findings,
+    vendor_findings,
+)
+from trust_store.verification.question import NOW, Finding, PathOutcome
+from trust_store.verification.signer_rule import key_rule_findings
+
+if TYPE_CHECKING:
+    from trust_store.chain.openpgp import OpenPGPJudgement
+    from trust_store.model.openpgp_key import OpenPGPKey
+    from trust_store.model.package_facts import KeyCheck, SignatureFact
+    from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.model.verdict import MissingIssuer
+    from trust_store.verification.material import TrustMaterial
+    from trust_store.verification.question import Question
+
+
+class OpenPGPJudging:
+    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes."""
+
+    def __init__(
+        self,
+        fact: SignatureFact,
+        material: TrustMaterial,
+        question: Question,
+        *,
+        container: str | None,
+        accept_claimed_time: bool = False,
+    ) -> None:
+        self._fact, self._material, self._question = fact, material, question
+        self._container, self._accept_claimed_time = container, accept_claimed_time
+        self.integrity = "unchecked"
+        self.signer: Signer | None = None
+        self.missing: MissingIssuer | None = None
+        self.key: str | None = None
+        self.known_key = False
+        self.findings: list[Finding] = []
+        self.outcomes: list[PathOutcome] = []
+
+    def judge(self) -> None:
+        """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about the anchors on its key."""
+        # (1) Arithmetic: a key that holds, else a key that is named and does not, else nobody to ask.
+        holding = [check for check in self._fact.key_checks if check.holds]
+        named = [check for check in self._fact.key_checks if not check.holds]
+        if not self._fact.content_matches or (named and not holding):
+            self.integrity = "broken"
+            self.findings.append(Finding(Reason.INVALID_SIGNATURE, "the signature does not match the content"))
+            self._name(named)
+            decided = {key.fingerprint for _, key in self._material.keys}
+            self.known_key = any(check.owner in decided for check in named)
+            return
+        if not holding:
+            self.signer = _hinted(self._fact)
+            self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is not at hand"))
+            return
+        self.integrity = "intact"
+        self.key = holding[0].key
+        self._name(holding)
+        for check in holding:
+            # (2) A buried key always wins: primary or subkey, under whichever primary key it appears.
+            self.findings += self._material.tombstones((check.key, check.owner), "the signer")
+            # (3) Every anchor on the key, judged at the validation time.
+            for anchor, key in self._material.keys:
+                if key.fingerprint == check.owner:
+                    self.outcomes.append(self._outcome(check, anchor, key))
+        # (4) A key that is at hand and that nobody decided about.
+        if not self.outcomes:
+            self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
+
+    def _outcome(self, check: KeyCheck, anchor: TrustAnchor, key: OpenPGPKey) -> PathOutcome:
+        judgement = judge(self._fact, key, self._question.at)
+        findings = state_findings(anchor, self._question.at)
+        findings += scope_findings(anchor, self._question, self._container, 0)
+        findings += key_rule_findings(anchor)
+        own = self._own(judgement)
+        needs_file = False
+        if not own and self._question.time_basis == NOW:
+            own, needs_file = _opinion(check, judgement)
+        findings += own
+        findings += vendor_findings(anchor, self._question)
+        signer = _signer(key, check.key, judgement)
+        moments = [*anchor_moments(anchor), *(t for t in (judgement.not_after, judgement.next_change) if t)]
+        return PathOutcome(
+            signer=signer,
+            nodes=(PathNode(key.name, anchor.key_sha256),),
+            anchor=anchor,
+            findings=tuple(findings),
+            moments=tuple(moments),
+            needs_file=needs_file,
+        )
+
+    def _own(self, judgement: OpenPGPJudgement) -> list[Finding]:
+        """Our own judgement; one merely expired since may be forgiven by policy, a revoked one never."""
+        reasons = judgement.reasons
+        if judgement.component is None and not reasons:
+            return [Finding(Reason.INVALID_SIGNATURE, "no component of the key made the signature")]
+        if self._accept_claimed_time and judgement.expired_since:
+            reasons = tuple(reason for reason in reasons if reason is not Reason.EXPIRED)
+        return [Finding(reason, judgement.detail) for reason in reasons]
+
+    def _name(self, checks: list[KeyCheck]) -> None:
+        """The signer as known so far: from a key at hand, else from what the signature says."""
+        for check in checks:
+            key = next((k for k in self._material.helping_keys if k.fingerprint == check.owner), None)
+            if key is not None:
+                self.signer = _signer(key, check.key, None)
+                return
+        self.signer = _hinted(self._fact)
+
+
+def _opinion(check: KeyCheck, judgement: OpenPGPJudgement) -> tuple[list[Finding], bool]:
+    """What the second reader adds where the first found nothing against the signature, and whether the file is needed for it.
+
+    Not asked (the key came to hand after the package was read) or not able to answer is no evidence against the signature: it
+    is ``unreadable`` until the file is read again, never passed. A plain "no" that nothing explains is ``invalid_signature``.
+    """
+    if check.second_opinion is True:
+        return [], False
+    if check.second_opinion is None:
+        return [Finding(Reason.UNREADABLE, "the second OpenPGP reader has not judged this file under this key")], True
+    if judgement.renewed_since:
+        # It judges the key as of the claimed creation, when none of today's self-signatures existed.
+        return [Finding(Reason.NOT_YET_VALID, "at the claimed time of signing the key was not bound yet")], False
+    return [
+        Finding(Reason.INVALID_SIGNATURE, "the second OpenPGP reader rejects the signature, and nothing explains why")
+    ], False
+
+
+def _signer(key: OpenPGPKey, component: str, judgement: OpenPGPJudgement | None) -> Signer:
+    identifiers = [(IdentifierKind.OPENPGP.value, key.fingerprint)]
+    made_by = next((c for c in key.components if c.fingerprint == component), None)
+    if made_by is not None:
+        if not made_by.is_primary:
+            identifiers.append((IdentifierKind.OPENPGP_SUBKEY.value, made_by.fingerprint))
+        identifiers.append((IdentifierKind.KEY_ID.value, made_by.key_id))
+    return Signer(
+        kind="openpgp",
+        name=key.name,
+        identifiers=tuple(identifiers),
+        not_before=made_by.created if made_by else None,
+        not_after=judgement.not_after if judgement else None,
+    )
+
+
+def _hinted(fact: SignatureFact) -> Signer:
+    """What the signature says of its signer: nobody vouches for it, and a fingerprint may be a subkey's."""
+    named = ((IdentifierKind.OPENPGP.value, fact.hint.openpgp), (IdentifierKind.KEY_ID.value, fact.hint.key_id))
+    return Signer("openpgp", None, tuple((kind, value) for kind, value in named if value))

@@ -1,0 +1,94 @@
+"""``verify_package``: the answer about one package, in numbered steps. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from trust_store.model.verdict import Basis, Reason, Verdict
+from trust_store.verification.combine import Combined, combine, worst_first
+from trust_store.verification.material import prepare
+from trust_store.verification.question import NOW
+from trust_store.verification.signature import SUPPLIED, judge_signature
+from trust_store.verification.wording import advice_for, summary_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.trust_view import TrustView
+    from trust_store.verification.question import JudgedSignature, Question
+
+NOT_ISOLATED = "not_isolated"
+LONGEST_VALIDITY = timedelta(hours=1)
+
+
+def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> Verdict:
+    """Return the verdict on ``facts`` for ``question`` under what ``view`` trusts; raises nothing that depends on the facts.
+
+    ``passed`` only if the signatures that must hold do, each under a path to an anchor that counts for the expected vendor
+    (or was supplied), and every byte that is not inert is covered.
+    """
+    # (1) Decode what is trusted, once.
+    material = prepare(view, question)
+    # (2) Judge every signature for itself.
+    judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in facts.signatures)
+    # (3) Which of them must hold; none at all is unsigned, unless the package could not be read to begin with.
+    required = view.vendor.policy.required_signatures if view.vendor else 1
+    combined = combine(judged, required) if judged or facts.problem is None else Combined((), None)
+    # (4) What is wrong with the package itself counts whatever its signatures say.
+    reasons = _of_package(facts, question) + combined.reasons
+    # (5) Without a vendor nothing in the store speaks for the package.
+    if reasons and question.vendor.id is None and view.trust != SUPPLIED:
+        reasons += (Reason.VENDOR_UNSTATED,)
+    # (6) One reason decides, evidence against before evidence lacking; the others stand beside it.
+    ranked = worst_first(reasons) or (Reason.TRUSTED,)
+    also: tuple[str, ...] = tuple(reason.value for reason in ranked[1:])
+    if not facts.isolated:
+        also += (NOT_ISOLATED,)
+    verdicts = tuple(signature.verdict for signature in judged)
+    return Verdict(
+        path=question.path,
+        name=question.name,
+        size=facts.size,
+        sha256=facts.sha256 or None,
+        format=facts.format,
+        vendor=question.vendor,
+        reason=ranked[0],
+        also=also,
+        summary=summary_of(ranked[0], facts, combined.deciding, question, required),
+        checked_at=question.checked_at,
+        validation_time=question.at,
+        valid_until=_valid_until(judged, question),
+        basis=Basis(view.trust, view.store_id, view.store_revision, question.time_basis),
+        signatures=verdicts,
+        coverage=facts.coverage,
+        needs_file=any(signature.needs_file for signature in judged),
+        advice=advice_for(ranked[0], facts, combined.deciding, question),
+    )
+
+
+def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
+    """The reader's own problem; content that no signature covers, where there is a signature; a digest that is missing."""
+    reasons: tuple[Reason, ...] = ()
+    if facts.problem is not None:
+        reasons += (facts.problem.reason,)
+    elif not facts.sha256:
+        # A verdict is about a digest: without one there is nothing that could pass.
+        reasons += (Reason.UNREADABLE,)
+    if facts.signatures and any(not uncovered.inert for uncovered in facts.coverage.uncovered):
+        reasons += (Reason.UNCOVERED_CONTENT,)
+    return reasons + tuple(finding.reason for finding in question.unmet)
+
+
+def _valid_until(judged: Iterable[JudgedSignature], question: Question) -> datetime:
+    """The earliest moment at which time alone may change the answer, an hour away at most.
+
+    A question about another time than now has an answer that time does not change; it is asked again after an hour all the same.
+    """
+    latest = question.checked_at + LONGEST_VALIDITY
+    if question.time_basis != NOW:
+        return latest
+    moments = [moment for signature in judged for moment in signature.moments if moment > question.checked_at]
+    return min([latest, *moments])

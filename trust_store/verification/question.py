@@ -1,0 +1,87 @@
+"""What a verdict is asked about, and the findings that an answer is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trust_store.model.verdict import PRECEDENCE, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.model.verdict import ExpectedVendor, PathNode, SignatureVerdict, Signer
+
+ANY_VENDOR = "any"
+NOW, REQUESTED = "now", "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason against a signature or package, with a sentence for people."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``at`` is the validation time, ``checked_at`` when it is asked; ``time_basis`` is now or requested.
+
+    ``unmet`` are demands of the asker that this program cannot fulfil (a revocation list, a sigstore identity): each stands
+    against every signature, since leaving a demand out would answer another question.
+    """
+
+    vendor: ExpectedVendor
+    at: datetime
+    checked_at: datetime
+    time_basis: str
+    name: str
+    path: str | None = None
+    unmet: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None or self.checked_at.tzinfo is None:
+            raise ValueError("a time without a zone has no meaning here; write it with Z or an offset")
+
+
+@dataclass(frozen=True, slots=True)
+class PathOutcome:
+    """One path to one anchor; ``findings`` is empty if it passes. ``moments`` are times at which it may change by itself."""
+
+    signer: Signer
+    nodes: tuple[PathNode, ...]
+    anchor: TrustAnchor
+    findings: tuple[Finding, ...]
+    steps: int = 0
+    moments: tuple[datetime, ...] = ()
+    needs_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSignature:
+    """The verdict on one signature, with what only the verdict on the package needs.
+
+    ``key`` identifies the signer's key, so that two signatures by one key count once.
+    """
+
+    fact: SignatureFact
+    verdict: SignatureVerdict
+    key: str | None = None
+    moments: tuple[datetime, ...] = ()
+    needs_file: bool = False
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Reason, ...]:
+    """The reasons found, each once, in the order of precedence."""
+    found = {finding.reason for finding in findings}
+    return tuple(reason for reason in PRECEDENCE if reason in found)
+
+
+def detail_of(findings: Iterable[Finding]) -> str:
+    """The sentences of the findings, the most important reason's first, each once."""
+    sentences = sorted(findings, key=lambda finding: PRECEDENCE.index(finding.reason))
+    return "; ".join(dict.fromkeys(finding.detail for finding in sentences if finding.detail))

@@ -1,0 +1,102 @@
+"""The verdict on one signature: what its scheme's steps found, put in the order of precedence. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust_store.model.verdict import PRECEDENCE, Reason, SignatureVerdict
+from trust_store.signatures.protocol import WEAK_DIGESTS
+from trust_store.verification.material import counts_for
+from trust_store.verification.openpgp import OpenPGPJudging
+from trust_store.verification.question import Finding, JudgedSignature, detail_of, ordered
+from trust_store.verification.x509 import X509Judging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.trust_view import TrustView
+    from trust_store.verification.material import TrustMaterial
+    from trust_store.verification.question import PathOutcome, Question
+
+OPENPGP = "openpgp"
+SUPPLIED = "supplied"
+_HARD = (Reason.DISTRUSTED, Reason.COMPROMISED, Reason.REVOKED)
+"""Worst first: of several paths none of which passes, one with such a reason is told."""
+
+
+def judge_signature(
+    fact: SignatureFact, material: TrustMaterial, view: TrustView, question: Question, container: str | None
+) -> JudgedSignature:
+    """Return the verdict on one signature of a package that is of format ``container``."""
+    # (1) What could not be read is not judged.
+    if fact.problem is not None:
+        return _unread(fact, question)
+    # (2) The scheme's own steps.
+    accept = view.vendor is not None and view.vendor.policy.claimed_time == "accept"
+    scheme = OpenPGPJudging if fact.scheme == OPENPGP else X509Judging
+    judging = scheme(fact, material, question, container=container, accept_claimed_time=accept)
+    judging.judge()
+    # (3) The path that is told: one that passes, else the worst, else the one that got furthest.
+    chosen = decisive(judging.outcomes)
+    findings = [*judging.findings, *(chosen.findings if chosen else ())]
+    # (4) Arithmetic is one thing, its strength another.
+    if fact.digest_algorithm in WEAK_DIGESTS:
+        findings.append(Finding(Reason.WEAK_ALGORITHM, f"{fact.digest_algorithm} does not protect a signature"))
+    # (5) Demands nobody here can meet, and a vendor nobody stated.
+    findings += question.unmet
+    if findings and question.vendor.id is None and view.trust != SUPPLIED:
+        findings.append(Finding(Reason.VENDOR_UNSTATED, "nobody said whose package this is"))
+    reasons = ordered(findings)
+    return JudgedSignature(
+        fact=fact,
+        verdict=SignatureVerdict(
+            scheme=fact.scheme,
+            file=fact.file,
+            integrity=judging.integrity,
+            signer=chosen.signer if chosen else judging.signer,
+            path=chosen.nodes if chosen else (),
+            anchor=(chosen.anchor.id, chosen.anchor.name) if chosen else None,
+            missing_issuer=None if chosen else judging.missing,
+            claimed_at=fact.claimed_at,
+            timestamped_at=None,
+            reason=reasons[0] if reasons else Reason.TRUSTED,
+            also=reasons[1:],
+            detail=detail_of(findings),
+            known_key=judging.known_key or _decided(judging.outcomes, question),
+        ),
+        key=judging.key,
+        moments=tuple(moment for outcome in judging.outcomes for moment in outcome.moments),
+        needs_file=any(outcome.needs_file for outcome in judging.outcomes),
+    )
+
+
+def decisive(outcomes: Sequence[PathOutcome]) -> PathOutcome | None:
+    """The outcome that decides: the first that passes, else the worst hard reason's, else the one with most steps done."""
+    passing = next((outcome for outcome in outcomes if not outcome.findings), None)
+    if passing is not None or not outcomes:
+        return passing
+    for reason in _HARD:
+        for outcome in outcomes:
+            if any(finding.reason is reason for finding in outcome.findings):
+                return outcome
+    return max(outcomes, key=lambda o: (o.steps, PRECEDENCE.index(ordered(o.findings)[0])))
+
+
+def _decided(outcomes: Sequence[PathOutcome], question: Question) -> bool:
+    return any(counts_for(outcome.anchor, question) for outcome in outcomes)
+
+
+def _unread(fact: SignatureFact, question: Question) -> JudgedSignature:
+    problem = fact.problem
+    assert problem is not None  # noqa: S101 - the caller looked
+    findings = [Finding(problem.reason, problem.detail), *question.unmet]
+    reasons = ordered(findings)
+    return JudgedSignature(
+        fact=fact,
+        verdict=SignatureVerdict(
+            scheme=fact.scheme, file=fact.file, integrity="unchecked", signer=None, path=(), anchor=None,
+            missing_issuer=None, claimed_at=fact.claimed_at, timestamped_at=None, reason=reasons[0], also=reasons[1:],
+            detail=detail_of(findings),
+        ),
+    )  # fmt: skip
