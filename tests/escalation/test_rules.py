@@ -23,7 +23,7 @@ from escalation.storage.rows import (
 )
 from escalation.triage import raise_alert, resolve_for_package
 from tests.escalation.conftest import AT, PACKAGE_SHA256, make_context, make_verdict
-from tests.escalation.test_script import HOSTILE
+from tests.escalation.desk import HOSTILE
 from trust_store.errors import DecisionRefusedError
 from trust_store.model.verdict import Reason
 from trust_store.storage.connection import transaction

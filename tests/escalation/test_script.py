@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+import signal
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,21 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from escalation.model import AlertDraft
-from escalation.rules import decide
 from escalation.scripts.quoting import quote, quote_path
-from escalation.scripts.render import render
 from tests.escalation.conftest import (
     ANCHOR_ID,
     DTEN,
     KEY_SHA256,
     PACKAGE,
-    colons,
     make_anchor,
     make_context,
     make_evidence,
     make_verdict,
 )
+from tests.escalation.desk import ALERT, HOSTILE, SHELLS, YES, Desk, made, story
 from trust_store.model.claim import Authority
 from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.vendor import Contact
@@ -37,95 +34,11 @@ if TYPE_CHECKING:
 
     from escalation.model import AlertContext
 
-ALERT = "alert_01JDHS4W800410610W3GGVCNZ1"
-SHELLS = ("dash", "bash")
-HOSTILE = (
-    "a'; touch canary; '",
-    "$(touch canary)",
-    "`touch canary`",
-    "line\ntouch canary\n",
-    "-rf",
-    "--go",
-    "nul\x00touch canary",
-    "%s%n%d\\c\\n",
-    "a\r\ntouch canary\r\n",
-    "\x1b]0;pwn\x07\x1b[2J\x9b31m",
-    "\u202e\u2066evil",
-    "'\"'\"'; touch canary #",
-    "\\'; touch canary; \\'",
-    "${IFS}touch${IFS}canary",
-    "EOF\ntouch canary\nEOF",
-    "{{ ''.__class__ }}{% for i in range(9) %}x{% endfor %}",
-    "!touch canary",
-    "&& touch canary || touch canary | touch canary > canary",
-    "\udc80\udcff touch canary",
-    "*?[a-z]~",
-)
-
-
-def made(context: AlertContext) -> tuple[str, str]:
-    """Sheet and script."""
-    draft = decide(context)
-    assert isinstance(draft, AlertDraft)
-    script = render(ALERT, draft)[0]
-    return script.sheet, script.script
-
-
-class Desk:
-    """A directory with the package, the script and a rootwarden that records its arguments and exits as told."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.package = folder / "update.zip"
-        self.package.write_bytes(PACKAGE)
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        self.calls = folder / "calls.jsonl"
-        self.install(0)
-
-    def install(self, status: int) -> None:
-        """Put rootwarden on the path."""
-        stub = self.bin / "rootwarden"
-        stub.write_text(
-            "#!/usr/bin/python3\nimport json, sys\n"
-            f"open({str(self.calls)!r}, 'a').write(json.dumps(sys.argv[1:]) + '\\n')\nsys.exit({status})\n"
-        )
-        stub.chmod(0o755)
-
-    def run(self, script: str, answers: str, *options: str, shell: str = "dash", installed: bool = True):  # type: ignore[no-untyped-def]
-        """Run the script; answers are its standard input."""
-        file = self.folder / "escalation.sh"
-        file.write_text(script)
-        path = f"{self.bin}:/usr/bin:/bin" if installed else "/usr/bin:/bin"
-        return subprocess.run(
-            [shell, str(file), *options],
-            input=answers,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env={"PATH": path},
-            timeout=20,
-            check=False,
-        )
-
-    @property
-    def arguments(self) -> list[list[str]]:
-        """What rootwarden was called with."""
-        return [json.loads(line) for line in self.calls.read_text().splitlines()] if self.calls.exists() else []
-
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """An operator's desk."""
     return Desk(tmp_path)
-
-
-def story(desk: Desk, **changes: object) -> str:
-    """The story's script, with the package where the desk has it."""
-    return made(make_context(package_path=str(desk.package), **changes))[1]
-
-
-YES = f"1\nGrace Hopper\nCASE-4711\nyes\n{colons(KEY_SHA256)}\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -393,3 +306,32 @@ def test_an_unknown_authority_is_the_weakest() -> None:
     """A word for an authority that nobody knows counts as unauthenticated."""
     sheet, _ = made(make_context(evidence=(), proposals=(replace(make_anchor(), authority="friend"),)))
     assert "someone we cannot identify" in " ".join(sheet.split())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("typed", ["", "1\n", "1\nGrace\n", "1\nGrace\nT1\n", "1\nGrace\nT1\nyes\n"])
+def test_an_interruption_at_any_prompt_decides_nothing(
+    desk: Desk, shell: str, number: signal.Signals, typed: str
+) -> None:
+    """Ctrl-C, termination or hang-up while a question stands: exit 3, rootwarden was not called."""
+    file = desk.folder / "escalation.sh"
+    file.write_text(story(desk))
+    prompts = ("did you call?", "speak with?", "case number:", "is theirs?", "do not count):")
+    waiting_for = prompts[typed.count("\n")]
+    with subprocess.Popen(
+        [shell, str(file), "--go"],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env={"PATH": f"{desk.bin}:/usr/bin:/bin"},
+    ) as running:  # fmt: skip
+        assert running.stdin is not None
+        assert running.stderr is not None
+        running.stdin.write(typed.encode())
+        running.stdin.flush()
+        told = b""
+        while waiting_for.encode() not in told:
+            told += running.stderr.read(1)
+        running.send_signal(number)
+        rest = running.stderr.read()
+        assert running.wait(timeout=10) == 3
+    assert b"Nothing was decided." in rest
+    assert desk.arguments == []

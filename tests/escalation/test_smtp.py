@@ -19,7 +19,7 @@ from escalation.model import AlertDraft, Delivery, DeliveryState, Message, Sever
 from escalation.rules import decide
 from escalation.scripts.render import render
 from tests.escalation.conftest import AT, make_context
-from tests.escalation.test_script import HOSTILE
+from tests.escalation.desk import HOSTILE
 from tests.simulator.smtp import SMTPServer
 from trust_store.errors import ConfigError
 

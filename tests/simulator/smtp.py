@@ -7,7 +7,8 @@
 
 Faults, one for each transaction, in order: ``"451"`` and ``"550"`` refuse RCPT (any three digits do), ``"data:451"`` refuses
 after DATA, ``"hang"`` never answers DATA, ``"drop"`` cuts the connection in the middle of DATA's content, ``"lost"`` takes the
-message and cuts the connection before answering, ``""`` lets one pass. Needs no pytest, so the demonstration can use it too.
+message and cuts the connection before answering, ``"taken"`` takes it and never answers, ``""`` lets one pass. Needs no
+pytest, so the demonstration can use it too.
 """
 
 from __future__ import annotations
@@ -188,7 +189,8 @@ class _Answers:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         fault = self.server.faults.pop(0) if self.server.faults else ""
-        self.server.reached_data.set()
+        if fault != "taken":
+            self.server.reached_data.set()
         if fault.startswith("data:"):
             return f"{fault.removeprefix('data:')} simulated refusal of the content"
         if fault == "hang":
@@ -206,4 +208,7 @@ class _Answers:
         self.server.arrived.set()
         if fault == "lost":
             server.transport.abort()
+        if fault == "taken":
+            self.server.reached_data.set()
+            await asyncio.Event().wait()
         return "250 taken"
