@@ -89,8 +89,10 @@ def test_worker_answers_as_the_reader_does(
     """In isolation the facts are those of the reader itself, one package after another."""
     reader = start()
     try:
-        for number, data in enumerate((bundle(ec, {"a": b"x"}), b"data", archive({"b": b"y"}), b"", bytes(3_000_000))):
-            sides = (side(ec.cms(data)),) if number == 1 else ()
+        for number, data in enumerate(
+            (bundle(ec, {"a": b"x"}), b"data", archive({"b": b"y"}), b"", bytes(9 * 1024**2))
+        ):
+            sides = (side(ec.cms(data, "-md", "sha512")),) if number in (1, 4) else ()
             path = tmp_path / str(number)
             path.write_bytes(data)
             with path.open("rb") as file:

@@ -17,6 +17,7 @@ from trust_store.decode.zip_directory import (
     LOCAL_MAGIC,
     Directory,
     Member,
+    may_hold,
     parse_extra,
     read_directory,
     recognises,
@@ -27,7 +28,7 @@ from trust_store.errors import MalformedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Directory", "Member", "MemberSink", "Sequence", "read_directory", "recognises", "walk"]
+__all__ = ["Directory", "Member", "MemberSink", "Sequence", "may_hold", "read_directory", "recognises", "walk"]
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"

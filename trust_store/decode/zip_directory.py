@@ -97,9 +97,28 @@ def recognises(source: Bytes) -> bool:
     return source.read_at(0, 4) == LOCAL_MAGIC or bool(_end_offsets(source))
 
 
+def may_hold(source: Bytes, name: bytes, limits: ArchiveLimits) -> bool:
+    """Whether ``name`` occurs in the central directory's bytes: a cheap no, and a yes that is to be looked into.
+
+    Raises as ``read_directory`` does where there is no such directory.
+    """
+    end = _find_end(source)
+    return name in _tail(source, end, limits)
+
+
 def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     """Read end record and central directory; raises MalformedError, UnsupportedError or ResourceLimitError."""
     end = _find_end(source)
+    tail = _tail(source, end, limits)
+    members = _members(tail[: end.directory_size], end, limits)
+    if not members and end.directory_offset != 0:
+        raise MalformedError("zip: bytes before an empty central directory")
+    _refuse_signing_block(source, end, members)
+    return Directory(members, end.directory_offset, end.offset, end.comment, tail)
+
+
+def _tail(source: Bytes, end: _End, limits: ArchiveLimits) -> bytes:
+    """Everything from the central directory to the end of the file."""
     if end.entries > limits.max_members:
         raise ResourceLimitError(f"zip: {end.entries} members")
     if end.directory_size > MAX_DIRECTORY_BYTES:
@@ -109,11 +128,7 @@ def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     tail = source.read_at(end.directory_offset, source.size - end.directory_offset)
     if len(tail) != source.size - end.directory_offset:
         raise MalformedError("zip: cut short")
-    members = _members(tail[: end.directory_size], end, limits)
-    if not members and end.directory_offset != 0:
-        raise MalformedError("zip: bytes before an empty central directory")
-    _refuse_signing_block(source, end, members)
-    return Directory(members, end.directory_offset, end.offset, end.comment, tail)
+    return tail
 
 
 def _end_offsets(source: Bytes) -> list[int]:

@@ -9,6 +9,7 @@ from trust_store.errors import MalformedError, ResourceLimitError
 
 MAX_NAME_DEPTH = 128
 _DRIVE = re.compile(r"[A-Za-z]:")
+_PLAIN = re.compile(r"[ -\[\]-~]*")  # printable ASCII but for the backslash: the usual case, decided at once
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -27,7 +28,8 @@ def decode_name(raw: bytes, *, utf8: bool, max_bytes: int) -> str:
 
 def check_name(name: str) -> None:
     """Raise MalformedError unless ``name`` is a plain relative path with ``/``; a folder ends with one."""
-    if any(unicodedata.category(character) in _CONTROL for character in name) or "\\" in name:
+    plain = _PLAIN.fullmatch(name) is not None
+    if not plain and ("\\" in name or any(unicodedata.category(character) in _CONTROL for character in name)):
         raise MalformedError(f"archive member {name[:80]!a}: control character or backslash in its name")
     parts = name.removesuffix("/").split("/")
     if len(parts) > MAX_NAME_DEPTH:
@@ -38,6 +40,8 @@ def check_name(name: str) -> None:
 
 def folded(name: str) -> str:
     """The form in which names that collide on some file system are equal: NFC, case folded."""
+    if name.isascii():
+        return name.lower().removesuffix("/")
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).removesuffix("/")
 
 

@@ -13,10 +13,12 @@ from trust_store.signatures.protocol import STRONG_DIGESTS, WEAK_DIGESTS, Digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from trust_store.formats.digest_threads import DigestThreads
     from trust_store.formats.protocol import PackageSource
     from trust_store.signatures.protocol import DigestState
 
 SHA256 = DigestRequest("sha256")
+THREADED_FROM_BYTES = 8 * 1024**2
 
 
 class SourceChangedError(OSError):
@@ -116,7 +118,7 @@ def digests_of(data: bytes, requests: Iterable[DigestRequest]) -> dict[DigestReq
 
 
 class PackageStream:
-    """The package from start to end; ``states`` hold every digest over what has been read, SHA-256 always among them.
+    """The package from start to end; at the end ``states`` hold every digest over it, SHA-256 always among them.
 
     No single read crosses ``boundary``; when it has been reached, ``snapshot`` holds copies of the states over the bytes
     before it.
@@ -132,10 +134,11 @@ class PackageStream:
         self._position = 0
         self._buffer = b""
         self._at = 0
+        self._threads: DigestThreads | None = None
 
     @property
     def sha256(self) -> str:
-        """Of everything read so far, hex."""
+        """Of the whole file, hex; only to be asked at its end."""
         return self.states[SHA256].copy().digest().hex()
 
     def take(self, length: int) -> bytes:
@@ -172,7 +175,23 @@ class PackageStream:
         if not self._buffer:
             raise MalformedError("the file ends before what it describes does")
         self._position += len(self._buffer)
-        for state in self.states.values():
-            state.update(self._buffer)
+        self._digest(self._buffer)
         if self._position == self._boundary:
             self.snapshot = {request: state.copy() for request, state in self.states.items()}
+
+    def _digest(self, data: bytes) -> None:
+        """Through every digest; large files with several through threads. At the boundary and the end all are up to date."""
+        states = list(self.states.values())
+        if len(states) < 2 or self._source.size < THREADED_FROM_BYTES:
+            for state in states:
+                state.update(data)
+            return
+        if self._threads is None:
+            from trust_store.formats.digest_threads import DigestThreads  # rarely needed, and not free to import
+
+            self._threads = DigestThreads(states)
+        self._threads.update(data)
+        if self._position == self._boundary:
+            self._threads.drain()
+        if self._position >= self._source.size:
+            self._threads.close()

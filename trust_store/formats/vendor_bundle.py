@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trust_store.decode.manifest import parse_manifest
-from trust_store.decode.zip_archive import read_directory, walk
+from trust_store.decode.zip_archive import may_hold, read_directory, walk
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import SignatureFiles, joined, read_file, read_side
@@ -61,6 +61,8 @@ class _Layout:
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:
     """Whether there is a manifest with a signature beside it; raises MalformedError where there are two."""
+    if not may_hold(source, MANIFEST.encode("ascii"), limits):
+        return False
     return _layout(read_directory(source, limits)) is not None
 
 

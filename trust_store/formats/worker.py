@@ -209,7 +209,8 @@ def _serve(channel: socket.socket, parent: int) -> None:
     request = _receive(channel, _LENGTH.unpack(header)[0])
     side, candidates, limits = decode_request(request)
     seconds = min(limits.wall_seconds, 86_400.0)
-    isolated = isolate({channel.fileno(), descriptors[0]}, cpu_seconds=int(2 * seconds) + 2)
+    cpu_seconds = int(4 * seconds) + 2  # several digests at once; the parent's deadline is the real one
+    isolated = isolate({channel.fileno(), descriptors[0]}, cpu_seconds=cpu_seconds)
     facts = replace(answer_for(descriptors[0], side, candidates, limits), isolated=isolated)
     channel.sendall(facts_to_json(facts).encode("ascii"))
 

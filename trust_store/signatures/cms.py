@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
+from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
@@ -50,6 +51,7 @@ class PendingCMSSignature:
             file=self.file,
             hint=SignerHint(
                 issuer_der=self.info.issuer_der,
+                issuer=name_text(self.info.issuer_der),
                 serial_number=self.info.serial_number,
                 subject_key_identifier=self.info.subject_key_identifier,
             ),
