@@ -18,6 +18,7 @@ import pytest
 from tests.trust_store.store_setup import AT, call, certificate, open_store, package, propose, randomness, vendor
 from trust_store import anchor_approval, audit, query
 from trust_store.errors import SchemaMismatchError, StoreInconsistentError, StoreUnavailableError
+from trust_store.storage.audit_log import COLUMNS
 from trust_store.storage.connection import connect, transaction
 from trust_store.storage.records import RECORD_TABLES
 from trust_store.storage.vendors import record_vendors
@@ -88,7 +89,7 @@ def test_history_is_append_only(written: Path, tmp_path: Path, table: str, verb:
 def cells(table: str) -> list[tuple[str, str]]:
     """Every column of a table."""
     if table == "audit_log":
-        return [(table, c) for c in (*audit._COLUMNS, "hash")]
+        return [(table, c) for c in (*COLUMNS, "hash")]
     content = next(t.content for t in RECORD_TABLES.values() if t.name == table)
     return [(table, c) for c in (*content, "audit_seq")]
 

@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trust_store import audit
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
+from trust_store.storage import audit_log
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
@@ -133,10 +133,10 @@ def append_version(
         "effective_until": None,
     }
     table = RECORD_TABLES["anchor"]
-    record = audit.Record(
+    record = audit_log.Record(
         "anchor", anchor.id, stored.version, content_digest(table, row), anchor.vendor_id, anchor.state.value
     )
-    seq = audit.append(
+    seq = audit_log.append(
         connection, kind, actor, anchor.id, {**body, "vendor": anchor.vendor_id, "state": anchor.state.value}, at, record=record
     )  # fmt: skip
     marks = ",".join("?" * (len(table.content) + 1))
@@ -253,7 +253,7 @@ def _with_entries(
 
 def _checked(row: sqlite3.Row, entry: sqlite3.Row | None) -> StoredAnchor:
     try:
-        audit.require_record(row, "anchor", entry)
+        audit_log.require_record(row, "anchor", entry)
         return _decode(row)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StoreInconsistentError(f"anchor_version: {row['anchor_id']} cannot be read: {error}") from error

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trust_store import audit
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time
+from trust_store.storage import audit_log
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def record_approval(connection: sqlite3.Connection, approval: Approval, *, kind:
         "recorded_at": format_time(at),
     }
     table = RECORD_TABLES["approval"]
-    record = audit.Record("approval", approval.subject, number, content_digest(table, row))
+    record = audit_log.Record("approval", approval.subject, number, content_digest(table, row))
     body = {key: row[key] for key in ("transition", "spoke_with", "called", "ticket", "algorithm")}
-    seq = audit.append(connection, kind, approval.approver, approval.subject, body, at, record=record)
+    seq = audit_log.append(connection, kind, approval.approver, approval.subject, body, at, record=record)
     marks = ",".join("?" * (len(table.content) + 1))
     connection.execute(
         f"INSERT INTO approval ({','.join(table.content)}, audit_seq) VALUES ({marks})",  # noqa: S608 - names from this program
@@ -74,7 +74,7 @@ def _rows(connection: sqlite3.Connection, subject: str) -> list[sqlite3.Row]:
         )
     }
     for row in rows:
-        audit.require_record(row, "approval", entries.pop(row["audit_seq"], None))
+        audit_log.require_record(row, "approval", entries.pop(row["audit_seq"], None))
     if entries:
         raise StoreInconsistentError(f"approval: the row of audit entry {min(entries)} about {subject} is missing")
     return rows

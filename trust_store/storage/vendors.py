@@ -7,10 +7,10 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from trust_store import audit
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time
 from trust_store.model.vendor import Contact, Vendor, VendorPolicy
+from trust_store.storage import audit_log
 from trust_store.storage.anchors import ensure_store_id, raise_revision
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
@@ -78,11 +78,11 @@ def record_approvers(
         (APPROVERS,),
     ).fetchone()
     if last is not None:
-        audit.require_own_hash(last)
+        audit_log.require_own_hash(last)
     before: dict[str, str] = json.loads(last["body"])["approvers"] if last is not None else {}
     if last is not None and before == now:
         return None
-    audit.append(
+    audit_log.append(
         connection, "approvers.recorded", "configuration", APPROVERS, {"approvers": now, "previous": before}, at
     )
     raise_revision(connection)
@@ -207,7 +207,7 @@ def _append(
         "state": snapshot.state,
         "recorded_at": format_time(at),
     }
-    record = audit.Record(
+    record = audit_log.Record(
         "vendor", snapshot.vendor.id, snapshot.version, content_digest(RECORD_TABLES["vendor"], row),
         snapshot.vendor.id, snapshot.state,
     )  # fmt: skip
@@ -218,7 +218,7 @@ def _append(
             {"field": c.field, "old": _plain(c.old), "new": _plain(c.new), "weakens": c.weakens} for c in changes
         ],
     }
-    seq = audit.append(connection, f"vendor.{snapshot.state}", actor, snapshot.vendor.id, body, at, record=record)
+    seq = audit_log.append(connection, f"vendor.{snapshot.state}", actor, snapshot.vendor.id, body, at, record=record)
     connection.execute("INSERT INTO vendor_snapshot VALUES (?, ?, ?, ?, ?, ?, ?)", (*row.values(), seq))
     raise_revision(connection)
 
@@ -227,7 +227,7 @@ def _checked(connection: sqlite3.Connection, row: sqlite3.Row | None) -> VendorS
     if row is None:
         return None
     entry = connection.execute("SELECT * FROM audit_log WHERE seq = ?", (row["audit_seq"],)).fetchone()
-    audit.require_record(row, "vendor", entry)
+    audit_log.require_record(row, "vendor", entry)
     try:
         return VendorSnapshot(_decode(row["content"]), row["version"], row["digest"], row["state"])
     except (ValueError, TypeError, KeyError) as error:

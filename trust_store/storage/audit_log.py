@@ -1,0 +1,132 @@
+"""The rows of the audit log: appending one, reading one back with its hash checked, comparing a decision row with it.
+
+``trust_store.audit`` walks the whole chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trust_store.errors import StoreInconsistentError
+from trust_store.model.identifiers import format_time
+from trust_store.storage.records import RECORD_TABLES, content_digest
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+    from datetime import datetime
+
+GENESIS = "0" * 64
+COLUMNS = (
+    "seq", "recorded_at", "kind", "actor", "subject", "body",
+    "record_kind", "record_id", "record_version", "record_sha256", "vendor_id", "state", "previous_hash",
+)  # fmt: skip
+"""All columns that an entry's hash covers, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The row of a decision table that an entry wrote: ``kind`` anchor, approval or vendor; ``sha256`` of its content."""
+
+    kind: str
+    id: str
+    version: int
+    sha256: str
+    vendor_id: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry: its number (0 for an empty log) and hash."""
+
+    seq: int
+    hash: str
+
+
+def append(
+    connection: sqlite3.Connection,
+    kind: str,
+    actor: str,
+    subject: str,
+    body: Mapping[str, Any],
+    at: datetime,
+    *,
+    record: Record | None = None,
+) -> int:
+    """Append one entry inside the caller's transaction and return its number."""
+    if not connection.in_transaction:
+        raise ValueError("an audit entry is written in the transaction of what it records")
+    last = head(connection)
+    seq = last.seq + 1
+    written = (
+        (record.kind, record.id, record.version, record.sha256, record.vendor_id, record.state)
+        if record
+        else (None,) * 6
+    )
+    values = (
+        seq, format_time(at), kind, actor, subject, json.dumps(body, sort_keys=True, ensure_ascii=True), *written, last.hash,
+    )  # fmt: skip
+    link = _hash(values)
+    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))  # noqa: S608 - marks only
+    connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ? WHERE one = 1", (seq, link))
+    return seq
+
+
+def head(connection: sqlite3.Connection) -> Head:
+    """The newest entry as the store's head row says it."""
+    row = connection.execute("SELECT audit_seq, audit_hash FROM store_revision WHERE one = 1").fetchone()
+    if row is None:
+        raise StoreInconsistentError("store_revision: the head row of the audit log is missing")
+    return Head(int(row[0]), str(row[1]))
+
+
+def entry(connection: sqlite3.Connection, seq: int) -> sqlite3.Row:
+    """The entry of that number, its hash checked; raises StoreInconsistentError."""
+    row = connection.execute("SELECT * FROM audit_log WHERE seq = ?", (seq,)).fetchone()
+    if row is None:
+        raise StoreInconsistentError(f"audit_log: entry {seq} is missing")
+    require_own_hash(row)
+    found: sqlite3.Row = row
+    return found
+
+
+def entries(connection: sqlite3.Connection, *, after: int = 0, limit: int = 1000) -> tuple[sqlite3.Row, ...]:
+    """Up to ``limit`` entries later than number ``after``, oldest first, each with its hash checked."""
+    found = connection.execute("SELECT * FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
+    for row in found:
+        require_own_hash(row)
+    return tuple(found)
+
+
+def require_own_hash(row: sqlite3.Row) -> None:
+    """Raise StoreInconsistentError unless the entry's hash is that of its columns."""
+    if _hash(tuple(row[c] for c in COLUMNS)) != row["hash"]:
+        raise StoreInconsistentError(f"audit_log: entry {row['seq']} was changed")
+
+
+def require_record(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
+    """Raise StoreInconsistentError unless ``row`` of a decision table is exactly what the entry ``log`` says was written."""
+    if log is not None:
+        require_own_hash(log)
+    require_said(row, kind, log)
+
+
+def require_said(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
+    """``require_record`` for an entry whose own hash was checked already."""
+    table = RECORD_TABLES[kind]
+    name = f"{table.name}: {row[table.id_column]} number {row[table.version_column]}"
+    if log is None or log["seq"] != row["audit_seq"]:
+        raise StoreInconsistentError(f"{name} has no entry {row['audit_seq']} in the audit log")
+    said = (log["record_kind"], log["record_id"], log["record_version"], log["record_sha256"])
+    if said != (kind, row[table.id_column], row[table.version_column], content_digest(table, row)):
+        raise StoreInconsistentError(f"{name} is not what entry {log['seq']} of the audit log recorded")
+
+
+def _hash(values: tuple[Any, ...]) -> str:
+    """SHA-256 over a canonical, unambiguous encoding (a JSON array) of an entry's columns, ``previous_hash`` last."""
+    encoded = json.dumps(values, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(b"rootwarden/audit/1\0" + encoded.encode()).hexdigest()
