@@ -20,7 +20,7 @@ from trust_store.formats.streaming import SHA256, BytesSource, FileSource, Packa
 from trust_store.model.package_facts import Coverage, SignatureOrigin, Uncovered
 from trust_store.model.verdict import Reason
 from trust_store.signatures import android_ota, with_candidates
-from trust_store.signatures.protocol import DigestRequest
+from trust_store.signatures.protocol import CandidateKey, DigestRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -412,3 +412,27 @@ def test_stream_hands_out_and_digests_the_same_bytes(data: bytes, takes: list[in
     stream.read_to_end()
     assert stream.sha256 == hashlib.sha256(data).hexdigest()
     assert stream.snapshot[SHA256].digest() == hashlib.sha256(data[:boundary]).digest()
+
+
+def test_second_opinion_on_manifest_and_package(tmp_path: Path) -> None:
+    """OpenPGP signatures that hold get an opinion: over the manifest where they are inside, over the file where beside it."""
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    gpg = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback")
+    run(*gpg, "--quick-gen-key", "v@example.org", "ed25519", "sign", "1y")
+    keys = (CandidateKey("x509", b"other"), CandidateKey("openpgp", run(*gpg, "--export")))
+    manifest = f"{hashlib.sha256(b'x').hexdigest()}  a\n".encode()
+    members = {
+        "a": b"x",
+        "SHA256SUMS": manifest,
+        "SHA256SUMS.asc": run(*gpg, "--armor", "--detach-sign", data=manifest),
+    }
+    data = archive(members)
+    facts = read(data, side(run(*gpg, "--detach-sign", data=data), "x.sig"), keys=keys)
+    run("gpgconf", "--homedir", str(home), "--kill", "all")
+    assert (facts.format, passes(facts)) == ("vendor-bundle", True)
+    opinions = [[(check.holds, check.second_opinion) for check in fact.key_checks] for fact in facts.signatures]
+    assert opinions == [[(True, True)], [(True, True)]]
+    assert [fact.key_checks for fact in read(data[:-1] + b"x", keys=keys).signatures] == []
+    other = archive(members | {"SHA256SUMS": manifest.replace(b"a\n", b"b\n"), "b": b"x"})
+    assert [[c.holds for c in fact.key_checks] for fact in read(other, keys=keys).signatures] == [[False]]

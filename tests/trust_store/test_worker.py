@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -194,6 +195,50 @@ def test_worker_can_do_nothing_else(monkeypatch: pytest.MonkeyPatch, package: in
     assert set(found.values()) == {"EPERM"}
     assert facts.isolated
     assert secret.read_text() == "x"
+
+
+def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+    """What the filter of ``machine`` returns for a system call, by running its program."""
+    program = isolation.filter_program(machine, 77)
+    assert program is not None
+    arch = isolation._MACHINES[machine].architecture if architecture is None else architecture
+    data = struct.pack("=IIQ6Q", number, arch, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6])
+    code = list(struct.iter_unpack("=HBBI", program))
+    at = value = 0
+    while True:
+        operation, true, false, k = code[at]
+        at += 1
+        if operation == 0x06:
+            return int(k)
+        if operation == 0x20:
+            value = int.from_bytes(data[k : k + 4], sys.byteorder)
+        else:
+            holds = {0x15: value == k, 0x35: value >= k, 0x45: bool(value & k)}[operation]
+            at += true if holds else false
+
+
+ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS, 0x80000000
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_filter_program(machine: str) -> None:
+    """The filter of either machine refuses what it lists, looks into the arguments it can see, and allows the rest."""
+    known = isolation._MACHINES[machine]
+    refused = {*isolation._CALLS[machine].values(), *isolation._CALLS_EVERYWHERE.values()}
+    special = {known.clone, known.openat, known.ioctl, known.tgkill, 435, 437}
+    for number in range(500):
+        if number not in special | {2 if machine == "x86_64" else -1}:
+            assert verdict(machine, number) == (EPERM if number in refused else ALLOW)
+    assert verdict(machine, 0, architecture=0x40000003) == KILL
+    assert [verdict(machine, number) for number in (435, 437)] == [ENOSYS, ENOSYS]
+    assert [verdict(machine, known.clone, flags) for flags in (signal.SIGCHLD, 0x00010F00)] == [EPERM, ALLOW]
+    assert [verdict(machine, known.tgkill, process) for process in (1, 77)] == [EPERM, ALLOW]
+    assert [verdict(machine, known.ioctl, 0, request) for request in (0x5412, 0x541C, 0x5401)] == [EPERM, EPERM, ALLOW]
+    flags = (os.O_WRONLY, os.O_RDWR | os.O_CLOEXEC, os.O_CREAT, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    assert [verdict(machine, known.openat, 0, 0, each) for each in flags] == [EPERM, EPERM, EPERM, ALLOW]
+    if machine == "x86_64":
+        assert [verdict(machine, 2, 0, each) for each in flags] == [EPERM, EPERM, EPERM, ALLOW]
+        assert verdict(machine, 0x40000000) == KILL
 
 
 def bomb() -> PackageFacts:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONTAINERS: tuple[tuple[str, Callable[[PackageSource], bool]], ...] = (("zip", zip_archive.recognises),)
 """Container -> whether the bytes are one. Containers are disjoint: two at once is malformed."""
 
+MAX_OPINIONS = 8
 ORDER: tuple[PackageReader, ...] = (android_ota, vendor_bundle, zip_plain, detached)
 """The order in which the readers of one container are asked; the last of each takes whatever is left."""
 
@@ -122,10 +123,12 @@ def _with_opinion(
         signed = reading.signed
     elif signed is None:
         signed = source.read_at(0, source.size)
-    key = next((key for key in candidates if _makes(fact, key, check)), None)
-    if key is None or signed is None:
+    if signed is None:
         return check
-    return replace(check, second_opinion=openpgp.second_opinion(signed, fact, key.material))
+    keys = [key.material for key in candidates if _makes(fact, key, check)][:MAX_OPINIONS]
+    opinions = {openpgp.second_opinion(signed, fact, key) for key in keys}
+    # two states of one certificate may be at hand, an older one without an extension: either may be the one that counts
+    return replace(check, second_opinion=next((o for o in (True, False) if o in opinions), None))
 
 
 def _makes(fact: SignatureFact, key: CandidateKey, check: KeyCheck) -> bool:

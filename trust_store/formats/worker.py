@@ -10,6 +10,7 @@ or answers nonsense gives facts with a problem, never an exception and never any
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -41,7 +42,7 @@ _LENGTH = struct.Struct(">Q")
 _STATUS = struct.Struct(">i")
 _READ, _FINISH = b"r", b"f"
 _OUT_OF_RESOURCES = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)
-PRELOAD = ["trust_store.formats.worker"]
+PRELOAD = ["__main__", "trust_store.formats.worker"]
 """Imported once by the fork server, before any package is seen."""
 
 
@@ -136,6 +137,9 @@ class ForkedReader:
         except (OSError, struct.error) as error:
             self.close()
             raise _WorkerError(Reason.UNREADABLE, "the process that starts readers is gone") from error
+        except BaseException:  # interrupted: an answer may still be under way, so that no other question can be put
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the child and whatever it runs; may be called twice."""
@@ -144,8 +148,9 @@ class ForkedReader:
         self._control.close()
         self._control = None
         # its control socket is at its end, so it ends by itself; the kill is for one that hangs
-        os.kill(self._child, signal.SIGKILL)
-        os.waitpid(self._child, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
 
 
 class ForkServerReader:
