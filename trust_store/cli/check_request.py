@@ -1,0 +1,225 @@
+"""From options or a batch line to a ``CheckRequest``; the store is opened only when a question needs it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from trust_store import query
+from trust_store.errors import StoreUnavailableError, UsageError
+from trust_store.model.identifiers import parse_time
+from trust_store.model.verdict import ExpectedVendor, Reason
+from trust_store.settings import load_trust_settings
+from trust_store.terminal import safe
+from trust_store.verification.question import ANY_VENDOR, Finding
+from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material
+from trust_store.verifier import CheckRequest, PackageUnreadableError, Verifier, open_package, suggested_vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.settings import TrustSettings
+    from trust_store.verifier import FactReader
+
+NO_REVOCATION_LISTS = Finding(Reason.REVOCATION_UNKNOWN, "not implemented: revocation lists")
+NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore identities")
+_LISTS = ("signatures", "untrusted", "crls", "anchors")
+_TEXTS = ("path", "at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What was asked, as text: of the command line or of one batch line. Files are paths."""
+
+    vendor: str | None = None
+    at: str | None = None
+    anchors: tuple[str, ...] = ()
+    only_anchors: bool = False
+    signatures: tuple[str, ...] = ()
+    untrusted: tuple[str, ...] = ()
+    crls: tuple[str, ...] = ()
+    certificate_identity: str | None = None
+    certificate_oidc_issuer: str | None = None
+    namespace: str | None = None
+
+
+class CheckSession:
+    """One run of the command: settings and store are read at the first question that needs them, and once."""
+
+    def __init__(self, config: Path, reader: FactReader, now: Any) -> None:
+        self._config, self._reader, self._now = config, reader, now
+        self._settings: TrustSettings | None = None
+        self._with_store: Verifier | None = None
+        self._without_store = Verifier(reader, now=now)
+        self._open = ExitStack()
+
+    def __enter__(self) -> CheckSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def request(self, path: str, options: CheckOptions) -> CheckRequest:
+        """The question; raises UsageError for what cannot be asked, StoreUnavailableError where there is no configuration."""
+        unmet: tuple[Finding, ...] = ()
+        for name in options.crls:
+            require_revocation_list(name)
+        if options.crls:
+            unmet += (NO_REVOCATION_LISTS,)
+        if options.certificate_identity or options.certificate_oidc_issuer:
+            unmet += (NO_IDENTITIES,)
+        signatures = tuple(Path(name) for name in options.signatures)
+        for signature in signatures:
+            _require_readable(signature)
+        return CheckRequest(
+            path=Path(path),
+            vendor=self._expected(options, Path(path).name),
+            at=_time(options.at),
+            signatures=signatures or None,
+            anchors=_material(options.anchors),
+            untrusted=_material(options.untrusted),
+            only_supplied=options.only_anchors,
+            unmet=unmet,
+        )
+
+    def verifier(self, request: CheckRequest) -> Verifier:
+        """Who answers ``request``; raises StoreUnavailableError or StoreInconsistentError."""
+        if request.only_supplied:
+            return self._without_store
+        if self._with_store is None:
+            settings = self.settings
+            connection = self._open.enter_context(closing(query.open_consistent(settings.store.database)))
+            self._with_store = Verifier(self._reader, now=self._now, connection=connection, vendors=settings.vendors)
+        return self._with_store
+
+    @property
+    def settings(self) -> TrustSettings:
+        """The configuration; raises StoreUnavailableError where there is none, ConfigError where it is wrong."""
+        if self._settings is None:
+            if not self._config.exists():
+                raise StoreUnavailableError(
+                    f"there is no configuration at {self._config}: 'rootwarden init' writes one, --config names another, "
+                    "and --only-anchors needs none"
+                )
+            self._settings = load_trust_settings(self._config)
+        return self._settings
+
+    def _expected(self, options: CheckOptions, name: str) -> ExpectedVendor:
+        if options.only_anchors and options.vendor != ANY_VENDOR:
+            return ExpectedVendor(options.vendor, "stated" if options.vendor else "none")
+        return expected_vendor(options.vendor, self.settings if options.vendor != ANY_VENDOR else None, name)
+
+
+def expected_vendor(vendor: str | None, settings: TrustSettings | None, name: str) -> ExpectedVendor:
+    """Whose package it is said to be; raises UsageError naming the nearest vendor where the configuration knows none such."""
+    vendors = settings.vendors if settings else ()
+    if vendor is None:
+        return ExpectedVendor(None, "none", suggested_vendor(name, vendors))
+    if vendor == ANY_VENDOR:
+        return ExpectedVendor(ANY_VENDOR, "any")
+    known = [v.id for v in vendors]
+    if vendor not in known:
+        near = difflib.get_close_matches(vendor, known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none yet'}"
+        raise UsageError(f"vendor {safe(vendor, 80)!r} is not configured ({hint})")
+    return ExpectedVendor(vendor, "stated", suggested_vendor(name, vendors))
+
+
+def batch_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any]]:
+    """Id and content of one batch line; raises UsageError for what is no JSON object."""
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not a JSON object: {str(error)[:120]}") from error
+    if not isinstance(asked, dict):
+        raise UsageError("not a JSON object")
+    identity = asked.pop("id", None)
+    if isinstance(identity, bool) or not isinstance(identity, str | int | float | None):
+        raise UsageError("'id' must be a string or a number")
+    return identity, asked
+
+
+def batch_options(asked: dict[str, Any]) -> tuple[str, CheckOptions]:
+    """Path and options of a batch line's content, null standing for absent; raises UsageError.
+
+    A key that is not known is refused: it may be a demand, and an answer that leaves one out is an answer to something else.
+    """
+    values: dict[str, Any] = {}
+    for key, value in asked.items():
+        if value is None:
+            continue
+        if key in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise UsageError(f"{key!r} must be a list of paths")
+            values[key] = tuple(value)
+        elif key in _TEXTS:
+            if not isinstance(value, str):
+                raise UsageError(f"{key!r} must be a string")
+            values[key] = value
+        elif key == "only_anchors":
+            if not isinstance(value, bool):
+                raise UsageError("'only_anchors' must be true or false")
+            values[key] = value
+        else:
+            raise UsageError(f"unknown key {safe(key, 60)!r}")
+    if not values.get("path"):
+        raise UsageError("'path' is missing")
+    return values.pop("path"), CheckOptions(**values)
+
+
+def require_revocation_list(name: str) -> None:
+    """Raises UsageError unless the file is a revocation list (RFC 5280 section 5), PEM or DER."""
+    data = _read(Path(name))
+    try:
+        if b"-----BEGIN" in data:
+            x509.load_pem_x509_crl(data)
+        else:
+            x509.load_der_x509_crl(data)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{name} is no revocation list that can be read: {error}") from error
+
+
+def _material(names: Iterable[str]) -> SuppliedMaterial:
+    found = SuppliedMaterial()
+    for name in names:
+        found += read_material(_read(Path(name)), safe(name, 200))
+    return found
+
+
+def _read(path: Path) -> bytes:
+    """A file handed over on the command line, capped; raises UsageError."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_SUPPLIED_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a usable path"
+        raise UsageError(f"{path} cannot be read: {reason}") from error
+    if len(data) > MAX_SUPPLIED_BYTES:
+        raise UsageError(f"{path} is larger than {MAX_SUPPLIED_BYTES} bytes")
+    return data
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        with open_package(path):
+            pass
+    except PackageUnreadableError as error:
+        raise UsageError(str(error)) from error
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"--at {safe(text, 60)!r} is no time: {error}; write for example 2026-05-03T12:00:00Z"
+        ) from error

@@ -1,0 +1,330 @@
+"""The shell of ``verification``: opens the package, has it read in isolation, gathers what is trusted, answers with a verdict.
+
+Writes nothing: whoever wants the facts kept (the daemon) gets them beside the verdict.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
+
+from trust_store import query
+from trust_store.errors import TrustStoreError, UsageError
+from trust_store.formats.protocol import ReadLimits, SideMaterial
+from trust_store.model.identifiers import Identifier, IdentifierKind
+from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
+from trust_store.model.trust_view import TrustView
+from trust_store.model.verdict import ExpectedVendor, Reason
+from trust_store.signatures import with_candidates
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
+from trust_store.storage.facts import identifiers_in, load_facts, sightings
+from trust_store.storage.vendors import effective_vendor
+from trust_store.verification import Question, verify_package
+from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
+from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from trust_store.model.vendor import Vendor
+    from trust_store.model.verdict import Verdict
+    from trust_store.query import EvidenceSource
+    from trust_store.signatures.protocol import CandidateKey
+    from trust_store.verification import Finding
+
+SIDE_SUFFIXES = (".asc", ".gpg", ".p7m", ".p7s", ".sig")
+"""Names under which a signature is looked for beside a package: its own name and one of these."""
+UNREAD_SCHEME = "unknown"
+
+
+class PackageUnreadableError(TrustStoreError):
+    """The package cannot be opened, or is no regular file."""
+
+
+class PackageUnknownError(UsageError):
+    """No facts about this package are in the store."""
+
+
+class FactReader(Protocol):
+    """Reads an open package in isolation; whatever goes wrong stands in the facts' ``problem``, nothing is raised."""
+
+    def read(
+        self, package_fd: int, side: tuple[SideMaterial, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits
+    ) -> PackageFacts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out."""
+
+    path: Path
+    vendor: ExpectedVendor
+    at: datetime | None = None
+    signatures: tuple[Path, ...] | None = None
+    anchors: SuppliedMaterial = field(default_factory=SuppliedMaterial)
+    untrusted: SuppliedMaterial = field(default_factory=SuppliedMaterial)
+    only_supplied: bool = False
+    unmet: tuple[Finding, ...] = ()
+
+
+class Verifier:
+    """Answers questions about files. ``connection`` None: there is no store, only supplied anchors can be asked about.
+
+    Belongs to the thread that owns ``connection``. ``evidence`` is what vendor channels said, where somebody knows.
+    """
+
+    def __init__(
+        self,
+        reader: FactReader,
+        *,
+        now: Callable[[], datetime],
+        connection: sqlite3.Connection | None = None,
+        vendors: tuple[Vendor, ...] = (),
+        evidence: EvidenceSource | None = None,
+        limits: ReadLimits | None = None,
+    ) -> None:
+        self._reader, self._now, self._connection = reader, now, connection
+        self._vendors, self._evidence = vendors, evidence
+        self._limits = limits or ReadLimits()
+
+    def examine(self, request: CheckRequest) -> tuple[PackageFacts | None, Verdict]:
+        """Facts and verdict; no facts where the file could not be opened. Raises UsageError for a bad ``signatures`` file."""
+        at = self._now()
+        question = Question(
+            vendor=request.vendor,
+            at=request.at or at,
+            checked_at=at,
+            time_basis=REQUESTED if request.at else NOW,
+            name=request.path.name or str(request.path),
+            path=str(request.path),
+            unmet=request.unmet,
+        )
+        try:
+            facts = self._facts(request)
+        except PackageUnreadableError as error:
+            unread = PackageFacts("", 0, None, 0, problem=Problem(Reason.UNREADABLE, str(error)))
+            view = replace(self._view(request, unread, at), anchors=())
+            return None, replace(verify_package(unread, view, question), size=None)
+        verdict = verify_package(facts, self._view(request, facts, at), question)
+        return facts, with_evidence(verdict, facts, self._evidence)
+
+    def verify(self, request: CheckRequest) -> Verdict:
+        """The verdict alone; raises like ``examine``."""
+        return self.examine(request)[1]
+
+    def _facts(self, request: CheckRequest) -> PackageFacts:
+        given = request.signatures is not None
+        paths = request.signatures if request.signatures is not None else tuple(side_paths(request.path))
+        origin = SignatureOrigin.GIVEN if given else SignatureOrigin.FOUND
+        candidates = self._candidates(request, ())
+        facts = read_package(request.path, paths, self._reader, candidates, self._limits, origin=origin)
+        wider = self._candidates(request, hints_of(facts))
+        tried = _tried(facts, wider)
+        if _opinion_missing(tried) and set(wider) - set(candidates):
+            # A key found by what the signature says of itself: the second OpenPGP reader has to see the file under it.
+            return read_package(request.path, paths, self._reader, wider, self._limits, origin=origin)
+        return tried
+
+    def _candidates(self, request: CheckRequest, hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
+        """What was handed over first, then the store's."""
+        supplied = request.anchors.candidates + request.untrusted.candidates
+        if request.only_supplied or self._connection is None:
+            return supplied
+        stored = query.candidates(self._connection, request.vendor.id or ANY_VENDOR, hints)
+        return tuple(dict.fromkeys((*supplied, *stored)))
+
+    def _view(self, request: CheckRequest, facts: PackageFacts, at: datetime) -> TrustView:
+        anchors = supplied_anchors(request.anchors, at)
+        if request.only_supplied or self._connection is None:
+            view = TrustView(trust="supplied")
+        else:
+            vendor = next((v for v in self._vendors if v.id == request.vendor.id), None)
+            view = stored_view(self._connection, facts, request.vendor.id, vendor)
+            view = replace(view, trust="store+supplied" if anchors else "store")
+        return replace(
+            view,
+            anchors=view.anchors + anchors,
+            untrusted=request.untrusted.certificates + view.untrusted,
+            untrusted_keys=request.untrusted.keys + view.untrusted_keys,
+        )
+
+
+def verify_stored(
+    connection: sqlite3.Connection,
+    sha256: str,
+    expected: ExpectedVendor,
+    vendors: Iterable[Vendor],
+    *,
+    at: datetime,
+    evidence: EvidenceSource | None = None,
+) -> Verdict:
+    """The verdict on a package from its stored facts alone, as of ``at`` (now); raises PackageUnknownError.
+
+    Facts of an older reader do not count: the answer is then ``unreadable`` and asks for the file.
+    """
+    seen = sightings(connection, sha256)
+    place = next((s for s in seen if s.vendor_id == expected.id), seen[0] if seen else None)
+    facts = load_facts(connection, sha256)
+    if facts is None and place is None:
+        raise PackageUnknownError(
+            f"no package {sha256[:64]} has been seen; check the file itself: rootwarden check PATH"
+        )
+    question = Question(
+        vendor=expected,
+        at=at,
+        checked_at=at,
+        time_basis=NOW,
+        name=place.name if place else "",
+        path=place.path if place else None,
+    )
+    stale = facts is None
+    if facts is None:
+        problem = Problem(Reason.UNREADABLE, "the stored facts are of an older reader: the file must be read again")
+        facts = PackageFacts(sha256, 0, None, 0, problem=problem)
+    facts = with_stored_keys(connection, facts, expected.id)
+    vendor = next((v for v in vendors if v.id == expected.id), None)
+    verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor), question)
+    if stale:
+        verdict = replace(verdict, size=None, needs_file=True)
+    return with_evidence(verdict, facts, evidence)
+
+
+def stored_view(
+    connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None, vendor: Vendor | None
+) -> TrustView:
+    """What the store trusts for these facts, under the policy that counts: a weakening nobody approved does not.
+
+    Where no vendor is stated every vendor's anchors are looked at; ``verification`` lets none of them make anything pass.
+    """
+    effective = effective_vendor(connection, vendor) if vendor is not None else None
+    return query.trust_view(connection, vendor_id or ANY_VENDOR, facts, effective)
+
+
+def with_stored_keys(connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None) -> PackageFacts:
+    """``facts`` with every signature tried with the keys that the store has by now; the file is not needed for that."""
+    return _tried(facts, query.candidates(connection, vendor_id or ANY_VENDOR, hints_of(facts)))
+
+
+def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource | None) -> Verdict:
+    """The verdict with what vendor channels said about the keys in it; nothing is said where nobody can be asked."""
+    if source is None:
+        return verdict
+    wanted = set(identifiers_in(facts))
+    for signature in verdict.signatures:
+        for kind, value in signature.signer.identifiers if signature.signer else ():
+            wanted.add(Identifier(IdentifierKind(kind), value))
+        missing = signature.missing_issuer
+        if missing and missing.authority_key_identifier:
+            wanted.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, missing.authority_key_identifier))
+        if missing and missing.name:
+            wanted.add(Identifier(IdentifierKind.SUBJECT, missing.name))
+    return replace(verdict, evidence=source.evidence_for(sorted(wanted)), evidence_available=True)
+
+
+def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:
+    """The one vendor whose package patterns fit a file name; a suggestion only, and none where two fit."""
+    fitting = [v.id for v in vendors if any(fnmatchcase(name.lower(), p.lower()) for p in v.package_patterns)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def hints_of(facts: PackageFacts) -> tuple[Identifier, ...]:
+    """By what the store may know the signers: the signatures' hints and the carried certificates."""
+    return tuple(sorted(identifiers_in(facts)))
+
+
+def side_paths(package: Path) -> Iterator[Path]:
+    """The files beside ``package`` that are named as its signatures."""
+    for suffix in SIDE_SUFFIXES:
+        side = package.with_name(package.name + suffix) if package.name else None
+        if side is not None and os.path.lexists(side):
+            yield side
+
+
+def read_package(
+    path: Path,
+    sides: Iterable[Path],
+    reader: FactReader,
+    candidates: tuple[CandidateKey, ...],
+    limits: ReadLimits,
+    *,
+    origin: SignatureOrigin = SignatureOrigin.FOUND,
+) -> PackageFacts:
+    """Open ``path`` and have it read with the signatures in ``sides``; it is the open file that every digest is about.
+
+    Raises PackageUnreadableError. A side file that cannot be read is a usage error if it was given, else a signature with
+    that problem: it is never left out.
+    """
+    with open_package(path) as descriptor:
+        material: list[SideMaterial] = []
+        unread: list[SignatureFact] = []
+        for side in dict.fromkeys(sides):
+            try:
+                material.append(_side_material(side, origin))
+            except PackageUnreadableError as error:
+                if origin is SignatureOrigin.GIVEN:
+                    raise UsageError(str(error)) from error
+                problem = Problem(Reason.UNREADABLE, str(error)[:500])
+                unread.append(SignatureFact(UNREAD_SCHEME, origin, None, problem))
+        facts = reader.read(descriptor, tuple(material), candidates, limits)
+    return replace(facts, signatures=facts.signatures + tuple(unread))
+
+
+@contextmanager
+def open_package(path: Path) -> Iterator[int]:
+    """A descriptor of the regular file at ``path``; raises PackageUnreadableError. Never waits: a pipe or device is refused."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        raise PackageUnreadableError(f"{path} cannot be opened: {reason}") from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            raise PackageUnreadableError(f"{path} is {kind}")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _side_material(path: Path, origin: SignatureOrigin) -> SideMaterial:
+    with open_package(path) as descriptor:
+        data = b""
+        try:
+            while len(data) <= MAX_SIGNATURE_FILE_BYTES:
+                piece = os.read(descriptor, MAX_SIGNATURE_FILE_BYTES + 1 - len(data))
+                if not piece:
+                    break
+                data += piece
+        except OSError as error:
+            raise PackageUnreadableError(f"{path} cannot be read: {error.strerror or errno.EIO}") from error
+    if len(data) > MAX_SIGNATURE_FILE_BYTES:
+        raise PackageUnreadableError(f"{path} is larger than {MAX_SIGNATURE_FILE_BYTES} bytes")
+    return SideMaterial(SideFile(_text(path.name), hashlib.sha256(data).hexdigest()), origin, data)
+
+
+def _text(name: str) -> str:
+    """A file name of any bytes as text."""
+    return os.fsencode(name).decode(errors="backslashreplace")[:1024]
+
+
+def _tried(facts: PackageFacts, candidates: tuple[CandidateKey, ...]) -> PackageFacts:
+    return replace(facts, signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures))
+
+
+def _opinion_missing(facts: PackageFacts) -> bool:
+    return any(
+        check.holds and check.second_opinion is None
+        for fact in facts.signatures
+        if fact.scheme == "openpgp"
+        for check in fact.key_checks
+    )
