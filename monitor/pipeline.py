@@ -21,7 +21,7 @@ from monitor.key_material import identifiers_of, proposals_of, read_keys
 from monitor.scheduler import next_due
 from monitor.storage import attachments as files
 from monitor.storage.documents import Stored, known_documents, store_document
-from monitor.storage.sources import claim_due, record, save_resources, state_of, validators_of
+from monitor.storage.sources import claim_due, forget_resources, record, save_resources, state_of, validators_of
 from monitor.visits import Memory, Reading, visit
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.claim import Authority
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from monitor.fetch.protocol import Fetcher, FetchResponse
     from monitor.key_material import Key
     from monitor.storage.attachments import PendingAttachment
+    from monitor.storage.sources import ReadResource, SourceState
     from trust_store.model.vendor import Vendor
 
     T = TypeVar("T")
@@ -244,7 +245,7 @@ class _Poll:
             stream=reading.stream if not failed or reading.parsed else before.stream,
         )
         whole = () if self._lost else reading.resources
-        await self._run(lambda c: _conclude(c, source, state, whole, at))
+        await self._run(lambda c: _conclude(c, source, state, whole, at, recut=reading.recut))
         return PollOutcome(
             source=source.name,
             vendor_id=source.vendor_id,
@@ -309,7 +310,17 @@ def _remember(connection: sqlite3.Connection, source: Source, at: datetime) -> M
     return Memory(state_of(connection, source, at), validators_of(connection, source), known)
 
 
-def _conclude(connection: sqlite3.Connection, source: Source, state: Any, whole: Any, at: datetime) -> None:
+def _conclude(
+    connection: sqlite3.Connection,
+    source: Source,
+    state: SourceState,
+    whole: Iterable[ReadResource],
+    at: datetime,
+    *,
+    recut: bool,
+) -> None:
     with transaction(connection):
+        if recut:
+            forget_resources(connection, source)
         save_resources(connection, source, whole, at)
         record(connection, source, state)

@@ -44,6 +44,7 @@ class Reading:
     """What a visit brought. ``error`` ended it early: what came before it counts.
 
     ``resources`` may be remembered as read once all documents are stored; ``parsed`` says that anything was read at all.
+    ``recut`` says that a topic's posts are other ones than before: what was remembered of its pages no longer counts.
     """
 
     documents: tuple[Document, ...] = ()
@@ -52,6 +53,7 @@ class Reading:
     landed: str = ""
     forum: bool = False
     stream: tuple[int, ...] = ()
+    recut: bool = False
     problems: tuple[str, ...] = ()
     error: FetchError | MalformedError | ResourceLimitError | None = None
 
@@ -92,6 +94,7 @@ class _Conversation:
             )
         )
         if answer.not_modified and before is not None:
+            self.resources.append(ReadResource(url, before))
             return None
         digest = hashlib.sha256(answer.body).hexdigest()
         self.resources.append(ReadResource(url, Validators(answer.etag, answer.last_modified, digest)))
@@ -142,6 +145,7 @@ async def _visit_topic(conversation: _Conversation) -> Reading:
         parsed=bool(page or walk.parts),
         landed=conversation.source.url,
         stream=stream,
+        recut=stream != memory.state.stream,
         problems=tuple(walk.problems),
         error=walk.error,
     )

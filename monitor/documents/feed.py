@@ -108,7 +108,7 @@ def _document(entry: Mapping[str, Any], feed_url: str, *, apart: bool = False) -
         text=said.text,
         url=url,
         author=one_line(entry.get("author")) or None,
-        published=_time(entry.get("updated_parsed")) or _time(entry.get("published_parsed")),
+        published=_time(_own(entry, "updated_parsed")) or _time(_own(entry, "published_parsed")),
         links=links,
     )
     return Document(key=f"{key}#{content}" if apart else key, title=title, url=url, parts=(part,))
@@ -130,6 +130,11 @@ def _content(entry: Mapping[str, Any], base_url: str) -> PlainText:
         texts.append(plain_text(_string(entry.get("summary")), base_url))
     best = max(texts, key=lambda t: len(t.text))
     return PlainText(best.text, tuple(dict.fromkeys(u for t in texts for u in t.links)))
+
+
+def _own(entry: Mapping[str, Any], name: str) -> object:
+    """What the entry itself says: feedparser otherwise puts one date in another's place."""
+    return entry[name] if name in entry else None  # noqa: SIM401 - get() would fall back
 
 
 def _string(value: object) -> str:

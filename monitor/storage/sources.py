@@ -108,6 +108,11 @@ def validators_of(connection: sqlite3.Connection, source: Source) -> Mapping[str
     return {row["url"]: Validators(row["etag"], row["last_modified"], row["body_sha256"]) for row in rows}
 
 
+def forget_resources(connection: sqlite3.Connection, source: Source) -> None:
+    """Drop every validator of a source: its pages are to be read again."""
+    connection.execute("DELETE FROM resource WHERE vendor_id = ? AND source_url = ?", (source.vendor_id, source.url))
+
+
 def save_resources(connection: sqlite3.Connection, source: Source, read: Iterable[ReadResource], now: datetime) -> None:
     """Keep the validators of what was read and stored whole; those of other pages than these stay as they are."""
     connection.executemany(
