@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import struct
+import subprocess
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +21,9 @@ from trust_store.decode.zip_names import NameSet, check_name
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.formats.streaming import BytesSource, PackageStream
 from trust_store.model.verdict import Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass
@@ -223,6 +229,7 @@ HOSTILE: list[tuple[str, bytes]] = [
     ("directory elsewhere", build(Entry(), end=struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, 40, 38, 0))),
     ("bytes before nothing", b"x" * 9 + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0, 0, 0, 9, 0)),
     ("latin name", build(Entry(b"\xe4"))),
+    ("collision in code page 437", build(Entry("ä".encode()), Entry("├ñ".encode(), flags=0x800))),
     ("not utf-8", build(Entry(b"\xff", flags=0x800))),
     *(
         (f"name {name!r}", build(Entry(name)))
@@ -256,6 +263,30 @@ def test_what_is_not_supported(data: bytes) -> None:
     """Encryption, other methods, split archives and APK Signing Blocks are unsupported rather than malformed."""
     with pytest.raises(UnsupportedError):
         unpack(data)
+
+
+def test_native_archives(tmp_path: Path) -> None:
+    """What Info-ZIP writes, to a file, as zip64, stored or in a locale without UTF-8, reads back the same."""
+    folder = tmp_path / "files"
+    (folder / "d").mkdir(parents=True)
+    for name, data in (("a", b"hi"), ("d/b", b"x" * 100_000), ("ä", b""), ("e", bytes(10))):
+        (folder / name).write_bytes(data)
+    for number, options in enumerate(((), ("-fz",), ("-0",), ("-X", "-UN=UTF8"), ("-z",))):
+        target = tmp_path / f"{number}.zip"
+        for locale in ("C", "C.UTF-8"):
+            target.unlink(missing_ok=True)
+            subprocess.run(
+                ["zip", "-q", "-r", *options, str(target), "."], cwd=folder, check=True, input=b"a comment\n.\n",
+                env={"PATH": os.environ["PATH"], "LC_ALL": locale},
+            )  # fmt: skip
+            if not {"-z", "-fz"} & set(options):  # what zip -fz writes to a pipe lacks the record it refers to
+                piped = subprocess.run(
+                    ["zip", "-q", "-r", *options, "-", "."], cwd=folder, check=True, capture_output=True
+                )
+                assert read(piped.stdout).problem is None
+            found = unpack(target.read_bytes())
+            assert found == {"a": b"hi", "d/": b"", "d/b": b"x" * 100_000, "ä": b"", "e": bytes(10)}
+            assert read(target.read_bytes()).format == "zip"
 
 
 def test_zero_padding_in_extra_fields() -> None:

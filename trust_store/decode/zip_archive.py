@@ -88,15 +88,13 @@ def _check_local_header(sequence: Sequence, member: Member) -> int:
     if (magic, raw_name, flags, method) != (LOCAL_MAGIC, member.raw_name, member.flags, member.method):
         raise MalformedError(f"zip: the local header of {member.name[:80]!a} contradicts the central directory")
     extra = parse_extra(sequence.take(extra_bytes), raw_name)
+    if flags & DESCRIPTOR_FLAG and extra is not None and not any(extra) and _FULL32 not in (packed, size):
+        extra = None  # a zip64 field that only announces the descriptor's width, with zeros (APPNOTE 4.3.9.2)
+    size, packed = zip64_values(_local_zip64(extra, size, packed), ((size, _FULL32, 8), (packed, _FULL32, 8)))
     stated = (member.crc32, member.compressed_size, member.size)
-    if flags & DESCRIPTOR_FLAG and not (crc or packed or size):
-        # sizes follow in the descriptor; a zip64 field may announce its width with zeros (APPNOTE 4.3.9.2)
-        agrees = extra is None or not any(extra)
-    elif flags & DESCRIPTOR_FLAG and crc == 0 and packed == size == _FULL32 and extra is not None and not any(extra):
-        agrees = True
-    else:
-        size, packed = zip64_values(_local_zip64(extra, size, packed), ((size, _FULL32, 8), (packed, _FULL32, 8)))
-        agrees = (crc, packed, size) == stated
+    agrees = (crc, packed, size) == stated
+    if flags & DESCRIPTOR_FLAG:  # what follows in the descriptor may be zero here (APPNOTE 4.4.4, bit 3)
+        agrees = all(here in (0, there) for here, there in zip((crc, packed, size), stated, strict=True))
     if not agrees:
         raise MalformedError(f"zip: the local header of {member.name[:80]!a} contradicts the central directory")
     return _LOCAL.size + int(name_bytes) + int(extra_bytes)

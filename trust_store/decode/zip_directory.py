@@ -201,6 +201,8 @@ def _members(directory: bytes, end: _End, limits: ArchiveLimits) -> tuple[Member
         if total > limits.max_total_unpacked_bytes:
             raise ResourceLimitError(f"zip: unpacks to more than {limits.max_total_unpacked_bytes} bytes")
         names.add(member.name)
+        if not member.flags & UTF8_FLAG and not member.raw_name.isascii():
+            names.add(member.raw_name.decode("cp437"))  # what it is to programs that go by the flag (APPNOTE D.1)
         members.append(member)
     if position != len(directory):
         raise MalformedError("zip: the central directory holds more than its members")
@@ -225,7 +227,7 @@ def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Mem
     if disk:
         raise UnsupportedError("zip: an archive split over several disks")
     check_flags(flags, method)
-    name = decode_name(raw_name, utf8=bool(flags & UTF8_FLAG), max_bytes=limits.max_name_bytes)
+    name = decode_name(raw_name, max_bytes=limits.max_name_bytes)
     member = Member(name, raw_name, flags, method, crc, packed, size, offset)
     _check_kind(member, made, attributes)
     if size > limits.max_member_ratio * max(packed, 1):

@@ -13,15 +13,14 @@ _PLAIN = re.compile(r"[ -\[\]-~]*")  # printable ASCII but for the backslash: th
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-def decode_name(raw: bytes, *, utf8: bool, max_bytes: int) -> str:
-    """The member's name; raises MalformedError for one that two programs could read, or write, in two ways."""
+def decode_name(raw: bytes, *, max_bytes: int) -> str:
+    """The member's name, which must be UTF-8; raises MalformedError for one that programs could write in different ways."""
     if len(raw) > max_bytes:
         raise ResourceLimitError(f"zip: a member name of {len(raw)} bytes")
     try:
-        # without the UTF-8 flag other octets are code page 437 to some and UTF-8 to others
-        name = raw.decode("utf-8" if utf8 else "ascii")
+        name = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedError("zip: a member name is neither ASCII nor flagged as UTF-8") from error
+        raise MalformedError("zip: a member name is not UTF-8") from error
     check_name(name)
     return name
 

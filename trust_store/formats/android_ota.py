@@ -53,7 +53,7 @@ def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG0
         return False
     _, mark, comment_size = _FOOTER.unpack(source.read_at(source.size - FOOTER_BYTES, FOOTER_BYTES))
     end = source.size - comment_size - _COMMENT_LENGTH_BYTES
-    if mark != _MARK or end < 0:
+    if mark != _MARK or comment_size < FOOTER_BYTES or end < 0:  # a zip64 archive without comment ends in the mark too
         return False
     length = source.read_at(end, _COMMENT_LENGTH_BYTES)
     return length == int(comment_size).to_bytes(2, "little")
