@@ -1,0 +1,111 @@
+"""Signature algorithms of certificates: does one key's signature on another hold, and is the algorithm strong enough?
+
+The key's own type decides which arithmetic is tried; the AlgorithmIdentifier inside the certificate must equal the one outside
+(RFC 5280 section 4.1.1.2).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from trust_store.decode.asn1 import read_one
+from trust_store.errors import MalformedError, ResourceLimitError
+
+if TYPE_CHECKING:
+    from trust_store.model.certificate import Certificate
+
+MIN_RSA_BITS, MAX_RSA_BITS = 2048, 16_384
+MIN_EC_BITS = 224
+WEAK_HASHES = frozenset({"md5", "sha1"})
+_UNREADABLE = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, AttributeError)
+
+
+def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
+    """Whether the key of ``issuer_spki`` (DER SubjectPublicKeyInfo) signed ``certificate``; never raises for bad input."""
+    return _holds(issuer_spki, certificate.der)
+
+
+@lru_cache(maxsize=1024)
+def _holds(issuer_spki: bytes, der: bytes) -> bool:
+    try:
+        if not _same_algorithm(der):
+            return False
+        certificate = x509.load_der_x509_certificate(der)
+        key = load_der_public_key(issuer_spki)
+        _verify(key, certificate)
+    except (*_UNREADABLE, MalformedError, ResourceLimitError):
+        return False
+    except BaseException as error:
+        # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
+        if type(error).__name__ == "PanicException":
+            return False
+        raise
+    return True
+
+
+def _verify(key: object, certificate: x509.Certificate) -> None:
+    signature, signed = certificate.signature, certificate.tbs_certificate_bytes
+    if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        wanted = "1.3.101.112" if isinstance(key, ed25519.Ed25519PublicKey) else "1.3.101.113"
+        if certificate.signature_algorithm_oid.dotted_string != wanted:
+            raise InvalidSignature
+        key.verify(signature, signed)
+        return
+    digest = certificate.signature_hash_algorithm
+    parameters = certificate.signature_algorithm_parameters
+    if digest is None:
+        raise InvalidSignature
+    if (
+        isinstance(key, rsa.RSAPublicKey)
+        and isinstance(parameters, (padding.PKCS1v15, padding.PSS))
+        and key.key_size <= MAX_RSA_BITS
+    ):
+        key.verify(signature, signed, parameters, digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+        key.verify(signature, signed, parameters)
+    elif isinstance(key, dsa.DSAPublicKey) and parameters is None:
+        key.verify(signature, signed, digest)
+    else:
+        raise InvalidSignature
+
+
+def _same_algorithm(der: bytes) -> bool:
+    """Whether signatureAlgorithm and TBSCertificate.signature are the same bytes."""
+    outer = read_one(der, "certificate").children()
+    if len(outer) != 3:  # tbsCertificate, signatureAlgorithm, signatureValue
+        return False
+    inner = outer[0].children()
+    position = 2 if inner and inner[0].tag == 0xA0 else 1
+    return len(inner) > position and inner[position].raw == outer[1].raw
+
+
+def weak_signature(certificate: Certificate) -> str | None:
+    """Why the signature on ``certificate`` is made with too weak a digest, or None."""
+    try:
+        digest = x509.load_der_x509_certificate(certificate.der).signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+    if digest is not None and digest.name in WEAK_HASHES:
+        return f"the signature on {certificate.subject or 'a certificate'} uses {digest.name}"
+    return None
+
+
+def weak_key(certificate: Certificate) -> str | None:
+    """Why the key of ``certificate`` is too weak, or None."""
+    try:
+        key = load_der_public_key(certificate.spki)
+    except _UNREADABLE:
+        return f"the key of {certificate.subject or 'a certificate'} cannot be read"
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        return f"an RSA key of {key.key_size} bits"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:
+        return f"an elliptic curve key of {key.key_size} bits"
+    if isinstance(key, dsa.DSAPublicKey):
+        return "a DSA key"
+    return None

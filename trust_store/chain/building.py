@@ -1,0 +1,165 @@
+"""Certification path building (RFC 4158): depth first, by name, every public-key operation counted.
+
+An issuer candidate is a certificate with the right subject whose key verifies the signature; a key identifier only says which to
+try first. An anchor is a name and a key (RFC 5280 section 6.1.1(d)), however its certificate was issued.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trust_store.chain.algorithms import signature_holds
+from trust_store.chain.names import CanonicalName, canonical
+from trust_store.errors import MalformedError, ResourceLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trust_store.model.certificate import Certificate
+
+DEFAULT_BUDGET = 200
+MAX_PATH_CERTIFICATES = 16
+MAX_PATHS = 32
+MAX_STEPS = 5000
+
+
+class SignatureBudget:
+    """How many public-key operations a question may cost; shared by building and validation."""
+
+    def __init__(self, limit: int = DEFAULT_BUDGET) -> None:
+        self.left = limit
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether something was asked for that could not be paid."""
+        return self.left < 0
+
+    def spend(self) -> bool:
+        """Take one; False where none is left."""
+        self.left -= 1
+        return self.left >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class PathSearch:
+    """What was found. ``paths`` are end entity first, anchor last.
+
+    ``missing`` is the topmost certificate reached whose issuer is not at hand (None where a path was found or nothing is missing);
+    ``same_name_new_key``: somebody of that issuer's name is at hand, with another key; ``exhausted``: the search was cut off.
+    """
+
+    paths: tuple[tuple[Certificate, ...], ...]
+    missing: Certificate | None = None
+    same_name_new_key: bool = False
+    exhausted: bool = False
+
+
+def find_paths(
+    leaf: Certificate, untrusted: Iterable[Certificate], anchors: Iterable[Certificate], budget: SignatureBudget
+) -> PathSearch:
+    """Every path (at most 32) from ``leaf`` to an anchor; a leaf that is an anchor gives the path ``(leaf,)``."""
+    search = _Search(tuple(anchors), tuple(untrusted), budget)
+    search.extend((leaf,))
+    missing = None if search.paths else search.top
+    return PathSearch(tuple(search.paths), missing, not search.paths and search.same_name_new_key, search.cut_off)
+
+
+class _Search:
+    """One depth-first search; certificates whose names cannot be read are nobody's issuer."""
+
+    def __init__(
+        self, anchors: tuple[Certificate, ...], untrusted: tuple[Certificate, ...], budget: SignatureBudget
+    ) -> None:
+        self.paths: list[tuple[Certificate, ...]] = []
+        self.top: Certificate | None = None
+        self.same_name_new_key = False
+        self.cut_off = False
+        self._top_depth = 0
+        self._steps = 0
+        self._budget = budget
+        self._anchors = _by_subject(anchors)
+        self._untrusted = _by_subject(untrusted)
+        self._verified: dict[tuple[str, str], bool] = {}
+
+    def extend(self, path: tuple[Certificate, ...]) -> None:
+        """Follow every issuer of the last certificate."""
+        last = path[-1]
+        self._steps += 1
+        if self._steps > MAX_STEPS or len(self.paths) >= MAX_PATHS:
+            self.cut_off = self.cut_off or self._steps > MAX_STEPS
+            return
+        anchor = self._anchored(last)
+        if anchor is not None:
+            self.paths.append((*path[:-1], anchor if len(path) > 1 else last))
+            return
+        name = _name(last.issuer_der)
+        used = {(_name(c.subject_der), c.spki_sha256) for c in path}
+        found, other_key = False, False
+        for candidate, is_anchor in self._issuers(last, name):
+            if not is_anchor and (_name(candidate.subject_der), candidate.spki_sha256) in used:
+                continue
+            holds = self._holds(candidate, last)
+            if holds is None:
+                self.cut_off = True
+                return
+            other_key = other_key or not holds
+            if not holds:
+                continue
+            found = True
+            if is_anchor:
+                self.paths.append((*path, candidate))
+            elif len(path) >= MAX_PATH_CERTIFICATES:
+                self.cut_off = True
+            else:
+                self.extend((*path, candidate))
+        if not found and len(path) > self._top_depth:
+            self.top, self._top_depth, self.same_name_new_key = last, len(path), other_key
+
+    def _issuers(self, certificate: Certificate, name: CanonicalName | None) -> list[tuple[Certificate, bool]]:
+        """Anchors first, then the others; those that the authority key identifier points at before the rest."""
+        if name is None:
+            return []
+
+        def order(candidate: Certificate) -> bool:
+            return certificate.authority_key_identifier != candidate.subject_key_identifier
+
+        anchors = [(c, True) for c in sorted(self._anchors.get(name, []), key=order)]
+        return anchors + [(c, False) for c in sorted(self._untrusted.get(name, []), key=order)]
+
+    def _anchored(self, certificate: Certificate) -> Certificate | None:
+        """The anchor with this certificate's name and key."""
+        name = _name(certificate.subject_der)
+        same = (
+            [a for a in self._anchors.get(name, []) if a.spki_sha256 == certificate.spki_sha256]
+            if name is not None
+            else []
+        )
+        return next((a for a in same if a.sha256 == certificate.sha256), same[0] if same else None)
+
+    def _holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
+        """Whether the issuer's key signed it; None where the budget does not allow finding out."""
+        key = (issuer.spki_sha256, certificate.sha256)
+        if key not in self._verified:
+            if not self._budget.spend():
+                return None
+            self._verified[key] = signature_holds(issuer.spki, certificate)
+        return self._verified[key]
+
+
+def _by_subject(certificates: tuple[Certificate, ...]) -> dict[CanonicalName, list[Certificate]]:
+    found: dict[CanonicalName, list[Certificate]] = {}
+    seen: set[str] = set()
+    for certificate in certificates:
+        name = _name(certificate.subject_der)
+        if name is not None and certificate.sha256 not in seen:
+            seen.add(certificate.sha256)
+            found.setdefault(name, []).append(certificate)
+    return found
+
+
+def _name(der: bytes) -> CanonicalName | None:
+    try:
+        return canonical(der)
+    except (MalformedError, ResourceLimitError):
+        return None

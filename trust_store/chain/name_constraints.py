@@ -1,0 +1,147 @@
+"""Name constraints (RFC 5280 sections 4.2.1.10, 6.1.3(b), (c), 6.1.4(g)): permitted and excluded subtrees of every certificate below.
+
+A constraint on a kind of name that this module does not know fails the certificates that have such names: what cannot be
+compared is not permitted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from trust_store.chain.names import within
+from trust_store.errors import MalformedError, ResourceLimitError
+
+MAX_COMPARISONS = 20_000
+_EMPTY_NAME = b"\x30\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Subtrees:
+    """One CA's constraints: None for a list that is absent."""
+
+    permitted: tuple[x509.GeneralName, ...]
+    excluded: tuple[x509.GeneralName, ...]
+
+
+def names_of(alternative: x509.SubjectAlternativeName | None, email: tuple[str, ...]) -> list[x509.GeneralName]:
+    """Every name that constraints apply to: the subject, the subject alternative names, e-mail in the subject where there are none."""
+    found: list[x509.GeneralName] = list(alternative) if alternative is not None else []
+    if not any(isinstance(n, x509.RFC822Name) for n in found):
+        for address in email:
+            try:
+                found.append(x509.RFC822Name(address))
+            except ValueError as error:
+                raise MalformedError(f"an e-mail address in the subject cannot be read: {error}") from error
+    return found
+
+
+def violation(subject_der: bytes, names: list[x509.GeneralName], constraints: list[Subtrees]) -> str | None:
+    """Why one of the names is not permitted, or None. Raises ResourceLimitError where there is too much to compare."""
+    comparisons = sum((len(c.permitted) + len(c.excluded)) * (len(names) + 1) for c in constraints)
+    if comparisons > MAX_COMPARISONS:
+        raise ResourceLimitError(f"{comparisons} comparisons of names with name constraints")
+    for subtrees in constraints:
+        if reason := _subject_violation(subject_der, subtrees):
+            return reason
+        for name in names:
+            if reason := _name_violation(name, subtrees):
+                return reason
+    return None
+
+
+def _subject_violation(subject_der: bytes, subtrees: Subtrees) -> str | None:
+    if subject_der == _EMPTY_NAME:
+        return None
+    permitted = [n for n in subtrees.permitted if isinstance(n, x509.DirectoryName)]
+    excluded = [n for n in subtrees.excluded if isinstance(n, x509.DirectoryName)]
+    if any(within(subject_der, n.value.public_bytes()) for n in excluded):
+        return "the subject lies in an excluded subtree"
+    if permitted and not any(within(subject_der, n.value.public_bytes()) for n in permitted):
+        return "the subject lies in no permitted subtree"
+    return None
+
+
+def _name_violation(name: x509.GeneralName, subtrees: Subtrees) -> str | None:
+    permitted = [n for n in subtrees.permitted if _same_kind(n, name)]
+    excluded = [n for n in subtrees.excluded if _same_kind(n, name)]
+    kind = type(name).__name__
+    if any(_in_subtree(name, base, excluding=True) for base in excluded):
+        return f"a {kind} lies in an excluded subtree"
+    if permitted and not any(_in_subtree(name, base, excluding=False) for base in permitted):
+        return f"a {kind} lies in no permitted subtree"
+    return None
+
+
+def _same_kind(one: x509.GeneralName, other: x509.GeneralName) -> bool:
+    if isinstance(one, x509.OtherName) and isinstance(other, x509.OtherName):
+        return one.type_id == other.type_id
+    return type(one) is type(other)
+
+
+def _in_subtree(name: x509.GeneralName, base: x509.GeneralName, *, excluding: bool) -> bool:
+    """Whether ``name`` lies under ``base``; where that cannot be told it is excluded and not permitted."""
+    if isinstance(name, x509.DNSName) and isinstance(base, x509.DNSName):
+        return _dns(name.value, base.value, excluding=excluding)
+    if isinstance(name, x509.IPAddress) and isinstance(base, x509.IPAddress):
+        return _ip(name, base, excluding=excluding)
+    if isinstance(name, x509.DirectoryName) and isinstance(base, x509.DirectoryName):
+        return within(name.value.public_bytes(), base.value.public_bytes())
+    if isinstance(name, x509.RFC822Name) and isinstance(base, x509.RFC822Name):
+        return _email(name.value, base.value, excluding=excluding)
+    if isinstance(name, x509.UniformResourceIdentifier) and isinstance(base, x509.UniformResourceIdentifier):
+        return _uri(name.value, base.value, excluding=excluding)
+    return excluding
+
+
+def _dns(name: str, base: str, *, excluding: bool) -> bool:
+    """Zero or more labels added on the left (RFC 5280 4.2.1.10); a wildcard stands for every name below its parent."""
+    name, base = name.lower(), base.lower()
+    if base.startswith("."):
+        return excluding and _dns(name, base[1:], excluding=excluding)  # no valid dNSName constraint
+    if name.startswith("*."):
+        parent = name[2:]
+        if excluding:  # some name that the wildcard matches is excluded
+            return _below(parent, base) or _below(base, parent)
+        return _below(parent, base)
+    return _below(name, base)
+
+
+def _below(name: str, base: str) -> bool:
+    return base == "" or name == base or name.endswith("." + base)
+
+
+def _ip(name: x509.IPAddress, base: x509.IPAddress, *, excluding: bool) -> bool:
+    network, address = base.value, name.value
+    if not isinstance(network, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return excluding
+    if not isinstance(address, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+        return excluding
+    return address.version == network.version and address in network
+
+
+def _email(name: str, base: str, *, excluding: bool) -> bool:
+    local, at, host = name.rpartition("@")
+    if not at or not local:
+        return excluding
+    if "@" in base:
+        base_local, _, base_host = base.rpartition("@")
+        return local == base_local and host.lower() == base_host.lower()
+    base = base.lower()
+    return host.lower().endswith(base) if base.startswith(".") else host.lower() == base
+
+
+def _uri(name: str, base: str, *, excluding: bool) -> bool:
+    """The host alone counts; a URI without a host name, or with an IP address, satisfies no constraint."""
+    try:
+        host = urlsplit(name).hostname or ""
+        is_address = bool(host) and (":" in host or host.replace(".", "").isdigit())
+    except ValueError:
+        return excluding
+    if not host or is_address:
+        return excluding
+    base = base.lower()
+    return host.endswith(base) and host != base if base.startswith(".") else host == base

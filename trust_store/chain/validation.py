@@ -1,0 +1,323 @@
+"""Certification path validation (RFC 5280 section 6.1) for one prospective path, with the paragraph at each step.
+
+Not done here, and answered so: certificate policies (6.1.3(d)-(f)) where a certificate of the path demands or maps them.
+Revocation (6.3) is a question of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from trust_store.chain.algorithms import signature_holds, weak_key, weak_signature
+from trust_store.chain.name_constraints import Subtrees, names_of, violation
+from trust_store.chain.names import same_name
+from trust_store.chain.peer_names import PeerName, matches
+from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.model.verdict import Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trust_store.chain.building import SignatureBudget
+    from trust_store.model.certificate import Certificate
+
+PURPOSES = {
+    "any": None,
+    "code-signing": ExtendedKeyUsageOID.CODE_SIGNING.dotted_string,
+    "server-auth": ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,
+    "client-auth": ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING.dotted_string,
+}
+_ANY_EKU = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
+_UNDERSTOOD = (
+    x509.BasicConstraints,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.NameConstraints,
+    x509.SubjectAlternativeName,
+    x509.IssuerAlternativeName,
+    x509.SubjectKeyIdentifier,
+    x509.AuthorityKeyIdentifier,
+    x509.CertificatePolicies,
+)
+KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationParameters:
+    """The inputs of section 6.1.1 beside path and anchor. ``at`` is aware; ``eku`` are further dotted OIDs, all demanded.
+
+    ``max_depth`` limits the intermediates between end entity and anchor; ``key_usage`` names bits the end entity must have
+    where it has the extension.
+    """
+
+    at: datetime
+    purpose: str = "any"
+    name: PeerName | None = None
+    eku: tuple[str, ...] = ()
+    key_usage: tuple[str, ...] = ()
+    max_depth: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathProblem:
+    """One rule that the path breaks."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathResult:
+    """Empty ``problems``: the path is good. ``steps`` counts checks that held, to compare paths that fail."""
+
+    problems: tuple[PathProblem, ...]
+    steps: int
+
+
+def validate_path(
+    path: tuple[Certificate, ...], parameters: ValidationParameters, budget: SignatureBudget
+) -> PathResult:
+    """Validate ``path`` (end entity first, anchor last); never raises for what stands in it. An empty path is a problem."""
+    run = _Validation(path, parameters, budget)
+    if not path:
+        run.against(Reason.PATH_INVALID, "an empty path")
+    else:
+        run.run()
+    return PathResult(tuple(run.problems), run.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Extensions:
+    """The extensions of one certificate that validation understands."""
+
+    version: int
+    basic: x509.BasicConstraints | None = None
+    usage: x509.KeyUsage | None = None
+    eku: frozenset[str] | None = None
+    constraints: x509.NameConstraints | None = None
+    names: x509.SubjectAlternativeName | None = None
+    email: tuple[str, ...] = ()
+    unknown_critical: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+
+
+class _Validation:
+    """The state variables of section 6.1.2 and the steps of 6.1.3 to 6.1.5."""
+
+    def __init__(
+        self, path: tuple[Certificate, ...], parameters: ValidationParameters, budget: SignatureBudget
+    ) -> None:
+        self.problems: list[PathProblem] = []
+        self.steps = 0
+        self._path, self._parameters, self._budget = path, parameters, budget
+        self._constraints: list[Subtrees] = []
+        self._ekus: list[frozenset[str]] = []
+        self._path_length: int | None = None
+
+    def against(self, reason: Reason, detail: str) -> None:
+        """Note a broken rule."""
+        self.problems.append(PathProblem(reason, detail))
+
+    def run(self) -> None:
+        """From the anchor down. The anchor gives name and key; its own dates and constraints are honoured as RFC 5937 advises."""
+        read = [_read(certificate) for certificate in self._path]
+        if (depth := self._parameters.max_depth) is not None and len(self._path) - 2 > depth:
+            self.against(Reason.PATH_INVALID, f"{len(self._path) - 2} intermediates, {depth} are allowed")
+        for index in range(len(self._path) - 1, -1, -1):
+            extensions = read[index]
+            if isinstance(extensions, PathProblem):
+                self.problems.append(extensions)
+                continue
+            certificate = self._path[index]
+            is_anchor, is_leaf = index == len(self._path) - 1, index == 0
+            before = len(self.problems)
+            self._time(certificate)
+            if not is_anchor:
+                self._basic(certificate, self._path[index + 1])
+            if not is_anchor or is_leaf:
+                self._extensions(certificate, extensions)
+            if not is_anchor:
+                self._names(certificate, extensions, is_leaf=is_leaf)
+            if is_leaf:
+                self._end_entity(certificate, extensions)
+            else:
+                self._prepare_for_next(certificate, extensions, is_anchor=is_anchor)
+            self.steps += len(self.problems) == before
+
+    def _time(self, certificate: Certificate) -> None:
+        """6.1.3(a)(2), and for the anchor's certificate as well: a root that has run out vouches for nothing new."""
+        if self._parameters.at < certificate.not_before:
+            self.against(
+                Reason.NOT_YET_VALID,
+                f"{certificate.subject or 'a certificate'} is valid from {certificate.not_before:%Y-%m-%d} on",
+            )
+        elif self._parameters.at > certificate.not_after:
+            self.against(
+                Reason.EXPIRED, f"{certificate.subject or 'a certificate'} expired on {certificate.not_after:%Y-%m-%d}"
+            )
+
+    def _basic(self, certificate: Certificate, issuer: Certificate) -> None:
+        """6.1.3(a)(1) signature, (a)(4) name chaining; the strength of what the issuer's key and digest prove."""
+        if not self._budget.spend():
+            self.against(Reason.RESOURCE_LIMIT, "too many public-key operations")
+        elif not signature_holds(issuer.spki, certificate):
+            self.against(
+                Reason.PATH_INVALID, f"the signature on {certificate.subject or 'a certificate'} does not hold"
+            )
+        if not same_name(certificate.issuer_der, issuer.subject_der):
+            self.against(Reason.PATH_INVALID, "issuer and subject names do not chain")
+        for weak in (weak_signature(certificate), weak_key(issuer)):
+            if weak:
+                self.against(Reason.WEAK_ALGORITHM, weak)
+
+    def _extensions(self, certificate: Certificate, extensions: _Extensions) -> None:
+        """6.1.4(o), 6.1.5(f): unknown critical extensions; policies that would have to be worked on."""
+        for oid in extensions.unknown_critical:
+            self.against(
+                Reason.PATH_INVALID, f"unknown critical extension {oid} in {certificate.subject or 'a certificate'}"
+            )
+        for what in extensions.policies:
+            self.against(Reason.PATH_INVALID, f"not implemented: {what}")
+
+    def _names(self, certificate: Certificate, extensions: _Extensions, *, is_leaf: bool) -> None:
+        """6.1.3(b), (c): names within the subtrees; self-issued certificates are exempt unless they are the last."""
+        if not self._constraints or (same_name(certificate.subject_der, certificate.issuer_der) and not is_leaf):
+            return
+        try:
+            names = names_of(extensions.names, extensions.email)
+            reason = violation(certificate.subject_der, names, self._constraints)
+        except MalformedError as error:
+            reason = str(error)
+        except ResourceLimitError as error:
+            self.against(Reason.RESOURCE_LIMIT, str(error))
+            return
+        if reason:
+            self.against(Reason.PATH_INVALID, f"name constraints: {reason}")
+
+    def _prepare_for_next(self, certificate: Certificate, extensions: _Extensions, *, is_anchor: bool) -> None:
+        """6.1.4(g), (k)-(n). A version 1 certificate may be an anchor, which is a decision of its own, and nobody else's issuer."""
+        subject = certificate.subject or "a certificate"
+        basic = extensions.basic
+        if (basic is None or not basic.ca) and not (is_anchor and extensions.version == 1):
+            self.against(Reason.PATH_INVALID, f"{subject} is no CA")
+        if extensions.usage is not None and not extensions.usage.key_cert_sign:
+            self.against(Reason.PATH_INVALID, f"{subject} may not sign certificates")
+        self_issued = same_name(certificate.subject_der, certificate.issuer_der)
+        if not is_anchor and not self_issued:
+            if self._path_length is not None and self._path_length <= 0:
+                self.against(Reason.PATH_INVALID, f"{subject} makes the path longer than allowed")
+            self._path_length = None if self._path_length is None else self._path_length - 1
+        if basic is not None and basic.ca and basic.path_length is not None:
+            self._path_length = min(
+                basic.path_length, basic.path_length if self._path_length is None else self._path_length
+            )
+        if extensions.constraints is not None:
+            self._constraints.append(
+                Subtrees(
+                    tuple(extensions.constraints.permitted_subtrees or ()),
+                    tuple(extensions.constraints.excluded_subtrees or ()),
+                )
+            )
+        if extensions.eku is not None:
+            self._ekus.append(extensions.eku)
+
+    def _end_entity(self, certificate: Certificate, extensions: _Extensions) -> None:
+        """6.1.5 and what the caller wants: purpose, key usage, name. An EKU of a CA limits everything below it."""
+        if weak := weak_key(certificate):
+            self.against(Reason.WEAK_ALGORITHM, weak)
+        purpose = PURPOSES[self._parameters.purpose]
+        wanted = [*([purpose] if purpose else []), *self._parameters.eku]
+        for held in (*self._ekus, *([extensions.eku] if extensions.eku is not None else [])):
+            if missing := [oid for oid in wanted if oid not in held and _ANY_EKU not in held]:
+                self.against(Reason.PATH_INVALID, f"extended key usage: {', '.join(missing)} is not among the purposes")
+        if self._parameters.eku and extensions.eku is None:
+            self.against(Reason.PATH_INVALID, "extended key usage: the end entity has none")
+        if purpose == PURPOSES["timestamping"] and extensions.eku is None:
+            self.against(Reason.PATH_INVALID, "extended key usage: a time stamp authority must have it (RFC 3161 2.3)")
+        usage = extensions.usage
+        bits = [
+            *self._parameters.key_usage,
+            *(["digital_signature"] if purpose in _SIGNING and usage is not None else []),
+        ]
+        for bit in bits:
+            if (
+                usage is not None
+                and not getattr(usage, bit)
+                and not (bit == "digital_signature" and usage.content_commitment and purpose in _SIGNING)
+            ):
+                self.against(Reason.PATH_INVALID, f"key usage: {bit} is not set")
+        if self._parameters.name is not None and not matches(self._parameters.name, extensions.names or ()):
+            self.against(Reason.PATH_INVALID, f"the certificate is not for this {self._parameters.name.kind} name")
+
+
+_SIGNING = frozenset({PURPOSES["code-signing"], PURPOSES["timestamping"]})
+
+
+def _read(certificate: Certificate) -> _Extensions | PathProblem:
+    """The extensions, or the problem that they cannot be read."""
+    try:
+        parsed = x509.load_der_x509_certificate(certificate.der)
+        version = 3 if parsed.version is x509.Version.v3 else 1
+        email = tuple(str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
+        return _sort(list(parsed.extensions), version, email)
+    except (ValueError, TypeError, OverflowError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        return PathProblem(
+            Reason.PATH_INVALID, f"{certificate.subject or 'a certificate'} cannot be read: {str(error)[:200]}"
+        )
+
+
+def _sort(extensions: list[x509.Extension[x509.ExtensionType]], version: int, email: tuple[str, ...]) -> _Extensions:
+    found: dict[type, x509.ExtensionType] = {type(e.value): e.value for e in extensions}
+    unknown = tuple(
+        e.oid.dotted_string
+        for e in extensions
+        if e.critical
+        and not isinstance(e.value, (*_UNDERSTOOD, x509.PolicyConstraints, x509.InhibitAnyPolicy))
+        and e.oid.dotted_string != _POLICY_MAPPINGS
+    )
+    policies = _policies(extensions)
+    eku = found.get(x509.ExtendedKeyUsage)
+
+    def of(kind: type) -> object:
+        return found.get(kind)
+
+    return _Extensions(
+        version=version,
+        basic=of(x509.BasicConstraints),  # type: ignore[arg-type]
+        usage=of(x509.KeyUsage),  # type: ignore[arg-type]
+        eku=frozenset(o.dotted_string for o in eku) if isinstance(eku, x509.ExtendedKeyUsage) else None,
+        constraints=of(x509.NameConstraints),  # type: ignore[arg-type]
+        names=of(x509.SubjectAlternativeName),  # type: ignore[arg-type]
+        email=email,
+        unknown_critical=unknown,
+        policies=policies,
+    )
+
+
+def _policies(extensions: list[x509.Extension[x509.ExtensionType]]) -> tuple[str, ...]:
+    """What of certificate policies would have to be worked on for a right answer."""
+    found = []
+    for extension in extensions:
+        if isinstance(extension.value, x509.PolicyConstraints):
+            found.append("policy constraints")
+        elif isinstance(extension.value, x509.InhibitAnyPolicy):
+            found.append("inhibit any policy")
+        elif extension.oid.dotted_string == _POLICY_MAPPINGS:
+            found.append("policy mappings")
+    return tuple(found)
+
+
+_POLICY_MAPPINGS = "2.5.29.33"

@@ -1,0 +1,137 @@
+"""X.509 certificates (RFC 5280 section 4) from hostile bytes: decoded once, with every cap checked first."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
+from trust_store.decode import asn1
+from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.model.certificate import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_CERTIFICATE_BYTES = 64 * 1024
+MAX_BUNDLE_BYTES = 8 * 1024 * 1024
+MAX_CERTIFICATES = 4096
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s+([A-Za-z0-9+/=\s]*?)-----END \1-----")
+
+
+def load_certificate(der: bytes) -> Certificate:
+    """Decode one DER certificate; raises MalformedError or ResourceLimitError, nothing else."""
+    if len(der) > MAX_CERTIFICATE_BYTES:
+        raise ResourceLimitError(f"a certificate of {len(der)} bytes")
+    return _guarded(lambda: _load(der))
+
+
+def decode_certificates(data: bytes) -> tuple[Certificate, ...]:
+    """Every certificate of a PEM bundle, a DER certificate or a PKCS#7 container (PEM or DER), in their order.
+
+    Raises MalformedError where there is none or one cannot be read, ResourceLimitError beyond the caps; nothing else.
+    """
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise ResourceLimitError(f"a bundle of {len(data)} bytes")
+    armoured = b"-----BEGIN " in data
+    found = tuple(c for block in _blocks(data) for c in _of_block(block)) if armoured else _of_der(data)
+    if not found:
+        raise MalformedError("no certificate in it")
+    return found
+
+
+def _blocks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """(label, DER) of every PEM block (RFC 7468); a block that begins and does not end is malformed."""
+    blocks = [(match[1], match[2]) for match in _PEM.finditer(data)]
+    if len(blocks) > MAX_CERTIFICATES:
+        raise ResourceLimitError(f"a bundle of more than {MAX_CERTIFICATES} certificates")
+    if len(blocks) != data.count(b"-----BEGIN "):
+        raise MalformedError("PEM: a block is cut short or not well formed")
+    try:
+        return [(label, binascii.a2b_base64(b"".join(body.split()), strict_mode=True)) for label, body in blocks]
+    except ValueError as error:
+        raise MalformedError(f"PEM: {error}") from error
+
+
+def _of_block(block: tuple[bytes, bytes]) -> tuple[Certificate, ...]:
+    label, der = block
+    if label in (b"CERTIFICATE", b"X509 CERTIFICATE"):
+        return (load_certificate(der),)
+    if label == b"PKCS7":
+        return _of_pkcs7(der)
+    return ()  # other material in the same file is none of our business, and no certificate
+
+
+def _of_der(data: bytes) -> tuple[Certificate, ...]:
+    try:
+        return (load_certificate(data),)
+    except MalformedError as no_certificate:
+        try:
+            return _of_pkcs7(data)
+        except MalformedError:
+            raise no_certificate from None
+
+
+def _of_pkcs7(der: bytes) -> tuple[Certificate, ...]:
+    """A certs-only PKCS#7; its structure is walked first, so that no length or depth in it can exhaust the decoder."""
+    asn1.der(asn1.read_one(der, "PKCS#7"))
+    from cryptography.hazmat.primitives.serialization import pkcs7  # rare, and not cheap to import
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # BER where DER is due is deprecated there, and checked above
+            found = pkcs7.load_der_pkcs7_certificates(der)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise MalformedError(f"not a readable PKCS#7: {str(error)[:200]}") from error
+    return tuple(load_certificate(certificate.public_bytes(serialization.Encoding.DER)) for certificate in found)
+
+
+def _guarded(decode: Callable[[], Certificate]) -> Certificate:
+    try:
+        return decode()
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+    ) as error:
+        raise MalformedError(f"not a readable certificate: {str(error)[:200]}") from error
+    except BaseException as error:
+        # pyo3 reports a panic of the Rust core as a BaseException of its own
+        if type(error).__name__ == "PanicException":
+            raise MalformedError("not a readable certificate") from error
+        raise
+
+
+def _load(der: bytes) -> Certificate:
+    certificate = x509.load_der_x509_certificate(der)
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    extensions = certificate.extensions
+    ski = aki = None
+    is_ca = False
+    for extension in extensions:
+        if isinstance(extension.value, x509.SubjectKeyIdentifier):
+            ski = extension.value.digest.hex()
+        elif isinstance(extension.value, x509.AuthorityKeyIdentifier) and extension.value.key_identifier:
+            aki = extension.value.key_identifier.hex()
+        elif isinstance(extension.value, x509.BasicConstraints):
+            is_ca = extension.value.ca
+    return Certificate(
+        der=der, sha256=hashlib.sha256(der).hexdigest(), sha1=hashlib.sha1(der, usedforsecurity=False).hexdigest(),
+        spki=spki, spki_sha256=hashlib.sha256(spki).hexdigest(), subject=certificate.subject.rfc4514_string(),
+        subject_der=certificate.subject.public_bytes(),
+        subject_attributes=tuple((a.rfc4514_attribute_name, str(a.value)) for a in certificate.subject),
+        issuer=certificate.issuer.rfc4514_string(), issuer_der=certificate.issuer.public_bytes(),
+        serial_number=certificate.serial_number, subject_key_identifier=ski, authority_key_identifier=aki,
+        not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc, is_ca=is_ca,
+    )  # fmt: skip
