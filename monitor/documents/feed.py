@@ -52,7 +52,10 @@ def read_feed(body: bytes, *, url: str, content_type: str | None = None) -> Feed
     headers = {"content-location": url, **({"content-type": content_type} if content_type else {})}
     try:
         # A stream, not bytes: feedparser takes bytes and text for the address of a file or a site to open.
-        parsed = feedparser.parse(io.BytesIO(body), response_headers=headers)
+        # Its own cleaning of HTML is left out: text is all that is taken from it (``html_text``).
+        parsed = feedparser.parse(
+            io.BytesIO(body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+        )
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # feedparser lets whatever its parsers raise escape
