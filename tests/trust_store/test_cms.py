@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trust_store.package_craft import Signer, passes, read, run, side, tlv
-from trust_store.decode.asn1 import MAX_DEPTH, der, read_one
+from trust_store.decode.asn1 import read_one
 from trust_store.decode.cms import certificate_names, parse_signed_data, unarmour
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.model.package_facts import SignatureOrigin
@@ -330,24 +330,6 @@ def test_key_of_another_kind_is_false(rsa: Signer) -> None:
 def test_unknown_signer_info_versions(ec: Signer, version: int) -> None:
     """SignerInfo has version 1 or 3."""
     assert read(DATA, side(message(ec, None, b"x", version=version))).signatures[0].problem is not None
-
-
-def nested(depth: int, *, indefinite: bool) -> bytes:
-    """Sequences in sequences."""
-    if indefinite:
-        return b"\x30\x80" * depth + b"\0\0" * depth
-    data = b""
-    for _ in range(depth):
-        data = tlv(0x30, data)
-    return data
-
-
-def test_deep_nesting_is_a_resource_limit() -> None:
-    """Nesting ends at the cap, never at the interpreter's stack."""
-    with pytest.raises(ResourceLimitError):
-        read_one(nested(100_000, indefinite=True), "bomb")
-    with pytest.raises(ResourceLimitError):
-        der(read_one(nested(MAX_DEPTH + 2, indefinite=False), "bomb"))
 
 
 def test_too_many_certificates_or_signers(ec: Signer) -> None:
