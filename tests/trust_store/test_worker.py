@@ -20,7 +20,7 @@ import pytest
 from tests.trust_store.package_craft import LIMITS, Signer, archive, bundle, read, side
 from tests.trust_store.worker_craft import BENIGN, descriptors, forked, read_with, spin
 from trust_store.formats import isolation, worker
-from trust_store.formats.worker import ForkedReader, ForkServerReader, answer_for
+from trust_store.formats.worker import ForkedReader, ForkServerReader, answer_for, sandbox_available
 from trust_store.formats.worker_request import decode_request, encode_request
 from trust_store.model.verdict import Reason
 from trust_store.signatures.protocol import CandidateKey
@@ -55,7 +55,7 @@ def reason(facts: PackageFacts) -> Reason | None:
     return facts.problem.reason if facts.problem else None
 
 
-@pytest.mark.parametrize("start", [ForkedReader.start, ForkServerReader.start, forked])
+@pytest.mark.parametrize("start", [ForkedReader.start, ForkServerReader, forked])
 def test_worker_answers_as_the_reader_does(
     start: Callable[[], worker.PackageWorker], tmp_path: Path, ec: Signer
 ) -> None:
@@ -128,6 +128,14 @@ def test_without_filter_the_facts_say_so(monkeypatch: pytest.MonkeyPatch, packag
     assert (facts.isolated, facts.format) == (False, "detached")
 
 
+def test_sandbox_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether workers can be isolated is found out by starting one."""
+    monkeypatch.setattr(ForkedReader, "start", forked)
+    assert sandbox_available()
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert not sandbox_available()
+
+
 def test_reader_survives_a_crashed_worker(monkeypatch: pytest.MonkeyPatch, package: int) -> None:
     """After a crash the next package is read by a fresh worker."""
     real = worker.read_package
@@ -150,7 +158,7 @@ def test_reader_survives_a_crashed_worker(monkeypatch: pytest.MonkeyPatch, packa
 def test_no_descriptors_are_left(package: int) -> None:
     """Reading leaves no descriptor open in the parent, whatever happened."""
     reader = forked()
-    server = ForkServerReader.start()
+    server = ForkServerReader()
     for each in (reader, server):
         each.read(package, (), (), LIMITS)
     before = descriptors()
@@ -183,7 +191,7 @@ def test_unreadable_descriptor(tmp_path: Path) -> None:
 
 def test_fork_server_is_thread_safe(tmp_path: Path) -> None:
     """Several threads may read at once, and each gets its own package's facts."""
-    reader = ForkServerReader.start()
+    reader = ForkServerReader()
 
     def one(number: int) -> bool:
         data = b"package %d" % number
@@ -198,10 +206,7 @@ def test_fork_server_is_thread_safe(tmp_path: Path) -> None:
 
 def test_fork_server_worker_that_hangs_is_killed(package: int) -> None:
     """The deadline holds for the fork server too."""
-    assert (
-        reason(ForkServerReader.start().read(package, (), (), replace(LIMITS, wall_seconds=0.0)))
-        is Reason.RESOURCE_LIMIT
-    )
+    assert reason(ForkServerReader().read(package, (), (), replace(LIMITS, wall_seconds=0.0))) is Reason.RESOURCE_LIMIT
 
 
 def test_with_threads_the_fork_server_is_used() -> None:

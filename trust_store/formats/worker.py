@@ -19,13 +19,14 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from trust_store.decode.facts_json import MAX_FACTS_BYTES, facts_from_json, facts_to_json
 from trust_store.errors import MalformedError
 from trust_store.formats.detect import read_package
 from trust_store.formats.isolation import close_all_but, die_with_parent, isolate
-from trust_store.formats.protocol import CHUNK_BYTES
+from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits
 from trust_store.formats.streaming import FileSource
 from trust_store.formats.worker_request import decode_request, encode_request
 from trust_store.model.package_facts import PackageFacts, Problem
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.context import ForkServerContext
 
-    from trust_store.formats.protocol import ReadLimits, SideMaterial
+    from trust_store.formats.protocol import SideMaterial
     from trust_store.signatures.protocol import CandidateKey
 
 _LENGTH = struct.Struct(">Q")
@@ -94,7 +95,7 @@ class ForkedReader:
     def start(cls) -> PackageWorker:
         """Fork now. Where threads run already, which a fork would not survive, the fork server is used instead."""
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names only
-            return ForkServerReader.start()
+            return ForkServerReader()
         control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
         child = os.fork()
@@ -154,22 +155,19 @@ class ForkedReader:
 
 
 class ForkServerReader:
-    """For the daemon: multiprocessing's fork server, preloaded, forks one worker per read. Thread-safe."""
+    """For the daemon: multiprocessing's fork server, preloaded, forks one worker per read. Thread-safe.
 
-    def __init__(self, context: ForkServerContext) -> None:
-        self._context = context
-        self._lock = threading.Lock()
+    Making one starts the fork server, which is to happen before there are threads and an event loop.
+    """
 
-    @classmethod
-    def start(cls) -> ForkServerReader:
-        """Start the fork server now, before there are threads that read."""
+    def __init__(self) -> None:
         import multiprocessing
         from multiprocessing import forkserver
 
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
+        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
         forkserver.ensure_running()
-        return cls(context)
+        self._lock = threading.Lock()
 
     def read(
         self,
@@ -201,6 +199,18 @@ class ForkServerReader:
 
     def close(self) -> None:
         """Nothing: the fork server belongs to this whole process and ends with it."""
+
+
+def sandbox_available() -> bool:
+    """Whether workers can be isolated in full on this machine, system call filter included; found out by starting one."""
+    reader = ForkedReader.start()
+    try:
+        with Path(os.devnull).open("rb") as empty:
+            facts = reader.read(empty.fileno(), (), (), ReadLimits(wall_seconds=30.0))
+    finally:
+        reader.close()
+    # an empty file is of no known format: any other problem means that there was no worker to ask
+    return facts.isolated and facts.problem is not None and facts.problem.reason is Reason.UNSUPPORTED_FORMAT
 
 
 def serve(channel: socket.socket) -> None:
