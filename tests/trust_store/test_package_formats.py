@@ -331,6 +331,23 @@ def test_each_flipped_byte(ec: Signer, name: str) -> None:
         assert not passes(read(original[:length], *sides, keys=(ec.candidate,))), length
 
 
+@pytest.mark.parametrize("name", ["zip", "streamed zip", "ota"])
+def test_each_flipped_bit_of_signed_bytes_is_evidence(ec: Signer, name: str) -> None:
+    """One bit of the signed bytes gives a broken signature or a malformed package, never a mere lack of support."""
+    streamed = run("zip", "-q", "-j", "-", "/etc/hostname", "/etc/hosts")
+    original = {"zip": archive({"a": b"xy", "b/c": b""}), "streamed zip": streamed, "ota": ota(ec, {"a": b"xy"})}[name]
+    sides = () if name == "ota" else (side(ec.cms(original)),)
+    signed = read(original, *sides).coverage.covered_bytes
+    assert signed > 100
+    for position in range(signed):
+        for bit in range(8):
+            changed = bytearray(original)
+            changed[position] ^= 1 << bit
+            facts = read(bytes(changed), *sides)
+            broken = [check.holds for fact in facts.signatures for check in fact.key_checks] == [False]
+            assert broken or reason(facts) is Reason.MALFORMED, (position, bit, facts.problem)
+
+
 def test_facts_round_trip(ec: Signer, rsa: Signer) -> None:
     """Facts of every format survive being written and read."""
     zipped = archive(FILES)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from trust_store.decode.zip_directory import (
     DEFLATED,
     DESCRIPTOR_FLAG,
+    LOCAL,
     LOCAL_MAGIC,
     Directory,
     Member,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Directory", "Member", "MemberSink", "Sequence", "may_hold", "read_directory", "recognises", "walk"]
 
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
 _FULL32 = 0xFFFFFFFF
 _INFLATE_BYTES = 1024 * 1024
@@ -81,9 +81,7 @@ def walk(
 
 def _check_local_header(sequence: Sequence, member: Member) -> int:
     """Compare the local header with the directory's entry; returns its length in bytes."""
-    magic, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = _LOCAL.unpack(
-        sequence.take(_LOCAL.size)
-    )
+    magic, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack(sequence.take(LOCAL.size))
     raw_name: bytes = sequence.take(name_bytes) if magic == LOCAL_MAGIC else b""
     if (magic, raw_name, flags, method) != (LOCAL_MAGIC, member.raw_name, member.flags, member.method):
         raise MalformedError(f"zip: the local header of {member.name[:80]!a} contradicts the central directory")
@@ -97,7 +95,7 @@ def _check_local_header(sequence: Sequence, member: Member) -> int:
         agrees = all(here in (0, there) for here, there in zip((crc, packed, size), stated, strict=True))
     if not agrees:
         raise MalformedError(f"zip: the local header of {member.name[:80]!a} contradicts the central directory")
-    return _LOCAL.size + int(name_bytes) + int(extra_bytes)
+    return LOCAL.size + int(name_bytes) + int(extra_bytes)
 
 
 def _local_zip64(extra: bytes | None, size: int, packed: int) -> bytes | None:

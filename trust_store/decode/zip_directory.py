@@ -18,6 +18,7 @@ LOCAL_MAGIC, CENTRAL_MAGIC, END_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x
 END64_MAGIC, LOCATOR_MAGIC = b"PK\x06\x06", b"PK\x06\x07"
 END_BYTES, LOCATOR_BYTES, END64_BYTES = 22, 20, 56
 MAX_COMMENT_BYTES = 65_535
+MAX_DEFLATE_RATIO = 1032
 MAX_DIRECTORY_BYTES = 64 * 1024**2
 STORED, DEFLATED = 0, 8
 DESCRIPTOR_FLAG, UTF8_FLAG = 0x0008, 0x0800
@@ -27,6 +28,7 @@ _ZIP64_EXTRA, _UNICODE_PATH_EXTRA, _AES_EXTRA = 0x0001, 0x7075, 0x9901
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _APK_BLOCK_MAGIC = b"APK Sig Block 42"
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _DOS_FOLDER = 0x10
 
 
@@ -110,7 +112,7 @@ def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     """Read end record and central directory; raises MalformedError, UnsupportedError or ResourceLimitError."""
     end = _find_end(source)
     tail = _tail(source, end, limits)
-    members = _members(tail[: end.directory_size], end, limits)
+    members = _members(source, tail[: end.directory_size], end, limits)
     if not members and end.directory_offset != 0:
         raise MalformedError("zip: bytes before an empty central directory")
     _refuse_signing_block(source, end, members)
@@ -119,12 +121,13 @@ def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
 
 def _tail(source: Bytes, end: _End, limits: ArchiveLimits) -> bytes:
     """Everything from the central directory to the end of the file."""
+    # contradictions come before caps: a number that cannot be true is damage, not size
+    if end.directory_offset + end.directory_size != end.first or end.entries * _CENTRAL.size > end.directory_size:
+        raise MalformedError("zip: the central directory does not reach to its end record, or is too small")
     if end.entries > limits.max_members:
         raise ResourceLimitError(f"zip: {end.entries} members")
     if end.directory_size > MAX_DIRECTORY_BYTES:
         raise ResourceLimitError(f"zip: a central directory of {end.directory_size} bytes")
-    if end.directory_offset + end.directory_size != end.first:
-        raise MalformedError("zip: the central directory does not reach to its end record")
     tail = source.read_at(end.directory_offset, source.size - end.directory_offset)
     if len(tail) != source.size - end.directory_offset:
         raise MalformedError("zip: cut short")
@@ -160,7 +163,7 @@ def _find_end(source: Bytes) -> _End:
     if locator[:4] == LOCATOR_MAGIC:
         return _find_end64(source, offset, locator, (disk, start_disk, here, entries, size, start), record[END_BYTES:])
     if disk or start_disk or here != entries:
-        raise UnsupportedError("zip: an archive split over several disks")
+        raise MalformedError("zip: one part of an archive split over several disks")
     if entries == _FULL16 or _FULL32 in (size, start):
         raise MalformedError("zip: the end record refers to a zip64 record that is not there")
     return _End(offset, entries, size, start, offset, record[END_BYTES:])
@@ -172,7 +175,7 @@ def _find_end64(
     """The zip64 end record (APPNOTE 4.3.14), which must stand right before its locator and agree with the short one."""
     disk, place, disks = struct.unpack_from("<IQI", locator, 4)
     if disk or disks != 1:
-        raise UnsupportedError("zip: an archive split over several disks")
+        raise MalformedError("zip: one part of an archive split over several disks")
     if place + END64_BYTES + LOCATOR_BYTES != offset:
         raise MalformedError("zip: the zip64 end record is not where it must be")
     record = source.read_at(place, END64_BYTES)
@@ -188,12 +191,16 @@ def _find_end64(
     return _End(offset, entries, size, start, place, comment)
 
 
-def _members(directory: bytes, end: _End, limits: ArchiveLimits) -> tuple[Member, ...]:
+def _members(source: Bytes, directory: bytes, end: _End, limits: ArchiveLimits) -> tuple[Member, ...]:
     members: list[Member] = []
     names = NameSet()
     position = previous = total = 0
     for index in range(end.entries):
-        member, position = _member(directory, position, limits)
+        try:
+            member, position = _member(directory, position, limits)
+        except (UnsupportedError, ResourceLimitError):
+            _refuse_contradiction(source, directory, position)
+            raise
         if (member.header_offset < previous) if index else member.header_offset != 0:
             raise MalformedError("zip: members out of order, or something before the first")
         previous = member.header_offset + 1
@@ -225,14 +232,28 @@ def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Mem
         extra, ((size, _FULL32, 8), (packed, _FULL32, 8), (offset, _FULL32, 8), (disk, _FULL16, 4))
     )
     if disk:
-        raise UnsupportedError("zip: an archive split over several disks")
+        raise MalformedError("zip: one part of an archive split over several disks")
     check_flags(flags, method)
     name = decode_name(raw_name, max_bytes=limits.max_name_bytes)
     member = Member(name, raw_name, flags, method, crc, packed, size, offset)
     _check_kind(member, made, attributes)
+    if size > MAX_DEFLATE_RATIO * (packed + 1):  # no deflated data unpacks to so much
+        raise MalformedError(f"zip: member {name[:80]!a} cannot unpack to {size} bytes from {packed}")
     if size > limits.max_member_ratio * max(packed, 1):
         raise ResourceLimitError(f"zip: member {name[:80]!a} unpacks to {size} bytes from {packed}")
     return member, end
+
+
+def _refuse_contradiction(source: Bytes, directory: bytes, position: int) -> None:
+    """Raise MalformedError where the local header says otherwise: then the entry is damaged, not merely unsupported."""
+    fields = _CENTRAL.unpack_from(directory, position)
+    header = source.read_at(fields[16], LOCAL.size)
+    if len(header) != LOCAL.size:
+        raise MalformedError("zip: a member that is not there")
+    local = LOCAL.unpack(header)
+    # magic, flags, method, length of the name
+    if (local[0], local[2], local[3], local[9]) != (LOCAL_MAGIC, fields[3], fields[4], fields[10]):
+        raise MalformedError("zip: a local header contradicts the central directory")
 
 
 def check_flags(flags: int, method: int) -> None:
