@@ -135,10 +135,15 @@ def facts_of(alert_id: str, draft: AlertDraft, context: AlertContext) -> ScriptF
         warning=_warning(context) if about_key else "",
         contacts=tuple(_contact(c) for c in (vendor.contacts if vendor else ())[:MAX_CONTACTS]),
         keys=tuple(_key(a, redactor) for a in context.proposals[:MAX_KEYS]) if about_key else (),
-        said=tuple(_said(e, redactor) for e in context.evidence[:MAX_EVIDENCE]),
+        said=tuple(_said(e, redactor) for e in _evidence(context)[:MAX_EVIDENCE]),
         signatures=_signatures(context, redactor),
         lines=draft.lines,
     )
+
+
+def _evidence(context: AlertContext) -> tuple[Evidence, ...]:
+    """What was said; the verdict carries it too where the caller looked it up there."""
+    return context.evidence or context.verdict.evidence
 
 
 def _path(path: str | None, redactor: Redactor) -> str:
@@ -148,7 +153,7 @@ def _path(path: str | None, redactor: Redactor) -> str:
 
 def _warning(context: AlertContext) -> str:
     """On whose word the key came, if not on the vendor's."""
-    said = {e.authority for e in context.evidence} | {_authority(a.authority) for a in context.proposals}
+    said = {e.authority for e in _evidence(context)} | {_authority(a.authority) for a in context.proposals}
     if not said or any(a.authenticated for a in said):
         return ""
     if said == {Authority.THIRD_PARTY}:

@@ -335,3 +335,11 @@ def test_an_interruption_at_any_prompt_decides_nothing(
         assert running.wait(timeout=10) == 3
     assert b"Nothing was decided." in rest
     assert desk.arguments == []
+
+
+def test_evidence_of_the_verdict_itself_is_used() -> None:
+    """What the verdict carries is shown where the alert was given nothing else."""
+    verdict = replace(make_verdict(), evidence=(make_evidence(Authority.UNAUTHENTICATED),))
+    sheet, _ = made(make_context(verdict=verdict, evidence=(), proposals=()))
+    assert "https://community.example/t/firmware/77/43" in sheet
+    assert "we cannot identify" in " ".join(sheet.split())
