@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from monitor.analysis.analyse import analyse
-from monitor.analysis.model import AnalysisInput
+from monitor.analysis.model import AnalysisInput, Post
 from monitor.config import LOOPBACK_HOSTS, SourceKind
-from monitor.documents.quotes import authority_at
+from monitor.documents.quotes import own_words, quoted_words
 from monitor.key_material import MAX_KEYS, identifiers_named, identifiers_of, is_key_file, proposals_of, read_keys
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.claim import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from monitor.analysis.model import KeyMaterial
+    from monitor.analysis.model import Analysis, KeyMaterial
     from monitor.config import Source
     from monitor.documents.protocol import Document, DocumentPart
     from monitor.key_material import Key
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 KEY_MATERIAL = "key_material"
 """What a claim is called that says nothing but: here is a key."""
 MAX_KEY_FILES = 20
-MAX_CLAIMS = 100
+MAX_CLAIMS = 20
+MAX_IDENTIFIERS = 64
+"""Of one claim; with MAX_CLAIMS the most rows that one hostile post can cost."""
 EXCERPT_CHARACTERS = 400
 _UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
@@ -103,26 +105,18 @@ def _near(url: str, source: Source, vendor: Vendor) -> bool:
 def hear(
     document: Document, part: DocumentPart, source: Source, vendor: Vendor, *, landed: str, forum: bool
 ) -> HeardPart:
-    """Everything one part says; a key block that does not decode is named, it spoils nothing else."""
+    """Everything one part says; a key block that does not decode is named, it spoils nothing else.
+
+    The author's own words are heard on his authority, what he quotes on nobody's: staff may quote an impostor to ask about him.
+    """
     authority = authority_of(part, source, vendor, landed=landed, forum=forum)
-    said = analyse(
-        AnalysisInput(
-            id=part.key,
-            title=document.title,
-            text=part.text,
-            url=part.url or document.url,
-            published=part.published.date() if part.published else None,
-            authority=authority,
-        )
-    )
+    own, quoted = own_words(part.text), quoted_words(part.text)
+    said = _analysed(document, part, own)
     shown = _Shown(source.vendor_id, part.url or document.url or source.url)
-    for material in said.key_material:
-        shown.take(material, authority_at(part.text, material.start, material.end, authority))
-    claims = [_heard(claim, part.text, authority, shown.keys) for claim in said.claims[:MAX_CLAIMS]]
-    spoken = {claim.authority for claim in claims}
-    for word, keys in shown.keys.items():
-        if word not in spoken:
-            claims.append(posted(part.text, shown.places[word], keys, title=document.title, authority=word))
+    claims = _claims(document, part, said, shown, authority)
+    if quoted.strip():
+        repeated = _analysed(document, replace(part, opens=False), quoted)
+        claims += _claims(document, replace(part, opens=False), repeated, shown, Authority.UNAUTHENTICATED)
     return HeardPart(
         part=part,
         title=document.title,
@@ -136,47 +130,104 @@ def hear(
     )
 
 
-def posted(text: str, start: int, keys: Iterable[Key], *, title: str, authority: Authority) -> HeardClaim:
-    """The claim of a part that shows keys and says nothing about them: what stands before them, or the title."""
-    before = text[max(0, start - EXCERPT_CHARACTERS) : start].strip() or title
-    return HeardClaim(KEY_MATERIAL, None, before, authority, identifiers_of(keys), start, start)
+def _analysed(document: Document, part: DocumentPart, words: str) -> Analysis:
+    """One author's words as a thread of one post under the document's title: a post that only names keys belongs to its thread."""
+    date = part.published.date() if part.published else None
+    post = Post(author=part.author, role=None, date=date, text=words)
+    return analyse(
+        AnalysisInput(
+            id=part.key, title=document.title, text="", posts=(post,), url=part.url or document.url, published=date
+        )
+    )
 
 
-class _Shown:
-    """The key blocks of one part, apart by whose word they are."""
-
-    def __init__(self, vendor_id: str, reference: str) -> None:
-        self._vendor_id, self._reference = vendor_id, reference
-        self.keys: dict[Authority, list[Key]] = {}
-        self.places: dict[Authority, int] = {}
-        self.proposals: dict[str, Proposal] = {}
-        self.unreadable: list[str] = []
-
-    def take(self, material: KeyMaterial, word: Authority) -> None:
-        try:
-            keys = read_keys(material.data)
-        except _UNREADABLE as error:
-            self.unreadable.append(f"{material.kind}: {error}")
-            return
-        self.keys.setdefault(word, []).extend(keys)
-        self.places.setdefault(word, material.start)
-        for proposal in proposals_of(keys, vendor_id=self._vendor_id, authority=word, reference=self._reference):
-            known = self.proposals.get(proposal.key_sha256)
-            better = known is not None and word.authenticated and not known.authority.authenticated
-            if better or (known is None and len(self.proposals) < MAX_KEYS):
-                self.proposals[proposal.key_sha256] = proposal
+def _claims(
+    document: Document, part: DocumentPart, said: Analysis, shown: _Shown, authority: Authority
+) -> list[HeardClaim]:
+    """The claims of one author's words, with the keys he shows; the title's claim only where the title is his."""
+    keys: list[Key] = []
+    first: int | None = None
+    for material in said.key_material:
+        found = shown.take(material, authority)
+        keys += found
+        first = material.start if found and first is None else first
+    lent = identifiers_of(keys)
+    claims = [
+        _heard(claim, authority, lent)
+        for claim in said.claims[:MAX_CLAIMS]
+        if part.opens or not _of_title(claim, document, part)
+    ]
+    if keys and not claims:
+        claims.append(posted(part.text, first or 0, keys, title=document.title, authority=authority))
+    return claims
 
 
-def _heard(claim: Claim, text: str, authority: Authority, blocks: Mapping[Authority, list[Key]]) -> HeardClaim:
-    word = authority_at(text, claim.start, claim.end, authority)
-    # The keys of a post belong to all that its author says in it, but what he quotes does not lend its keys to him.
-    shown = identifiers_of(blocks.get(word, []))
+def _of_title(claim: Claim, document: Document, part: DocumentPart) -> bool:
+    """Whether a claim is the title's: its places are then those in the title."""
+    title = document.title
+    return (
+        (claim.start, claim.end) == (0, len(title))
+        and title.startswith(claim.excerpt)
+        and part.text[: len(title)] != title
+    )
+
+
+def _heard(claim: Claim, authority: Authority, lent: tuple[Identifier, ...]) -> HeardClaim:
+    named = identifiers_named(claim.keys)
     return HeardClaim(
         kind=claim.kind.value,
         claim=claim,
         excerpt=claim.excerpt,
-        authority=word,
-        identifiers=tuple(dict.fromkeys((*identifiers_named(claim.keys), *shown))),
+        authority=authority,
+        identifiers=tuple(dict.fromkeys((*named, *lent)))[:MAX_IDENTIFIERS],
         start=claim.start,
         end=claim.end,
     )
+
+
+def within_budget(heard: Iterable[HeardPart], room: int) -> tuple[tuple[HeardPart, ...], int]:
+    """The same parts with at most ``room`` unauthenticated proposals among them, and how many were left out.
+
+    Anybody can post thousands of keys; they stay findable as evidence, but do not bury what the vendor said among proposals.
+    """
+    kept: list[HeardPart] = []
+    dropped = 0
+    for part in heard:
+        chosen: list[Proposal] = []
+        for proposal in part.proposals:
+            if proposal.authority.authenticated:
+                chosen.append(proposal)
+            elif room > 0:
+                chosen.append(proposal)
+                room -= 1
+            else:
+                dropped += 1
+        kept.append(replace(part, proposals=tuple(chosen)))
+    return tuple(kept), dropped
+
+
+def posted(text: str, start: int, keys: Iterable[Key], *, title: str, authority: Authority) -> HeardClaim:
+    """The claim of a part that shows keys and says nothing about them: what stands before them, or the title."""
+    before = text[max(0, start - EXCERPT_CHARACTERS) : start].strip() or title
+    return HeardClaim(KEY_MATERIAL, None, before, authority, identifiers_of(keys)[:MAX_IDENTIFIERS], start, start)
+
+
+class _Shown:
+    """The key blocks of one part: what is proposed of them, on the best word under which each was shown."""
+
+    def __init__(self, vendor_id: str, reference: str) -> None:
+        self._vendor_id, self._reference = vendor_id, reference
+        self.proposals: dict[str, Proposal] = {}
+        self.unreadable: list[str] = []
+
+    def take(self, material: KeyMaterial, word: Authority) -> tuple[Key, ...]:
+        """The keys in a block; none where it does not decode, which is noted."""
+        try:
+            keys = read_keys(material.data)
+        except _UNREADABLE as error:
+            self.unreadable.append(f"{material.kind}: {error}")
+            return ()
+        for proposal in proposals_of(keys, vendor_id=self._vendor_id, authority=word, reference=self._reference):
+            if proposal.key_sha256 not in self.proposals and len(self.proposals) < MAX_KEYS:
+                self.proposals[proposal.key_sha256] = proposal  # own words come first, so the better word stays
+        return keys

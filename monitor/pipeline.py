@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.config import SourceKind
 from monitor.errors import FetchError
-from monitor.extraction import hear, on_vendor_site
+from monitor.extraction import hear, on_vendor_site, within_budget
 from monitor.fetch.protocol import Expected, FetchRequest
 from monitor.key_material import identifiers_of, proposals_of, read_keys
 from monitor.scheduler import next_due
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 MAX_PROBLEMS = 20
 PROBLEM_CHARACTERS = 300
 LEASE_SECONDS = 900.0
+MAX_UNAUTHENTICATED_PROPOSALS = 100
+"""In one poll of one source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,11 @@ async def poll_due(
             done(outcome)
         return outcome
 
-    return tuple(await asyncio.gather(*(poll(source) for source in chosen)))
+    outcomes = await asyncio.gather(*(poll(source) for source in chosen), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome  # only after all the others came to their end: none is left running unwatched
+    return tuple(o for o in outcomes if isinstance(o, PollOutcome))
 
 
 async def poll_source(
@@ -167,6 +173,7 @@ class _Poll:
         self._proposals: list[str] = []
         self._problems: list[str] = []
         self._lost = False
+        self._room = MAX_UNAUTHENTICATED_PROPOSALS
 
     async def take(self, document: Document, memory: Memory, reading: Reading) -> None:
         """Hear and store what changed of a document; whatever goes wrong with it is told and touches no other document."""
@@ -181,10 +188,13 @@ class _Poll:
             return [hear(document, p, source, vendor, landed=reading.landed, forum=reading.forum) for p in changed]
 
         try:
-            heard = await asyncio.to_thread(listen)
+            heard, dropped = within_budget(await asyncio.to_thread(listen), self._room)
         except Exception as error:  # noqa: BLE001 - one bad document must not end the run; it is told and read again next time
             self._lose(f"{document.url or document.key}: {type(error).__name__}: {error}")
             return
+        self._room -= sum(not p.authority.authenticated for part in heard for p in part.proposals)
+        if dropped:
+            self._problems.append(f"{document.url or document.key}: {dropped} keys posted by anybody were not proposed")
         at = self._now()
         try:
             stored = await self._run(

@@ -9,12 +9,13 @@ import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from monitor.config import SourceKind
 from monitor.documents.discourse import CHUNK_POSTS, pages, read_posts, read_topic, topic_address
 from monitor.documents.feed import read_feed
 from monitor.documents.protocol import Document, DocumentPart
-from monitor.errors import FetchError
+from monitor.errors import FetchError, FetchErrorKind
 from monitor.fetch.protocol import Expected, FetchRequest
 from monitor.scheduler import use_validators
 from monitor.storage.sources import ReadResource, Validators
@@ -67,6 +68,9 @@ async def visit(source: Source, fetcher: Fetcher, memory: Memory, polling: Polli
         return await _visit_topic(conversation)
     except (FetchError, MalformedError, ResourceLimitError) as error:
         return Reading(stream=memory.state.stream, landed=source.url, error=error)
+    except Exception as error:  # noqa: BLE001 - a reader's fault must not end the polling of other sources
+        fault = MalformedError(f"internal error: {type(error).__name__}: {error}")
+        return Reading(stream=memory.state.stream, landed=source.url, error=fault)
 
 
 @dataclass(slots=True)
@@ -93,6 +97,12 @@ class _Conversation:
                 allow_loopback_http=self.source.allow_loopback_http,
             )
         )
+        if (
+            self.source.kind is SourceKind.DISCOURSE
+            and (urlsplit(answer.url).hostname or "").lower() != self.source.host
+        ):
+            # Who is staff is for the forum itself to say, not for whoever it sends us to.
+            raise FetchError(FetchErrorKind.REDIRECT, "the topic is on another host now: correct its url", url=url)
         if answer.not_modified and before is not None:
             self.resources.append(ReadResource(url, before))
             return None

@@ -141,6 +141,7 @@ def _part(post: dict[str, Any], address: TopicAddress) -> DocumentPart:
         published=_time(post.get("updated_at")) or _time(post.get("created_at")),
         links=() if hidden else said.links,
         hidden=hidden,
+        opens=number == 1,
     )
 
 

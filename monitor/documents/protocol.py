@@ -22,7 +22,7 @@ class DocumentPart:
 
     ``key`` identifies the part within its document. ``staff`` is the server's own statement, never a title or display name.
     Quoted lines of ``text`` begin with ``>``. ``links`` are absolute URLs the author gave outside quotes; ``hidden`` parts have
-    been taken back by their author or a moderator.
+    been taken back by their author or a moderator. ``opens`` says that the document's title is this author's too.
     """
 
     key: str
@@ -33,6 +33,7 @@ class DocumentPart:
     published: datetime | None = None
     links: tuple[str, ...] = ()
     hidden: bool = False
+    opens: bool = True
 
     @property
     def content_sha256(self) -> str:

@@ -1,18 +1,24 @@
-"""Whose word a place in a text is: what an author quotes, the author has not said. Pure."""
+"""Parts a text into its author's own words and what he quotes: what an author quotes, he has not said. Pure.
+
+Both halves keep every character's place: what belongs to the other half is blank.
+"""
 
 from __future__ import annotations
 
-from trust_store.model.claim import Authority
+
+def own_words(text: str) -> str:
+    """``text`` with every quoted line (one that begins with ``>``) blanked out."""
+    return "\n".join(" " * len(line) if _quoted(line) else line for line in text.split("\n"))
 
 
-def quoted_at(text: str, start: int, end: int) -> bool:
-    """Whether any line between the character offsets ``start`` and ``end`` is a quotation (begins with ``>``)."""
-    first = text.rfind("\n", 0, max(0, start)) + 1
-    last = text.find("\n", max(start, end))
-    lines = text[first : last if last >= 0 else len(text)].split("\n")
-    return any(line.lstrip().startswith(">") for line in lines)
+def quoted_words(text: str) -> str:
+    """``text`` with every line blanked out that is not quoted, and the marks of quotation with them."""
+    return "\n".join(_unmarked(line) if _quoted(line) else " " * len(line) for line in text.split("\n"))
 
 
-def authority_at(text: str, start: int, end: int, authority: Authority) -> Authority:
-    """``authority`` of the author, or none for what stands in a quotation: staff may quote an impostor to ask about him."""
-    return Authority.UNAUTHENTICATED if quoted_at(text, start, end) else authority
+def _quoted(line: str) -> bool:
+    return line.lstrip().startswith(">")
+
+
+def _unmarked(line: str) -> str:
+    return line.lstrip("> ").rjust(len(line))

@@ -14,9 +14,8 @@ from monitor.documents.discourse import CHUNK_POSTS, pages, read_posts, read_top
 from monitor.documents.feed import MAX_DEPTH, MAX_ENTRIES, MAX_FEED_BYTES, MAX_TAGS, read_feed
 from monitor.documents.html_text import MAX_ELEMENTS, link, plain_text
 from monitor.documents.protocol import MAX_TEXT_CHARACTERS, DocumentPart
-from monitor.documents.quotes import authority_at, quoted_at
+from monitor.documents.quotes import own_words, quoted_words
 from trust_store.errors import MalformedError, ResourceLimitError
-from trust_store.model.claim import Authority
 
 BASE = "https://vendor.example/feed.xml"
 RSS = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News</title><generator>Hugo</generator>
@@ -208,16 +207,13 @@ def test_links_that_are_no_web_addresses_are_dropped(target: str) -> None:
     assert link(target, None) is None
 
 
-def test_quotation_is_known_by_its_line() -> None:
-    """A place counts as quoted if any line it touches is, and then nobody vouches for it."""
-    text = "mine\n> theirs\n  > too\nmine again"
-    assert not quoted_at(text, 0, 4)
-    assert quoted_at(text, 0, 8)
-    assert quoted_at(text, 17, 19)
-    assert not quoted_at(text, 24, 30)
-    assert authority_at(text, 7, 9, Authority.STAFF) is Authority.UNAUTHENTICATED
-    assert authority_at(text, 0, 3, Authority.STAFF) is Authority.STAFF
-    assert not quoted_at("", 0, 0)
+@given(st.text(alphabet=st.sampled_from("> a\n"), max_size=60))
+def test_own_and_quoted_words_are_two_halves(text: str) -> None:
+    """Every character stands at its place in exactly one half; a line that begins with > is a quotation."""
+    own, quoted = own_words(text), quoted_words(text)
+    assert len(own) == len(quoted) == len(text)
+    assert all(c in " >\n" or (o == c) != (q == c) for c, o, q in zip(text, own, quoted, strict=True))
+    assert not any(line.lstrip().startswith(">") for line in own.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +244,12 @@ def test_a_topic_lists_its_posts() -> None:
     page = read_topic(topic([post(1), post(2)], [101, 102, 103, 103]), topic_address(TOPIC_URL))
     assert (page.title, page.stream) == ("T", (101, 102, 103))
     assert page.parts[1] == DocumentPart(
-        "102", "text 2", "https://forum.example/sub/t/7/2", "u", published=datetime(2026, 10, 2, 9, tzinfo=UTC)
+        "102",
+        "text 2",
+        "https://forum.example/sub/t/7/2",
+        "u",
+        published=datetime(2026, 10, 2, 9, tzinfo=UTC),
+        opens=False,
     )
 
 

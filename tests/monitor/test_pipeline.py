@@ -101,6 +101,74 @@ async def test_what_staff_quotes_is_not_their_word(listening: Listening, pki: Ve
     assert all(e.authority is Authority.UNAUTHENTICATED for e in found)
 
 
+async def test_a_threads_title_is_its_openers_word_alone(listening: Listening, pki: VendorPKI) -> None:
+    """Staff who answer in a thread that a customer gave a claim for a title have not made that claim."""
+    title = f"DTEN code signing root certificate rotated, new SHA-256 fingerprint {pki.root_sha256}"
+    topic = listening.site.open_topic(7, title, posts=3)
+    for post in topic.posts[1:]:
+        post.staff, post.cooked = True, "<p>Thank you for your question, we look into it.</p>"
+    await listening.poll_one(topic_source(topic.url))
+    found = StoredEvidence(listening.connection).evidence_for([Identifier(IdentifierKind.SHA256, pki.root_sha256)])
+    assert [(e.url, e.authority) for e in found] == [(f"{listening.site.base}/t/7/1", Authority.UNAUTHENTICATED)]
+
+
+async def test_staff_answering_below_a_quotation_are_heard(listening: Listening, pki: VendorPKI) -> None:
+    """A fingerprint that staff state themselves under a customer's quoted question is their word; the quoted one is not."""
+    other = hashlib.sha256(b"impostor").hexdigest()
+    topic = listening.site.open_topic(7, "Code signing root certificate rotated?", posts=3)
+    topic.posts[1].staff = True
+    topic.posts[1].cooked = (
+        f"<blockquote><p>We rotated our code signing root certificate. New SHA-256 fingerprint: {other}</p></blockquote>"
+        f"<p>No. The new code signing root certificate has the SHA-256 fingerprint {pki.root_sha256}</p>"
+    )
+    await listening.poll_one(topic_source(topic.url))
+    evidence = StoredEvidence(listening.connection)
+    stated = evidence.evidence_for([Identifier(IdentifierKind.SHA256, pki.root_sha256)])
+    quoted = evidence.evidence_for([Identifier(IdentifierKind.SHA256, other)])
+    assert {e.authority for e in stated} == {Authority.STAFF}
+    assert {e.authority for e in quoted} == {Authority.UNAUTHENTICATED}
+
+
+async def test_a_topic_that_moved_to_another_host_is_not_believed(listening: Listening, pki: VendorPKI) -> None:
+    """A redirect away from the forum cannot say who is staff there."""
+    with VendorSite() as other:
+        topic = other.open_topic(7, "Keys", posts=1)
+        topic.posts[0].cooked, topic.posts[0].staff = ANNOUNCEMENT + chain_pre(pki), True
+        listening.site.fault("/t/7.json", f"redirect:{other.base.replace('127.0.0.1', 'localhost')}/t/7.json")
+        outcome = await listening.poll_one(topic_source(f"{listening.site.base}/t/x/7"))
+    assert (outcome.status, outcome.new_versions) == ("failed", 0)
+    assert "another host" in outcome.problems[0]
+
+
+async def test_a_flood_of_keys_does_not_bury_the_vendors(
+    listening: Listening, pki: VendorPKI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only so many keys of strangers are proposed in a poll, the rest told; the vendor's own come on top of that."""
+    monkeypatch.setattr(monitor.pipeline, "MAX_UNAUTHENTICATED_PROPOSALS", 2)
+    topic = listening.site.open_topic(7, "Upgrade fails", posts=6)
+    for post in topic.posts[:5]:
+        post.cooked = ANNOUNCEMENT + chain_pre(VendorPKI.generate("Stranger", START))
+    topic.posts[5].cooked, topic.posts[5].staff = ANNOUNCEMENT + chain_pre(pki), True
+    outcome = await listening.poll_one(topic_source(topic.url))
+    assert [a.authority for a in query.anchors(listening.connection)].count("unauthenticated") == 2
+    assert len(outcome.proposals) == 3
+    assert "3 keys posted by anybody were not proposed" in outcome.problems[0]
+
+
+async def test_a_readers_own_fault_is_an_outcome(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception while reading one source is told as its failure and spoils no other source."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("monitor.visits.read_feed", failing)
+    listening.site.publish("One", "<p>first</p>")
+    topic = listening.site.open_topic(7, "Fine", posts=1)
+    bad, good = await listening.poll(feed_source(listening.site), topic_source(topic.url))
+    assert (bad.status, good.status) == ("failed", "new")
+    assert "boom" in bad.problems[0]
+
+
 async def test_staff_repeating_a_key_raises_its_authority(listening: Listening, pki: VendorPKI) -> None:
     """The same key from a customer and then from staff is one proposal, on the better word, best evidence first."""
     topic = listening.site.open_topic(7, "Upgrade fails", posts=3)
