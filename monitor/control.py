@@ -15,7 +15,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from trust_store.errors import ConfigError, TrustStoreError, UsageError
+from trust_store.errors import ConfigError, DecisionRefusedError, TrustStoreError, UsageError
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ class ControlServer:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 line = await reader.readuntil(b"\n")
-            request = json.loads(line)
-            command, arguments = request["command"], request.get("arguments", {})
-            if not isinstance(command, str) or not isinstance(arguments, dict):
-                raise UsageError("a request is {command: string, arguments: object}")
+            command, arguments = _request(line)
         except (
             ValueError,
             KeyError,
@@ -103,10 +100,20 @@ class ControlServer:
         try:
             return {"ok": True, "result": await self._answer(command, arguments, uid)}
         except TrustStoreError as error:
-            return {"ok": False, "error": error.diagnostics(), "exit_code": error.exit_code}
+            kind = {"kind": error.kind} if isinstance(error, DecisionRefusedError) else {}
+            return {"ok": False, "error": error.diagnostics(), "exit_code": error.exit_code, **kind}
         except Exception as error:  # noqa: BLE001 - one request must not end the daemon; it is told and logged
             self._internal_error(f"{command}: {type(error).__name__}: {error}")
             return {"ok": False, "error": "internal error, see the daemon's journal", "exit_code": 4}
+
+
+def _request(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Command and arguments of a request line; raises what json raises, or UsageError for another shape."""
+    request = json.loads(line)
+    command, arguments = request["command"], request.get("arguments", {})
+    if not isinstance(command, str) or not isinstance(arguments, dict):
+        raise UsageError("a request is {command: string, arguments: object}")
+    return command, arguments
 
 
 def _open_to_group(path: Path, settings: ControlSettings) -> None:

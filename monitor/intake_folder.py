@@ -37,7 +37,9 @@ def look(folder: Path) -> tuple[tuple[Sight, ...], tuple[str, ...]]:
             if stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
                 pending.append((path, depth + 1))
             elif stat.S_ISREG(status.st_mode):
-                stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{status.st_ino}"
+                # Not the change time: retaining a package as a hard link moves it. Whoever sets the modification time back
+                # gains nothing, since every verdict is about a digest.
+                stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ino}"
                 sights.append(Sight(path, stamp, being_written=_being_written(folder / path)))
             else:
                 odd.append(path)

@@ -125,14 +125,14 @@ class Verifier:
         given = request.signatures is not None
         paths = request.signatures if request.signatures is not None else tuple(side_paths(request.path))
         origin = SignatureOrigin.GIVEN if given else SignatureOrigin.FOUND
-        candidates = self._candidates(request, ())
-        facts = read_package(request.path, paths, self._reader, candidates, self._limits, origin=origin)
-        wider = self._candidates(request, hints_of(facts))
-        tried = _tried(facts, wider)
-        if _opinion_missing(tried) and set(wider) - set(candidates):
-            # A key found by what the signature says of itself: the second OpenPGP reader has to see the file under it.
-            return read_package(request.path, paths, self._reader, wider, self._limits, origin=origin)
-        return tried
+        return read_with_keys(
+            request.path,
+            paths,
+            self._reader,
+            lambda hints: self._candidates(request, hints),
+            self._limits,
+            origin=origin,
+        )
 
     def _candidates(self, request: CheckRequest, hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
         """What was handed over first, then the store's."""
@@ -276,6 +276,27 @@ def read_package(
                 unread.append(SignatureFact(UNREAD_SCHEME, origin, None, problem))
         facts = reader.read(descriptor, tuple(material), candidates, limits)
     return replace(facts, signatures=facts.signatures + tuple(unread))
+
+
+def read_with_keys(
+    path: Path,
+    sides: Iterable[Path],
+    reader: FactReader,
+    candidates_for: Callable[[Iterable[Identifier]], tuple[CandidateKey, ...]],
+    limits: ReadLimits,
+    *,
+    origin: SignatureOrigin = SignatureOrigin.FOUND,
+) -> PackageFacts:
+    """Read a package with the keys at hand, and those that its own signatures point at; raises like ``read_package``."""
+    sides = tuple(sides)
+    candidates = candidates_for(())
+    facts = read_package(path, sides, reader, candidates, limits, origin=origin)
+    wider = candidates_for(hints_of(facts))
+    tried = _tried(facts, wider)
+    if _opinion_missing(tried) and set(wider) - set(candidates):
+        # A key found by what the signature says of itself: the second OpenPGP reader has to see the file under it.
+        return read_package(path, sides, reader, wider, limits, origin=origin)
+    return tried
 
 
 @contextmanager

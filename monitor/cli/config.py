@@ -28,11 +28,10 @@ def check(invocation: Invocation, *, as_json: bool) -> int:
       rootwarden --config /tmp/new/rootwarden.toml config check --json
     """
     from escalation.config import load_delivery_settings
-
     from monitor.config import load_monitor_settings
 
     settings = load_monitor_settings(invocation.config.absolute())
-    delivery = load_delivery_settings(settings.delivery_tables, settings.trust.file)
+    delivery = load_delivery_settings({"delivery": settings.delivery_tables}, settings.trust.file)
     found = {
         "file": str(settings.trust.file),
         "vendors": [v.id for v in settings.trust.vendors],

@@ -37,7 +37,7 @@ def command(invocation: Invocation, *, starter: bool, if_missing: bool) -> int:
     settings = load_monitor_settings(config)
     settings.trust.store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with writer_lock(settings.trust.store.lock):
-        open_store(settings.trust.store, at=invocation.now(), randomness=invocation.randomness).close()
+        open_store(settings.trust.store).close()
     settings.intake.directory.mkdir(mode=0o2770, parents=True, exist_ok=True)
     for vendor in settings.trust.vendors:
         (settings.intake.directory / vendor.id).mkdir(mode=0o2770, exist_ok=True)

@@ -83,7 +83,7 @@ async def test_refusal_comes_back_with_its_exit_code(tmp_path: Path) -> None:
     server, path, _, _ = await serve(tmp_path)
     answer = await ask(path, b'{"command": "refuse"}\n')
     await server.stop()
-    assert answer == {"ok": False, "error": "no", "exit_code": 2}
+    assert answer == {"ok": False, "error": "no", "exit_code": 2, "kind": "refused"}
 
 
 async def test_internal_error_stays_in_the_journal(tmp_path: Path) -> None:

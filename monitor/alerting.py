@@ -1,0 +1,181 @@
+"""From facts to a verdict that is on record, with its alert, in one transaction; and again for every package once trust changes.
+
+``rules`` and ``matching`` decide. This shell runs on the storage thread and is used by the intake and by decisions alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from escalation.model import AlertContext, AlertDraft, Severity
+from escalation.rules import decide, notice
+from escalation.triage import raise_alert, resolve_for_package
+from monitor.matching import fitting, narrowest_rule
+from monitor.storage.evidence import StoredEvidence
+from trust_store import query
+from trust_store.anchor_management import propose_signer_rule
+from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
+from trust_store.storage.connection import transaction
+from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
+from trust_store.verification import Question, verify_package
+from trust_store.verification.question import NOW
+from trust_store.verifier import stored_view, suggested_vendor, with_evidence, with_stored_keys
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from monitor.config import MonitorSettings
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.model.verdict import Verdict
+    from trust_store.storage.vendors import VendorChange
+
+REASONS_ABOUT_KEYS = frozenset({Reason.UNKNOWN_ROOT, Reason.UNEXPECTED_SIGNER})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a package was seen: its file, and the vendor in whose folder it lay (None: in nobody's)."""
+
+    path: Path
+    vendor_id: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """Verdicts and alerts of one installation; ``channels`` are the names of those an alert is queued for."""
+
+    settings: MonitorSettings
+    channels: tuple[str, ...]
+    now: Callable[[], datetime]
+    randomness: Callable[[int], bytes]
+
+    def record(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
+        """Save what was seen, judge it and alert, all in one transaction; return the verdict."""
+        at = self.now()
+        with transaction(connection):
+            save_facts(connection, facts, origin="intake", at=at, randomness=self.randomness)
+            record_sighting(connection, facts.sha256, place.name, str(place.path), place.vendor_id, "intake", at)
+            if kept is not None:
+                record_retained(connection, facts.sha256, kept, facts.size, at)
+            return self.judge(connection, facts, place, kept)
+
+    def judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
+        """The verdict now, with evidence; raises or resolves its alert in the caller's transaction."""
+        verdict = self.verdict(connection, facts, place)
+        if verdict.outcome is Outcome.PASSED:
+            resolve_for_package(connection, facts.sha256, place.vendor_id, "the package passes now", self.now())
+            return verdict
+        proposals = self._proposals(connection, facts, place) if verdict.reason in REASONS_ABOUT_KEYS else ()
+        if proposals:
+            about = {i for anchor in proposals for i in anchor.identifiers}
+            said = StoredEvidence(connection).evidence_for(sorted(about))
+            verdict = replace(verdict, evidence=tuple(dict.fromkeys((*said, *verdict.evidence))))
+        draft = decide(
+            AlertContext(
+                verdict=verdict,
+                vendor=self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None,
+                evidence=verdict.evidence,
+                proposals=proposals,
+                package_path=str(place.path),
+                retained_path=str(kept) if kept is not None else None,
+                config_path=str(self.settings.trust.file),
+            )
+        )
+        if isinstance(draft, AlertDraft):
+            raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+        return verdict
+
+    def verdict(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Verdict:
+        """The verdict on these facts at this moment; nothing is written."""
+        at = self.now()
+        vendor = self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None
+        suggested = suggested_vendor(place.name, self.settings.trust.vendors)
+        expected = ExpectedVendor(vendor.id if vendor else None, "folder" if vendor else "none", suggested)
+        question = Question(
+            vendor=expected, at=at, checked_at=at, time_basis=NOW, name=place.name, path=str(place.path)
+        )
+        facts = with_stored_keys(connection, facts, expected.id)
+        verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor), question)
+        return with_evidence(verdict, facts, StoredEvidence(connection))
+
+    def reconsider(self, connection: sqlite3.Connection, places: Iterable[tuple[str, Place]]) -> tuple[str, ...]:
+        """Judge packages again after trust changed, one transaction each; return the SHA-256 of those that need their file."""
+        needing = []
+        for sha256, place in places:
+            with transaction(connection):
+                facts = load_facts(connection, sha256)
+                if facts is None:
+                    needing.append(sha256)
+                    continue
+                kept = next((r.path for r in retained(connection, sha256)), None)
+                if self.judge(connection, facts, place, kept).needs_file:
+                    needing.append(sha256)
+        return tuple(needing)
+
+    def report_mismatch(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
+        """Alert, in the decision's own transaction, where what was read out is not the key's fingerprint: it may be an attack."""
+        if result["outcome"] not in ("mismatch", "incomplete"):
+            return
+        anchor = query.anchor(connection, str(result["anchor"]))
+        name = anchor.name if anchor else str(result["anchor"])
+        whole = result["outcome"] == "mismatch"
+        draft = notice(
+            "fingerprint_mismatch",
+            str(result["outcome"]),
+            Severity.CRITICAL if whole else Severity.MEDIUM,
+            f"{result['vendor']}: the fingerprint that {person} typed is not that of the proposed key"
+            if whole
+            else f"{result['vendor']}: {person} typed only a part of a fingerprint",
+            subject=str(result["anchor"]),
+            summary=f"{name}: the proposal stays pending; call the vendor again on the number on record",
+            vendor_id=str(result["vendor"]),
+            secrets=[i.value for i in anchor.identifiers] if anchor else (),
+        )
+        raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+
+    def report_policy_change(self, connection: sqlite3.Connection, change: VendorChange) -> None:
+        """Alert that a policy, contact or approver changed; a weakening of policy counts only once it is approved."""
+        effect = "it takes effect when approved under the old policy" if change.weakens else "it is in effect"
+        draft = notice(
+            "policy_changed",
+            "weakened" if change.weakens else "changed",
+            Severity.HIGH if change.weakens else Severity.LOW,
+            f"{change.vendor_id}: {change.field} changed in the configuration",
+            subject=f"{change.field}:{change.new}"[:200],
+            summary=f"was {change.old!r}, now {change.new!r}; {effect}",
+            vendor_id=change.vendor_id,
+        )
+        raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+
+    def _proposals(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> tuple[TrustAnchor, ...]:
+        """The vendor's pending anchors that fit; a CA among them without a signer rule is proposed the narrowest one."""
+        if place.vendor_id is None:
+            return ()
+        found = fitting(facts, query.anchors(connection, place.vendor_id, {AnchorState.PENDING}))
+        rule = narrowest_rule(facts)
+        for anchor in found:
+            if rule is not None and not anchor.signer_rule.stated:
+                propose_signer_rule(connection, anchor.id, rule, at=self.now())
+        return found
+
+
+def places_of(connection: sqlite3.Connection, vendor_id: str | None) -> tuple[tuple[str, Place], ...]:
+    """Every package ever seen (of one vendor, or of all where None), with the place where it was seen last."""
+    rows = connection.execute(
+        "SELECT package_sha256, path, vendor_id, max(last_seen_at) FROM sighting"
+        " WHERE ? IS NULL OR vendor_id = ? GROUP BY package_sha256, vendor_id ORDER BY max(last_seen_at) DESC",
+        (vendor_id, vendor_id),
+    ).fetchall()
+    return tuple((str(r[0]), Place(Path(r[1]), str(r[2]) or None)) for r in rows)

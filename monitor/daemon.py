@@ -1,0 +1,333 @@
+"""The running program: assembles everything, keeps a handful of fixed jobs going, and stops cleanly.
+
+Order at the start: the writer's lock, the reader processes' fork server (before any thread), the schema, the whole audit log,
+the control socket, the jobs, READY=1. Order at the end: the socket, the jobs, the deliveries in flight, the storage thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from watchfiles import awatch
+
+from escalation.config import load_delivery_settings
+from escalation.decisions import COMMANDS as ALERT_COMMANDS
+from escalation.decisions import perform as perform_alert_command
+from escalation.delivery import open_channels
+from escalation.dispatch import dispatch_due, recover
+from monitor.alerting import Alerting, places_of
+from monitor.config import load_monitor_settings
+from monitor.control import ControlServer
+from monitor.fetch.http import HTTPFetcher
+from monitor.intake import Intake, drop_folder
+from monitor.pipeline import poll_due
+from monitor.retention import enforce
+from monitor.schema import open_store
+from monitor.sd_notify import notify, watchdog_seconds
+from monitor.storage_thread import StorageThread
+from trust_store import audit, decisions
+from trust_store.errors import DecisionRefusedError, TrustStoreError
+from trust_store.formats.worker import ForkServerReader
+from trust_store.storage.connection import connect, transaction
+from trust_store.storage.vendors import record_approvers, record_vendors
+from trust_store.storage.writer_lock import writer_lock
+from trust_store.terminal import safe
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from monitor.config import MonitorSettings
+    from monitor.pipeline import PollOutcome
+    from trust_store.model.verdict import Verdict
+
+OUTBOX_SECONDS = 1.0
+RETENTION_SECONDS = 3600.0
+STOP_SECONDS = 1.5
+HEARTBEAT_SECONDS = 15.0
+RECONSIDER_BATCH = 200
+log = structlog.get_logger("rootwarden")
+
+
+def run_daemon(config: Path, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError, StoreUnavailableError, StoreInconsistentError."""
+    _log_to_journal()
+    settings = load_monitor_settings(config)
+    with writer_lock(settings.trust.store.lock):
+        reader = ForkServerReader()
+        try:
+            open_store(settings.trust.store).close()
+            return asyncio.run(Daemon(settings, reader, now=now, randomness=randomness).serve())
+        finally:
+            reader.close()
+
+
+class Daemon:
+    """Everything that runs on the event loop. One instance, one ``serve``."""
+
+    def __init__(
+        self,
+        settings: MonitorSettings,
+        reader: ForkServerReader,
+        *,
+        now: Callable[[], datetime],
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self.settings, self._now, self._randomness = settings, now, randomness
+        delivery = load_delivery_settings({"delivery": settings.delivery_tables}, settings.trust.file)
+        self._channels = open_channels(delivery, os.environ, now)
+        self.storage = StorageThread(lambda: connect(settings.trust.store.database))
+        self.alerting = Alerting(settings, tuple(self._channels), now, randomness)
+        self.intake = Intake(self.alerting, self.storage, reader, now=now)
+        self._control = ControlServer(
+            settings.trust.control, self.answer, internal_error=lambda e: log.error("request failed", error=e)
+        )
+        self._stop = asyncio.Event()
+        self._look = asyncio.Event()
+        self._send = asyncio.Event()
+        self._polling = asyncio.Lock()
+        self._fetcher = HTTPFetcher(settings.polling, version=version("rootwarden"))
+
+    async def serve(self) -> int:
+        """Run until told to stop; the exit code is 0 for an orderly end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            await self.storage.run(self._begin)
+            drop_folder(self.settings.intake.directory, tuple(v.id for v in self.settings.trust.vendors))
+            await self._control.start()
+            await self._run_jobs()
+        finally:
+            notify("STOPPING=1")
+            await self._control.stop()
+            await self._fetcher.aclose()
+            for channel in self._channels.values():
+                await channel.close()
+            self.storage.close()
+        log.info("stopped")
+        return 0
+
+    async def answer(self, command: str, arguments: dict[str, Any], uid: int) -> dict[str, Any]:
+        """Carry out one request of the control socket for the peer with this uid."""
+        if command == "ping":
+            return {"store": str(self.settings.trust.store.database), "uid": uid}
+        if command == "poll":
+            return {"sources": [o.to_dict() for o in await self._poll(arguments.get("source"), force=True)]}
+        person = self.settings.trust.approvers.person(uid)
+        if person is None:
+            log.warning("refused", command=safe(command, 60), uid=uid)
+            raise DecisionRefusedError(f"uid {uid} is not named in [approvers] of {self.settings.trust.file}")
+        if command in ALERT_COMMANDS:
+            return await self.storage.run(
+                lambda c: perform_alert_command(
+                    c, command, arguments, identity=person, at=self._now(), randomness=self._randomness
+                )
+            )
+        return await self._decide(command, arguments, person)
+
+    async def _decide(self, command: str, arguments: dict[str, Any], person: str) -> dict[str, Any]:
+        """One decision about trust, then everything that it may have changed."""
+        try:
+            result = await self.storage.run(lambda c: self._perform(c, command, arguments, person))
+        finally:
+            self._send.set()
+        log.info("decided", command=command, by=person, anchor=safe(str(arguments.get("anchor", "")), 60))
+        await self._reconsider()
+        return result
+
+    def _perform(
+        self, connection: sqlite3.Connection, command: str, arguments: dict[str, Any], person: str
+    ) -> dict[str, Any]:
+        try:
+            return decisions.perform(
+                connection,
+                command,
+                arguments,
+                identity=person,
+                vendors=self.settings.trust.vendors,
+                at=self._now(),
+                randomness=self._randomness,
+                within=lambda c, result: self.alerting.report_mismatch(c, result, person),
+            )
+        finally:
+            self._checkpoint(connection)
+
+    async def _reconsider(self) -> None:
+        """Judge every package again, and read those again whose facts cannot answer."""
+        places = await self.storage.run(lambda c: places_of(c, None))
+        for first in range(0, len(places), RECONSIDER_BATCH):
+            batch = places[first : first + RECONSIDER_BATCH]
+            needing = await self.storage.run(lambda c, batch=batch: self.alerting.reconsider(c, batch))  # type: ignore[misc]
+            for sha256, place in batch:
+                if sha256 in needing and (self.settings.trust.store.retained / sha256).is_file():
+                    await self.intake.reread(sha256, place, self.settings.trust.store.retained / sha256)
+        self._send.set()
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Before anything is answered: the whole log is walked, interrupted deliveries are put back, policy changes recorded."""
+        folder = self.settings.trust.store.directory
+        audit.verify(connection)
+        audit.require_checkpoint(connection, audit.read_checkpoint(folder / audit.CHECKPOINT_NAME))
+        repeats = recover(connection, self._now())
+        with transaction(connection):
+            changes = list(record_vendors(connection, self.settings.trust.vendors, self._now(), self._randomness))
+            if approvers := record_approvers(connection, self.settings.trust.approvers.by_uid, self._now()):
+                changes.append(approvers)
+            for change in changes:
+                self.alerting.report_policy_change(connection, change)
+        self._checkpoint(connection)
+        log.info("store opened", interrupted_deliveries=repeats, policy_changes=len(changes))
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        audit.write_checkpoint(self.settings.trust.store.directory / audit.CHECKPOINT_NAME, audit.head(connection))
+
+    async def _run_jobs(self) -> None:
+        """The fixed jobs, until stopped; a job that fails is told and goes on, one that ends is a reason to stop."""
+        jobs = AsyncIOScheduler(timezone=UTC)
+        polling = self.settings.polling.tick_seconds
+        every = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        jobs.add_job(
+            self._quietly(self._poll_due), "interval", seconds=polling, next_run_time=datetime.now(UTC), **every
+        )
+        jobs.add_job(self._quietly(self._enforce_retention), "interval", seconds=RETENTION_SECONDS, **every)
+        jobs.add_job(
+            self._quietly(self._heartbeat), "interval", seconds=watchdog_seconds() or HEARTBEAT_SECONDS, **every
+        )
+        jobs.start()
+        loops = [asyncio.create_task(job) for job in (self._take_in(), self._watch(), self._deliver())]
+        try:
+            notify("READY=1\nSTATUS=watching " + safe(str(self.intake.directory), 200))
+            log.info("ready", incoming=str(self.intake.directory), channels=list(self._channels))
+            stopped = asyncio.create_task(self._stop.wait())
+            done, _ = await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            jobs.shutdown(wait=False)
+            for task in loops:
+                task.cancel()
+            await asyncio.wait(loops, timeout=STOP_SECONDS)
+
+    async def _take_in(self) -> None:
+        """Look at the incoming folder when something moved there, when a wait is over, and every now and then anyway."""
+        odd: tuple[str, ...] = ()
+        while not self._stop.is_set():
+            self._look.clear()
+            wait = self.settings.intake.rescan_seconds
+            try:
+                taken, wait, passed_over = await self.intake.rescan()
+            except (OSError, TrustStoreError) as error:
+                log.error("incoming folder", error=safe(str(error)))
+            else:
+                for package in taken:
+                    log.info("package", path=safe(package.path), verdict=_words(package.verdict))
+                if taken:
+                    self._send.set()
+                if passed_over and passed_over != odd:
+                    log.warning("passed over", paths=[safe(p, 200) for p in passed_over[:20]])
+                odd = passed_over
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._look.wait()
+
+    async def _watch(self) -> None:
+        """Wake the intake at once; where watching fails the rescan alone does the work."""
+        while not self._stop.is_set():
+            try:
+                async for _ in awatch(
+                    self.intake.directory, stop_event=self._stop, debounce=50, step=20, recursive=True
+                ):
+                    self._look.set()
+            except (OSError, RuntimeError) as error:
+                log.warning("cannot watch, rescanning instead", error=safe(str(error)))
+                await asyncio.sleep(self.settings.intake.rescan_seconds)
+
+    async def _deliver(self) -> None:
+        """Empty the outbox when something was put in, and at least every second."""
+        while not self._stop.is_set():
+            self._send.clear()
+            try:
+                for attempt in await dispatch_due(self.storage.run, self._channels, self._now, self._randomness):
+                    log.info(
+                        "delivery",
+                        id=attempt.delivery_id,
+                        channel=attempt.channel,
+                        state=attempt.state,
+                        error=attempt.error,
+                    )
+            except TrustStoreError as error:
+                log.error("outbox", error=safe(str(error)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OUTBOX_SECONDS):
+                    await self._send.wait()
+
+    async def _poll_due(self) -> None:
+        await self._poll(None, force=False)
+
+    async def _poll(self, source: object, *, force: bool) -> tuple[PollOutcome, ...]:
+        """Poll the sources that are due, or with ``force`` the named one or all; then look again at what the news may explain."""
+        chosen = [s for s in self.settings.sources if source in (None, s.name)]
+        async with self._polling:
+            outcomes = await poll_due(
+                chosen,
+                fetcher=self._fetcher,
+                storage_run=self.storage.run,
+                settings=self.settings,
+                now=self._now,
+                randomness=self._randomness,
+                force=force,
+            )
+        for outcome in outcomes:
+            log.info("polled", **outcome.to_dict())
+        if any(o.proposals for o in outcomes):
+            await self._reconsider()
+        return outcomes
+
+    async def _enforce_retention(self) -> None:
+        gone = await self.storage.run(lambda c: enforce(c, self.settings.trust.store, self._now()))
+        if gone:
+            log.info("retention", removed=gone)
+
+    async def _heartbeat(self) -> None:
+        """Tell systemd that the loop turns and the store answers."""
+        await self.storage.run(lambda c: c.execute("SELECT revision FROM store_revision").fetchone())
+        notify("WATCHDOG=1")
+
+    def _quietly(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """A job whose failure is told and does not end the others."""
+
+        async def run() -> None:
+            try:
+                await job()
+            except (OSError, TrustStoreError) as error:
+                log.error("job failed", job=job.__name__, error=safe(str(error)))
+
+        return run
+
+
+def _words(verdict: Verdict | None) -> str:
+    return "waiting for a signature" if verdict is None else f"{verdict.outcome} / {verdict.reason}"
+
+
+def _log_to_journal() -> None:
+    """One line an event on standard error, without control characters; the journal adds the time."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)

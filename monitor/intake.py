@@ -1,0 +1,155 @@
+"""Takes in packages: looks at the folder, examines what ``intake_plan`` says, and commits facts, alert and status together (shell)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from monitor.alerting import Place
+from monitor.intake_folder import look
+from monitor.intake_plan import Examine, IntakeRow, IntakeStatus, IntakeTiming, Steady, plan_intake
+from monitor.retention import keep
+from monitor.storage.intake import load_rows, save_row
+from trust_store import query
+from trust_store.formats.protocol import ReadLimits
+from trust_store.model.verdict import Outcome
+from trust_store.storage.connection import transaction
+from trust_store.storage.facts import forget_retained
+from trust_store.verification.question import ANY_VENDOR
+from trust_store.verifier import PackageUnreadableError, read_with_keys
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from monitor.alerting import Alerting
+    from monitor.storage_thread import StorageThread
+    from trust_store.model.identifiers import Identifier
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.verdict import Verdict
+    from trust_store.signatures.protocol import CandidateKey
+    from trust_store.verifier import FactReader
+
+SHORTEST_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One package that was examined: its verdict, or None while it waits for side files."""
+
+    path: str
+    verdict: Verdict | None
+
+
+class Intake:
+    """The incoming folder. ``rescan`` may be called at any time and as often as one likes; one runs at a time."""
+
+    def __init__(
+        self, alerting: Alerting, storage: StorageThread, reader: FactReader, *, now: Callable[[], datetime]
+    ) -> None:
+        self._alerting = alerting
+        self._storage = storage
+        self._reader = reader
+        self._now = now
+        self._settings = alerting.settings.intake
+        self._timing = IntakeTiming(
+            timedelta(seconds=self._settings.settle_seconds), timedelta(seconds=self._settings.sidecar_wait_seconds)
+        )
+        self._steady: Mapping[str, Steady] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def directory(self) -> Path:
+        """The watched folder."""
+        return self._settings.directory
+
+    async def rescan(self) -> tuple[tuple[Taken, ...], float, tuple[str, ...]]:
+        """Look once and examine what is ready.
+
+        Returns what was taken, in how many seconds the next look is due at the latest, and the paths passed over as no files.
+        """
+        async with self._turn:
+            sights, odd = await asyncio.to_thread(look, self.directory)
+            rows = await self._storage.run(load_rows)
+            plan = plan_intake(sights, rows, self._steady, self._timing, self._now())
+            self._steady = plan.steady
+            taken = [Taken(step.path, await self._examine(step)) for step in plan.examine]
+        wait = self._settings.rescan_seconds
+        if plan.next_look is not None:
+            wait = min(wait, max((plan.next_look - self._now()).total_seconds(), SHORTEST_LOOK_SECONDS))
+        if any(t.verdict is None for t in taken):
+            wait = min(wait, max(self._settings.settle_seconds, SHORTEST_LOOK_SECONDS))
+        return tuple(taken), wait, odd
+
+    async def reread(self, sha256: str, place: Place, kept: Path) -> Verdict | None:
+        """Read a retained package again because a key arrived that its stored facts cannot be tried with."""
+        facts = await self._read(kept, (), place.vendor_id)
+        if facts is None or facts.sha256 != sha256:
+            return None  # what lies there is not what was checked: the old verdict, not passed, stands
+        return await self._storage.run(lambda c: self._alerting.record(c, facts, place, kept))
+
+    async def _examine(self, step: Examine) -> Verdict | None:
+        place = Place(self.directory / step.path, self._known_vendor(step.vendor_id))
+        sides = tuple(self.directory / side for side in step.side_paths)
+        facts = await self._read(place.path, sides, place.vendor_id)
+        if facts is None:
+            return None  # it went away or cannot be opened; the next look sees what became of it
+        if not step.final and not facts.signatures and facts.problem is None:
+            await self._storage.run(lambda c: self._remember(c, step, IntakeStatus.WAITING, facts))
+            return None
+        kept = await asyncio.to_thread(keep, place.path, facts.sha256, self._alerting.settings.trust.store)
+        verdict = await self._storage.run(lambda c: self._commit(c, step, facts, place, kept))
+        if verdict.outcome is Outcome.PASSED and kept is not None:
+            await self._storage.run(lambda c: self._let_go(c, facts.sha256, kept))
+        return verdict
+
+    async def _read(self, path: Path, sides: tuple[Path, ...], vendor_id: str | None) -> PackageFacts | None:
+        loop = asyncio.get_running_loop()
+
+        def candidates_for(hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
+            known = tuple(hints)
+            asked = self._storage.run(lambda c: query.candidates(c, vendor_id or ANY_VENDOR, known))
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+        try:
+            return await asyncio.to_thread(read_with_keys, path, sides, self._reader, candidates_for, ReadLimits())
+        except PackageUnreadableError:
+            return None
+
+    def _commit(
+        self, connection: sqlite3.Connection, step: Examine, facts: PackageFacts, place: Place, kept: Path | None
+    ) -> Verdict:
+        """Facts, verdict, alert and the file's status in one transaction: after a crash either all of it is there or none."""
+        with transaction(connection):
+            verdict = self._alerting.record(connection, facts, place, kept)
+            self._remember(connection, step, IntakeStatus.CHECKED, facts)
+        return verdict
+
+    def _remember(
+        self, connection: sqlite3.Connection, step: Examine, status: IntakeStatus, facts: PackageFacts
+    ) -> None:
+        row = IntakeRow(step.path, step.stamp, status, step.first_seen_at)
+        save_row(connection, row, step.vendor_id, facts.sha256, self._now())
+
+    def _let_go(self, connection: sqlite3.Connection, sha256: str, kept: Path) -> None:
+        """A package that passed needs no second look."""
+        with transaction(connection):
+            forget_retained(connection, sha256)
+        kept.unlink(missing_ok=True)
+
+    def _known_vendor(self, vendor_id: str | None) -> str | None:
+        """The folder's vendor if it is configured; an unknown folder states nobody."""
+        return vendor_id if vendor_id and self._alerting.settings.trust.vendor(vendor_id) else None
+
+
+def drop_folder(directory: Path, vendors: tuple[str, ...]) -> None:
+    """Create the incoming folder and one folder for each vendor; existing ones keep their modes."""
+    for folder in (directory, *(directory / vendor for vendor in vendors)):
+        folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise PermissionError(f"{folder} cannot be read")
