@@ -44,15 +44,19 @@ _UNDERSTOOD = (
     x509.AuthorityKeyIdentifier,
     x509.CertificatePolicies,
 )
-KEY_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
+KEY_USAGES = {
+    "digitalSignature": "digital_signature",
+    "contentCommitment": "content_commitment",
+    "nonRepudiation": "content_commitment",
+    "keyEncipherment": "key_encipherment",
+    "dataEncipherment": "data_encipherment",
+    "keyAgreement": "key_agreement",
+    "keyCertSign": "key_cert_sign",
+    "cRLSign": "crl_sign",
+    "encipherOnly": "encipher_only",
+    "decipherOnly": "decipher_only",
+}
+"""Names of RFC 5280 section 4.2.1.3 -> the bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +259,7 @@ class _Validation:
         for bit in bits:
             if (
                 usage is not None
-                and not getattr(usage, bit)
+                and not _has(usage, bit)
                 and not (bit == "digital_signature" and usage.content_commitment and purpose in _SIGNING)
             ):
                 self.against(Reason.PATH_INVALID, f"key usage: {bit} is not set")
@@ -264,6 +268,13 @@ class _Validation:
 
 
 _SIGNING = frozenset({PURPOSES["code-signing"], PURPOSES["timestamping"]})
+
+
+def _has(usage: x509.KeyUsage, bit: str) -> bool:
+    try:
+        return bool(getattr(usage, bit))
+    except ValueError:  # encipher_only and decipher_only have no meaning without key_agreement
+        return False
 
 
 def _read(certificate: Certificate) -> _Extensions | PathProblem:

@@ -6,7 +6,8 @@ import binascii
 import hashlib
 import re
 import warnings
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,17 +20,19 @@ from trust_store.model.certificate import Certificate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
 MAX_CERTIFICATE_BYTES = 64 * 1024
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
 MAX_CERTIFICATES = 4096
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s+([A-Za-z0-9+/=\s]*?)-----END \1-----")
+# Possessive: a body that does not end is looked at once, not once per blank before it.
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s++([A-Za-z0-9+/=\s]*+)-----END \1-----")
 
 
 def load_certificate(der: bytes) -> Certificate:
     """Decode one DER certificate; raises MalformedError or ResourceLimitError, nothing else."""
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise ResourceLimitError(f"a certificate of {len(der)} bytes")
-    return _guarded(lambda: _load(der))
+    return _guarded(lambda: _load(der), "certificate")
 
 
 def decode_certificates(data: bytes) -> tuple[Certificate, ...]:
@@ -46,15 +49,38 @@ def decode_certificates(data: bytes) -> tuple[Certificate, ...]:
     return found
 
 
+def decode_readable(data: bytes) -> tuple[tuple[Certificate, ...], tuple[bytes, ...]]:
+    """As ``decode_certificates``, but what cannot be read is left out: (certificates, the DER or text that is none). Never raises."""
+    try:
+        return decode_certificates(data), ()
+    except (MalformedError, ResourceLimitError):
+        found: list[Certificate] = []
+        refused: list[bytes] = []
+    if len(data) > MAX_BUNDLE_BYTES:
+        return (), (data,)
+    for match in islice(_PEM.finditer(data), MAX_CERTIFICATES):
+        block = match[1], match[2]
+        try:
+            block = match[1], _base64(match[2])
+            found += _of_block(block)
+        except (MalformedError, ResourceLimitError):
+            refused.append(block[1])
+    return tuple(found), tuple(refused) if found or refused else (data,)
+
+
 def _blocks(data: bytes) -> list[tuple[bytes, bytes]]:
     """(label, DER) of every PEM block (RFC 7468); a block that begins and does not end is malformed."""
-    blocks = [(match[1], match[2]) for match in _PEM.finditer(data)]
+    blocks = [(match[1], match[2]) for match in islice(_PEM.finditer(data), MAX_CERTIFICATES + 1)]
     if len(blocks) > MAX_CERTIFICATES:
         raise ResourceLimitError(f"a bundle of more than {MAX_CERTIFICATES} certificates")
     if len(blocks) != data.count(b"-----BEGIN "):
         raise MalformedError("PEM: a block is cut short or not well formed")
+    return [(label, _base64(body)) for label, body in blocks]
+
+
+def _base64(body: bytes) -> bytes:
     try:
-        return [(label, binascii.a2b_base64(b"".join(body.split()), strict_mode=True)) for label, body in blocks]
+        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
     except ValueError as error:
         raise MalformedError(f"PEM: {error}") from error
 
@@ -83,18 +109,23 @@ def _of_pkcs7(der: bytes) -> tuple[Certificate, ...]:
     asn1.der(asn1.read_one(der, "PKCS#7"))
     from cryptography.hazmat.primitives.serialization import pkcs7  # rare, and not cheap to import
 
+    def decode() -> tuple[bytes, ...]:
+        found = pkcs7.load_der_pkcs7_certificates(der)
+        return tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in found)
+
+    certificates = _guarded(decode, "PKCS#7")
+    if len(certificates) > MAX_CERTIFICATES:
+        raise ResourceLimitError(f"a PKCS#7 of more than {MAX_CERTIFICATES} certificates")
+    return tuple(load_certificate(certificate) for certificate in certificates)
+
+
+def _guarded(decode: Callable[[], T], what: str) -> T:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # BER where DER is due is deprecated there, and checked above
-            found = pkcs7.load_der_pkcs7_certificates(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise MalformedError(f"not a readable PKCS#7: {str(error)[:200]}") from error
-    return tuple(load_certificate(certificate.public_bytes(serialization.Encoding.DER)) for certificate in found)
-
-
-def _guarded(decode: Callable[[], Certificate]) -> Certificate:
-    try:
-        return decode()
+            warnings.simplefilter(
+                "ignore"
+            )  # oddities that the library will refuse one day (serial numbers) are judged elsewhere
+            return decode()
     except (
         ValueError,
         TypeError,
@@ -103,11 +134,11 @@ def _guarded(decode: Callable[[], Certificate]) -> Certificate:
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
     ) as error:
-        raise MalformedError(f"not a readable certificate: {str(error)[:200]}") from error
+        raise MalformedError(f"not a readable {what}: {str(error)[:200]}") from error
     except BaseException as error:
         # pyo3 reports a panic of the Rust core as a BaseException of its own
         if type(error).__name__ == "PanicException":
-            raise MalformedError("not a readable certificate") from error
+            raise MalformedError(f"not a readable {what}") from error
         raise
 
 

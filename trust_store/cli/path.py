@@ -1,0 +1,198 @@
+"""``rootwarden path validate``: certification paths by RFC 5280 section 6.1, one by one or as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trust_store.chain.peer_names import KINDS
+from trust_store.chain.question import PathAnswer, PathQuestion, answer
+from trust_store.chain.validation import PURPOSES, ValidationParameters
+from trust_store.cli.check_request import require_revocation_list
+from trust_store.cli.output import write_line
+from trust_store.cli.path_request import parse_line, parse_question, peer_name
+from trust_store.decode.x509 import MAX_BUNDLE_BYTES, decode_certificates
+from trust_store.errors import MalformedError, ResourceLimitError, UsageError
+from trust_store.model.identifiers import parse_time
+from trust_store.model.verdict import Outcome, Reason
+from trust_store.terminal import safe
+from trust_store.verifier import PackageUnreadableError, open_package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from trust_store.chain.peer_names import PeerName
+
+MAX_LINE_BYTES = 32 * 1024 * 1024
+EXIT_USAGE = 2
+_CODES = {Outcome.PASSED: 0, Outcome.INDETERMINATE: 3, Outcome.FAILED: 10}
+_WORST = (10, 3, 0)
+_FILE = click.Path()
+
+
+@click.group()
+def command() -> None:
+    """Certification paths (RFC 5280).
+
+    \b
+    Examples:
+      rootwarden path validate --leaf signer.pem --untrusted chain.pem --anchors root.pem --purpose code-signing
+      rootwarden path validate --batch < questions.jsonl
+    """
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+@click.option("--leaf", type=_FILE, metavar="FILE", help="The end entity's certificate, PEM or DER.")
+@click.option("--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates that may help.")
+@click.option("--anchors", multiple=True, type=_FILE, metavar="FILE", help="Certificates trusted for this question.")
+@click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation list (not implemented yet).")
+@click.option("--at", metavar="TIME", help="Ask about this time; ISO 8601 with zone. Default: now.")
+@click.option("--purpose", type=click.Choice(list(PURPOSES)), help="What the key is to be used for.  [default: any]")
+@click.option("--dns", metavar="NAME", help="The host name it must be for.")
+@click.option("--ip", metavar="ADDRESS", help="The IP address it must be for.")
+@click.option("--email", metavar="ADDRESS", help="The mailbox it must be for.")
+@click.option("--batch", is_flag=True, help="Read JSON lines from standard input, answer with one line each.")
+def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
+    """Is there a valid path from a certificate to an anchor?
+
+    Exit 0: there is. 10: failed. 3: indeterminate, no path reaches an anchor or a date is not met. 2: usage. 4: could not run.
+
+    \b
+    Examples:
+      rootwarden path validate --leaf signer.pem --anchors root.pem --purpose code-signing --at 2026-11-25T12:00:00Z
+      rootwarden path validate --json --leaf www.pem --untrusted chain.pem --anchors roots.pem --dns www.example.org
+      rootwarden path validate --batch < questions.jsonl
+    """
+    now = click.get_current_context().obj.now
+    if not batch:
+        return _one(asked, now(), as_json=as_json)
+    if any(asked.values()):
+        raise UsageError('with --batch every question is a line on standard input: {"id": 1, "leaf": "...", ...}')
+    codes = set()
+    for line in _lines():
+        identity, found = _batch_answer(line, now())
+        write_line(
+            json.dumps({"id": identity, "outcome": found.outcome, "reason": found.reason, "detail": found.detail})
+        )
+        codes.add(_CODES[found.outcome])
+    return next((code for code in _WORST if code in codes), EXIT_USAGE)
+
+
+def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
+    if not asked["leaf"] or not asked["anchors"]:
+        raise UsageError("--leaf and --anchors are needed: rootwarden path validate --leaf FILE --anchors FILE")
+    parameters = ValidationParameters(
+        at=_time(asked["at"]) if asked["at"] else now,
+        purpose=asked["purpose"] or "any",
+        name=_peer(asked),
+    )
+    anchors = tuple(_anchor_file(name) for name in asked["anchors"])
+    untrusted = tuple(_file(name) for name in asked["untrusted"])
+    for name in asked["crls"]:
+        require_revocation_list(name)
+    try:
+        leaf = _read(asked["leaf"])
+    except PackageUnreadableError as error:
+        found = PathAnswer(Reason.UNREADABLE, safe(str(error)))
+    else:
+        not_done = ("revocation lists",) if asked["crls"] else ()
+        found = answer(PathQuestion(leaf, anchors, parameters, untrusted, not_done))
+    for line in [json.dumps(_as_dict(found))] if as_json else _text(found):
+        write_line(line)
+    return _CODES[found.outcome]
+
+
+def _as_dict(found: PathAnswer) -> dict[str, Any]:
+    return {
+        "id": None,
+        "outcome": found.outcome,
+        "reason": found.reason,
+        "detail": found.detail,
+        "path": [{"name": c.subject, "sha256": c.sha256} for c in found.path],
+        "missing_issuer": None
+        if found.missing is None
+        else {"name": found.missing.issuer, "authority_key_identifier": found.missing.authority_key_identifier},
+    }
+
+
+def _text(found: PathAnswer) -> Iterable[str]:
+    yield f"{found.outcome}: {found.reason}"
+    if found.detail:
+        yield f"  {safe(found.detail)}"
+    for certificate in found.path:
+        yield f"  {certificate.sha256}  {safe(certificate.subject, 200)}"
+
+
+def _batch_answer(line: bytes | None, now: datetime) -> tuple[str | int | float | None, PathAnswer]:
+    """The answer to one line and its id; a line that is no request is answered too."""
+    if line is None:
+        return None, PathAnswer(Reason.MALFORMED, f"a line longer than {MAX_LINE_BYTES} bytes")
+    identity, asked = parse_line(line)
+    try:
+        if isinstance(asked, MalformedError):
+            raise asked
+        question = parse_question(asked, now)
+    except MalformedError as error:
+        return identity, PathAnswer(Reason.MALFORMED, str(error))
+    return identity, answer(question)
+
+
+def _lines() -> Iterator[bytes | None]:
+    """The lines of standard input, None for one that is too long."""
+    stream = sys.stdin.buffer
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if len(line) <= MAX_LINE_BYTES:
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE_BYTES)
+        yield None
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--at: {safe(str(error), 200)}") from error
+
+
+def _peer(asked: dict[str, Any]) -> PeerName | None:
+    given = [(kind, asked[kind]) for kind in KINDS if asked[kind] is not None]
+    if len(given) > 1:
+        raise UsageError("--dns, --ip and --email exclude each other")
+    try:
+        return peer_name(*given[0]) if given else None
+    except MalformedError as error:
+        raise UsageError(f"--{given[0][0]}: {error}") from error
+
+
+def _anchor_file(name: str) -> bytes:
+    data = _file(name)
+    try:
+        decode_certificates(data)
+    except (MalformedError, ResourceLimitError) as error:
+        raise UsageError(f"{name}: no certificates that can be read: {error}") from error
+    return data
+
+
+def _file(name: str) -> bytes:
+    try:
+        return _read(name)
+    except PackageUnreadableError as error:
+        raise UsageError(str(error)) from error
+
+
+def _read(name: str) -> bytes:
+    """A regular file, one byte beyond the cap at most, so that the decoder refuses it; raises PackageUnreadableError."""
+    with open_package(Path(name)) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+        try:
+            return stream.read(MAX_BUNDLE_BYTES + 1)
+        except OSError as error:
+            raise PackageUnreadableError(f"{name} cannot be read: {error.strerror}") from error
