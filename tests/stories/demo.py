@@ -56,7 +56,7 @@ class Stage:
         message = await_("the mail", lambda: self.mail.messages and self.mail.messages[0])
         posted = await_("the Slack message", lambda: self.slack.accepted and self.slack.accepted[0])
         require(not self.slack.refusals, f"Slack refused: {self.slack.refusals}")
-        address = f"{self.thread.url}/{STAFF_POST}"
+        address = self.thread.url.replace("/t/topic/", "/t/") + f"/{STAFF_POST}"
         for channel, text in (("mail", _text_of(message.mail)), ("Slack", json.dumps(posted))):
             require(address in text.replace("\\/", "/"), f"the {channel} does not name {address}")
             require(
@@ -102,11 +102,11 @@ def confirmed(stage: Stage) -> None:
     stage.place.run("package", "show", sha256, "--vendor", "dten", "--json", expected=(0,))
     stage.say("package show answers the same without the file")
     require(
-        all(a["status"] == "resolved" for a in stage.place.alerts() if a["vendor_id"] == "dten"),
+        all(a["status"] == "resolved" for a in stage.place.alerts() if a["vendor"] == "dten"),
         "an alert is still open",
     )
     stage.place.drop(stage.package, "acme")
-    await_("the other vendor's alert", lambda: [a for a in stage.place.alerts() if a["vendor_id"] == "acme"])
+    await_("the other vendor's alert", lambda: [a for a in stage.place.alerts() if a["vendor"] == "acme"])
     other = stage.place.check(stage.package, vendor="acme", expected=(3, 10))
     require(other["outcome"] != "passed", "the package passes for another vendor")
     stage.say(f"the same package in another vendor's folder: {other['outcome']} / {other['reason']}")
