@@ -137,6 +137,7 @@ def test_another_fingerprint_is_recorded_and_refused(store: sqlite3.Connection) 
         fingerprint().replace(":", ";"),
         "\ud800",
     ],
+    ids=["one digit short", "half", "one octet too many", "sha-1", "md5", "empty", "words", "semicolons", "surrogate"],
 )
 def test_part_of_a_fingerprint_or_another_digest_never_counts(store: sqlite3.Connection, read: str) -> None:
     """Anything but the whole SHA-256 is incomplete: recorded, refused, pending."""

@@ -43,7 +43,10 @@ class ClaimKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimKey:
-    """A key named in a text: ``role`` old, new or unknown; ``algorithm`` sha1, sha256, openpgp, key_id, name ...; ``value`` as normalised."""
+    """A key named in a text: ``role`` old, new or unknown; ``algorithm`` sha1, sha256, openpgp, key_id, name ...
+
+    ``value`` is normalised: hex without separators, or the name.
+    """
 
     role: str
     algorithm: str
