@@ -380,6 +380,14 @@ def test_batch_answers_every_line_in_order(run: Run) -> None:
     assert all(set(a) == TOP_KEYS | {"id"} for a in answers)
 
 
+def test_batch_takes_what_a_line_leaves_out_from_the_command_line(run: Run) -> None:
+    """Options beside --batch hold for every line that does not say otherwise."""
+    lines = b'{"id": 1, "path": "firmware.bin"}\n{"id": 2, "path": "firmware.bin", "anchors": []}\n'
+    code, out, _ = run("check", "--batch", "--json", "--only-anchors", "--anchors", "root.pem", stdin=lines)
+    assert [json.loads(line)["reason"] for line in out.splitlines()] == ["trusted", "unknown_root"]
+    assert code == 3
+
+
 BAD_LINES = [
     (b"", None),
     (b"not json", None),
@@ -522,6 +530,6 @@ def test_check_imports_nothing_heavy() -> None:
     ):
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, check=False, timeout=60,
-            env={k: v for k, v in os.environ.items() if not k.startswith("COV_")},
+            env={k: v for k, v in os.environ.items() if not k.startswith("COV")},
         )  # fmt: skip
         assert done.stderr.decode().strip() == "[] 0"

@@ -102,24 +102,24 @@ def _check(session: CheckSession, paths: tuple[str, ...], options: CheckOptions,
 
 
 def _batch(session: CheckSession, paths: tuple[str, ...], options: CheckOptions) -> int:
-    if paths or options != CheckOptions():
+    if paths:
         raise UsageError('with --batch every question is a line on standard input: {"id": 1, "path": "...", ...}')
     codes: list[int] = []
     for line in _lines():
-        answer, code = _answer(session, line)
+        answer, code = _answer(session, line, options)
         write_line(json.dumps(answer))
         codes.append(code)
     return exit_code(codes)
 
 
-def _answer(session: CheckSession, line: bytes | None) -> tuple[dict[str, Any], int]:
+def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) -> tuple[dict[str, Any], int]:
     """The answer to one line and its exit code; a line that is no request is answered too."""
     if line is None:
         return _refused(None, f"a line longer than {MAX_LINE_BYTES} bytes")
     identity = None
     try:
         identity, asked = batch_line(line)
-        path, options = batch_options(asked)
+        path, options = batch_options(asked, otherwise)
         request = session.request(path, options)
         verdict = session.verifier(request).verify(request)
     except UsageError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +146,8 @@ def batch_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any]]:
     return identity, asked
 
 
-def batch_options(asked: dict[str, Any]) -> tuple[str, CheckOptions]:
-    """Path and options of a batch line's content, null standing for absent; raises UsageError.
+def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, CheckOptions]:
+    """Path and options of a batch line's content; raises UsageError. What is absent or null is as the command line says.
 
     A key that is not known is refused: it may be a demand, and an answer that leaves one out is an answer to something else.
     """
@@ -171,7 +171,7 @@ def batch_options(asked: dict[str, Any]) -> tuple[str, CheckOptions]:
             raise UsageError(f"unknown key {safe(key, 60)!r}")
     if not values.get("path"):
         raise UsageError("'path' is missing")
-    return values.pop("path"), CheckOptions(**values)
+    return values.pop("path"), replace(otherwise, **values)
 
 
 def require_revocation_list(name: str) -> None:

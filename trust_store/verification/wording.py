@@ -31,6 +31,8 @@ _SENTENCES = {
     Reason.NOT_YET_VALID: "The key of {signer}, or the signature, is not valid yet",
     Reason.EXPIRED: "The key of {signer}, or one above it, has expired",
     Reason.REVOCATION_UNKNOWN: "Whether the keys have been revoked could not be determined",
+    Reason.DOWNGRADE: "A stronger signature that should be there is missing",
+    Reason.ROLLBACK: "The package is older than one that was already seen",
     Reason.VENDOR_UNSTATED: "Nobody said whose package this is: the signature of {signer} counts for one vendor only",
 }
 _ADVICE = {
@@ -52,6 +54,8 @@ _ADVICE = {
     Reason.NOT_YET_VALID: "see that this machine's clock is right, then check again when the key is valid",
     Reason.EXPIRED: "ask the vendor for a package signed with its current key",
     Reason.REVOCATION_UNKNOWN: "check again with a current revocation list, or without --crl",
+    Reason.DOWNGRADE: "fetch the package again from the vendor: a signature may have been removed",
+    Reason.ROLLBACK: "ask the vendor whether an older version is meant",
     Reason.VENDOR_UNSTATED: "say whose package it is: --vendor ID",
 }
 

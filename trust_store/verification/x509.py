@@ -105,7 +105,10 @@ class X509Judging:
         for path in search.paths:
             for anchor, certificate in self._material.certificates:
                 # An anchor is a name and a key (RFC 5280 6.1.1 (d)): one that was issued anew is the same anchor.
-                same = (certificate.subject_der, certificate.spki_sha256) == (path[-1].subject_der, path[-1].spki_sha256)
+                same = (certificate.subject_der, certificate.spki_sha256) == (
+                    path[-1].subject_der,
+                    path[-1].spki_sha256,
+                )
                 if same or certificate.sha256 == path[-1].sha256:
                     self.outcomes.append(self._outcome(path, anchor))
         if search.exhausted and not any(not outcome.findings for outcome in self.outcomes):
