@@ -17,6 +17,7 @@ from monitor.analysis.classify import (
     MAX_HITS,
     THRESHOLD,
     ScoredSentence,
+    Scores,
     document_score,
     score_sentence,
 )
@@ -43,13 +44,14 @@ STAFF_ROLES = frozenset(
 def analyse(document: AnalysisInput) -> Analysis:
     """Return what ``document`` says. Never raises: text that cannot be understood says nothing."""
     texts, truncated = _texts(document)
-    title = document.title[:MAX_TITLE_CHARACTERS]
+    title = _encodable(document.title[:MAX_TITLE_CHARACTERS])
     heading = (
         [score_sentence(Sentence(0, len(title), plain(title), item=True, quoted=False, block=-1))]
         if title.strip()
         else []
     )
-    scored = [[score_sentence(sentence) for sentence in sentences(text)] for _, text, _ in texts]
+    scores = Scores()
+    scored = [[scores.score(sentence) for sentence in sentences(text)] for _, text, _ in texts]
     everything = [*heading, *(item for part in scored for item in part)]
     score = document_score(everything)
     rotation = score >= THRESHOLD
@@ -63,7 +65,7 @@ def analyse(document: AnalysisInput) -> Analysis:
         key_material=tuple(block for _, text, index in texts for block in key_material(text, index)),
         score=round(score, 4),
         hits=tuple(_hits(everything)),
-        truncated=truncated,
+        truncated=truncated or scores.exhausted,
     )
 
 
@@ -71,7 +73,7 @@ def _texts(document: AnalysisInput) -> tuple[list[tuple[Voice, str, int | None]]
     """The document's own text, then its posts, each with whose words it is."""
     left = MAX_TEXT_CHARACTERS
     texts: list[tuple[Voice, str, int | None]] = [
-        (Voice(None, document.authority, document.published), document.text[:left], None)
+        (Voice(None, document.authority, document.published), _encodable(document.text[:left]), None)
     ]
     whole = len(document.text)
     left -= len(texts[0][1])
@@ -79,9 +81,20 @@ def _texts(document: AnalysisInput) -> tuple[list[tuple[Voice, str, int | None]]
         whole += len(post.text)
         authority = Authority.STAFF if (post.role or "").strip().lower() in STAFF_ROLES else Authority.UNAUTHENTICATED
         if left > 0:
-            texts.append((Voice(post.author, authority, post.date or document.published), post.text[:left], index))
+            texts.append(
+                (Voice(post.author, authority, post.date or document.published), _encodable(post.text[:left]), index)
+            )
             left -= len(post.text[:left])
     return texts, whole > MAX_TEXT_CHARACTERS
+
+
+def _encodable(text: str) -> str:
+    """``text`` with every half of a surrogate pair (JSON can carry them) as U+FFFD, so that it has a UTF-8 form and keeps its offsets."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+    return text
 
 
 def _claims(

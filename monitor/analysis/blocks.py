@@ -34,8 +34,9 @@ def key_material(text: str, post_index: int | None) -> tuple[KeyMaterial, ...]:
 
 
 def _armoured(text: str) -> Iterator[tuple[int, int, str, str]]:
-    position = 0
-    while match := _BEGIN.search(text, position):
+    position, tries = 0, 0
+    while tries < MAX_BLOCKS * 4 and (match := _BEGIN.search(text, position)):
+        tries += 1
         name = match.group(1)
         close = f"-----END {name}-----"
         end = text.find(close, match.end(), match.end() + MAX_BLOCK_CHARACTERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monitor.analysis.model import Hit
@@ -26,6 +26,8 @@ MAX_CUES = 0.4
 SHARES = (1.0, 0.3, 0.15)
 """What the best, second and third sentence add to a document."""
 MAX_HITS = 200
+MAX_SENTENCES = 20_000
+"""Different sentences about keys judged in one document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,27 @@ def score_sentence(sentence: Sentence) -> ScoredSentence:
         for rule, phrase in (*found, *cues, *against)
     )
     return ScoredSentence(sentence, 0.0 if host else score, found[0][0].kind, hits, host)
+
+
+class Scores:
+    """The scores of one document's sentences: a sentence repeated word for word is judged once, and only so many are judged at all."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bool], ScoredSentence] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the document had more different sentences than are judged."""
+        return len(self._known) >= MAX_SENTENCES
+
+    def score(self, sentence: Sentence) -> ScoredSentence:
+        """Return the score of ``sentence``; one beyond the cap says nothing."""
+        key = sentence.view, sentence.item
+        if key not in self._known:
+            if self.exhausted:
+                return ScoredSentence(sentence, 0.0, None, (), host_key=False)
+            self._known[key] = score_sentence(sentence)
+        return replace(self._known[key], sentence=sentence)
 
 
 def document_score(scored: Iterable[ScoredSentence]) -> float:

@@ -28,7 +28,7 @@ TOPIC = re2.compile(
 )
 """A block without any of these words says nothing about keys and is not looked at any further."""
 
-_QUOTES = str.maketrans({**dict.fromkeys(INVISIBLE), "’": "'", "‘": "'", "—": "-"})  # noqa: RUF001 - they are the point
+_QUOTES = str.maketrans({**dict.fromkeys(INVISIBLE), "\u2019": "'", "\u2018": "'", "\u2014": "-"})
 _DROP = str.maketrans({**dict.fromkeys('*`"“”\\[]{}'), "_": " ", "|": " ", "\xa0": " "})
 _TAG = re2.compile(r"<[/!a-zA-Z][^<>]{0,400}>")
 _BREAK = re2.compile(r"(?i)</?(?:p|li|br|h[1-6]|tr|td|div|ul|ol|pre|blockquote|dd|dt)\b[^<>]{0,300}>")
@@ -39,7 +39,7 @@ _HEX = re2.compile(
 )
 _LABEL = re2.compile(r"^(?:title ?[:=] |!(?:note|tip|warning|important|caution) )")
 _LIST_ITEM = re2.compile(r"^[ \t]*(?:>[ \t]*)*(?:[-*+•·]|o|\d{1,3}[.)]|#{1,6}|\(?[a-z]\))[ \t]+")
-_STOP = re2.compile(r"[.!?][\"'”’)\]*_`]*\s+")  # noqa: RUF001 - closing quotation marks
+_STOP = re2.compile(r"[.!?][\"'\x{201d}\x{2019})\]*_`]*\s+")
 _ABBREVIATED = re2.compile(
     r"(?i)(?:\b(?:e\.g|i\.e|vs|no|etc|approx|incl|resp|cf|mr|dr|st|jan|feb|mar|apr|aug|sept?|oct|nov|dec|v)|\b[a-z])\.$"
 )
@@ -89,7 +89,9 @@ def sentences(text: str) -> Iterator[Sentence]:
 def _is_headline(block: str) -> bool:
     """One short line that does not end like a sentence."""
     line = block.strip()
-    return len(line) <= MAX_HEADLINE_CHARACTERS and "\n" not in line and line[-1:] not in ".,;"
+    return (
+        len(line) <= MAX_HEADLINE_CHARACTERS and "\n" not in line and line[-1:] not in ".,;" and not _STOP.search(line)
+    )
 
 
 def _unquoted(piece: str) -> str:

@@ -36,7 +36,7 @@ class FoundUrl:
 
 
 def urls(text: str) -> tuple[FoundUrl, ...]:
-    """Return the web addresses in ``text`` in order, without trailing punctuation; site-relative Markdown links only where they lead to a key."""
+    """Return the web addresses in ``text`` in order, without trailing punctuation; site-relative links only where they lead to a key."""
     found = []
     for match in _URL.finditer(text):
         value = _trimmed(match.group(0))

@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -16,11 +16,11 @@ from trust_store.errors import UsageError
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from monitor.analysis.model import Analysis
 
-MAX_LINE_CHARACTERS = 64 << 20
+MAX_LINE_BYTES = 64 << 20
 MAX_FILE_BYTES = 64 << 20
 MAX_POSTS = 100_000
 
@@ -56,7 +56,7 @@ def command(*, as_json: bool, batch: bool, explain: bool, files: tuple[Path, ...
             "give either --batch with JSON lines on standard input, or files to read (see rootwarden analyse --help)"
         )
     if batch:
-        return _answer_batch(sys.stdin.buffer, explain=explain)
+        return _answer_batch(_lines(sys.stdin.buffer), explain=explain)
     code = 0
     for path in files:
         try:
@@ -82,6 +82,15 @@ def _read(path: Path) -> str:
     return data.decode("utf-8", errors="replace")
 
 
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of ``stream`` as they come; of one that is too long only as much as shows that it is."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            while (rest := stream.readline(1 << 20)) and not rest.endswith(b"\n"):
+                pass
+        yield line
+
+
 def _answer_batch(lines: Iterable[bytes], *, explain: bool) -> int:
     """Answer every line in order, the bad ones with ``error``; they make the exit code 2 at the end."""
     code = 0
@@ -100,8 +109,8 @@ def _answer_batch(lines: Iterable[bytes], *, explain: bool) -> int:
 
 
 def _row(line: bytes) -> dict[str, Any]:
-    if len(line) > MAX_LINE_CHARACTERS:
-        raise _BadRequestError(f"the line is longer than {MAX_LINE_CHARACTERS} bytes")
+    if len(line) > MAX_LINE_BYTES:
+        raise _BadRequestError(f"the line is longer than {MAX_LINE_BYTES} bytes")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
