@@ -18,10 +18,11 @@ from monitor.errors import FetchError
 from monitor.extraction import hear, on_vendor_site, within_budget
 from monitor.fetch.protocol import Expected, FetchRequest
 from monitor.key_material import identifiers_of, proposals_of, read_keys
+from monitor.ledger import Conclusion, Ledger
 from monitor.scheduler import next_due
 from monitor.storage import attachments as files
 from monitor.storage.documents import Stored, known_documents, store_document
-from monitor.storage.sources import claim_due, forget_resources, record, save_resources, state_of, validators_of
+from monitor.storage.sources import claim_due, state_of, validators_of
 from monitor.visits import Memory, Reading, visit
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.claim import Authority
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from monitor.fetch.protocol import Fetcher, FetchResponse
     from monitor.key_material import Key
     from monitor.storage.attachments import PendingAttachment
-    from monitor.storage.sources import ReadResource, SourceState
     from trust_store.model.vendor import Vendor
 
     T = TypeVar("T")
@@ -109,17 +109,27 @@ async def poll_due(
         lease = timedelta(seconds=LEASE_SECONDS)
         chosen = await storage_run(lambda c: _taken(c, chosen, now(), lease))
     room = asyncio.Semaphore(settings.polling.workers)
+    ledger = Ledger(storage_run)
 
     async def poll(source: Source) -> PollOutcome:
         async with room:
             outcome = await poll_source(
-                source, fetcher=fetcher, storage_run=storage_run, settings=settings, now=now, randomness=randomness
+                source,
+                fetcher=fetcher,
+                storage_run=storage_run,
+                settings=settings,
+                ledger=ledger,
+                now=now,
+                randomness=randomness,
             )
         if done is not None:
             done(outcome)
         return outcome
 
-    outcomes = await asyncio.gather(*(poll(source) for source in chosen), return_exceptions=True)
+    try:
+        outcomes = await asyncio.gather(*(poll(source) for source in chosen), return_exceptions=True)
+    finally:
+        await ledger.close()
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome  # only after all the others came to their end: none is left running unwatched
@@ -132,25 +142,28 @@ async def poll_source(
     fetcher: Fetcher,
     storage_run: StorageRun,
     settings: MonitorSettings,
+    ledger: Ledger,
     now: Callable[[], datetime],
     randomness: Callable[[int], bytes],
 ) -> PollOutcome:
     """Visit one source now, store what is new, fetch the key files it points at; failures are in the outcome.
 
-    Raises only what makes the store unusable (StoreUnavailableError, StoreInconsistentError).
+    The source's new state is in ``ledger``, which the caller closes. Raises only what makes the store unusable
+    (StoreUnavailableError, StoreInconsistentError).
     """
     vendor = settings.trust.vendor(source.vendor_id)
     if vendor is None:
         raise ValueError(f"{source.name}: no vendor {source.vendor_id!r}")
-    poll = _Poll(source, vendor, fetcher, storage_run, settings, now, randomness)
+    poll = _Poll(source, vendor, fetcher, storage_run, settings, ledger, now, randomness)
     memory: Memory = await storage_run(lambda c: _remember(c, source, now()))
     reading = await visit(source, fetcher, memory, settings.polling)
     if source.kind is SourceKind.FEED and reading.documents:
         memory = replace(memory, known=await storage_run(lambda c: known_documents(c, source)))
     for document in reading.documents:
         await poll.take(document, memory, reading)
-    await poll.fetch_key_files()
-    return await poll.conclude(memory, reading)
+    if memory.key_files_wait or reading.documents:
+        await poll.fetch_key_files()
+    return poll.conclude(memory, reading)
 
 
 class _Poll:
@@ -163,11 +176,12 @@ class _Poll:
         fetcher: Fetcher,
         storage_run: StorageRun,
         settings: MonitorSettings,
+        ledger: Ledger,
         now: Callable[[], datetime],
         randomness: Callable[[int], bytes],
     ) -> None:
         self._source, self._vendor, self._fetcher, self._run = source, vendor, fetcher, storage_run
-        self._polling, self._now, self._randomness = settings.polling, now, randomness
+        self._polling, self._ledger, self._now, self._randomness = settings.polling, ledger, now, randomness
         self._stored: list[Stored] = []
         self._key_files = 0
         self._proposals: list[str] = []
@@ -225,8 +239,8 @@ class _Poll:
                 continue
             await self._keep(pending, answer)
 
-    async def conclude(self, memory: Memory, reading: Reading) -> PollOutcome:
-        """Write the source's new state, and what was read whole, in one transaction."""
+    def conclude(self, memory: Memory, reading: Reading) -> PollOutcome:
+        """Hand in the source's new state together with what was read whole."""
         at, source, before = self._now(), self._source, memory.state
         failed = reading.error is not None
         failures = before.failures + 1 if failed else 0
@@ -255,7 +269,7 @@ class _Poll:
             stream=reading.stream if not failed or reading.parsed else before.stream,
         )
         whole = () if self._lost else reading.resources
-        await self._run(lambda c: _conclude(c, source, state, whole, at, recut=reading.recut))
+        self._ledger.add(Conclusion(source, state, whole, reading.recut, at))
         return PollOutcome(
             source=source.name,
             vendor_id=source.vendor_id,
@@ -317,20 +331,5 @@ def _taken(
 def _remember(connection: sqlite3.Connection, source: Source, at: datetime) -> Memory:
     """What a visit needs to know; the documents of a feed only matter once it has changed."""
     known = known_documents(connection, source) if source.kind is SourceKind.DISCOURSE else {}
-    return Memory(state_of(connection, source, at), validators_of(connection, source), known)
-
-
-def _conclude(
-    connection: sqlite3.Connection,
-    source: Source,
-    state: SourceState,
-    whole: Iterable[ReadResource],
-    at: datetime,
-    *,
-    recut: bool,
-) -> None:
-    with transaction(connection):
-        if recut:
-            forget_resources(connection, source)
-        save_resources(connection, source, whole, at)
-        record(connection, source, state)
+    waiting = bool(files.pending_attachments(connection, source, 1))
+    return Memory(state_of(connection, source, at), validators_of(connection, source), known, waiting)

@@ -38,6 +38,7 @@ class Memory:
     state: SourceState
     validators: Mapping[str, Validators]
     known: Mapping[str, KnownDocument]
+    key_files_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
