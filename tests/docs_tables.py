@@ -1,0 +1,103 @@
+"""Writes the generated parts of docs/: ``python -m tests.docs_tables``. A test compares them with what is committed."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from escalation.config import SlackSettings, SMTPSettings
+from monitor.config import IntakeSettings, PollingSettings, Source
+from trust_store.formats.detect import ORDER
+from trust_store.model.vendor import Contact, VendorPolicy
+from trust_store.settings import ControlSettings, StoreSettings
+from trust_store.signatures import SCHEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+SECTIONS: tuple[tuple[str, type], ...] = (
+    ("[store]", StoreSettings),
+    ("[control]", ControlSettings),
+    ("[intake]", IntakeSettings),
+    ("[polling]", PollingSettings),
+    ("[delivery.smtp]", SMTPSettings),
+    ("[delivery.slack]", SlackSettings),
+    ("[vendor.policy]", VendorPolicy),
+    ("[[vendor.contact]]", Contact),
+    ("[[source]]", Source),
+)
+
+
+def formats() -> str:
+    """docs/formats.md."""
+    lines = [
+        "# Package formats and signature schemes",
+        "",
+        "Generated from the readers themselves: `python -m tests.docs_tables`. Detection is by content, never by name; inside one",
+        "container the readers are asked in the order of this page, and the last of a container takes whatever is left.",
+        "",
+        "| format | container | reader version |",
+        "| --- | --- | ---: |",
+        *(f"| `{reader.NAME}` | {reader.CONTAINER} | {reader.VERSION} |" for reader in ORDER),
+        "",
+        "## Formats",
+        "",
+        *_sections(ORDER),
+        "## Signature schemes",
+        "",
+        *_sections(SCHEMES),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def settings() -> str:
+    """docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from the configuration's own types: `python -m tests.docs_tables`. Main file `/etc/rootwarden/rootwarden.toml`, one",
+        "file per vendor in `vendors.d/` beside it. Unknown keys are refused. Relative paths are relative to the file they stand in.",
+        "",
+        '`[approvers]` maps people to Unix users: `alice = "alice"`, `bob = ["bob", 1004]`. `[vendor]` has `id`, `name` and',
+        "`domains`; `[vendor.packages]` has `patterns`.",
+        "",
+    ]
+    for name, kind in SECTIONS:
+        lines += [f"## `{name}`", "", " ".join((kind.__doc__ or "").split()), "", "| key | default |", "| --- | --- |"]
+        lines += [f"| `{f.name}` | {_default(f)} |" for f in dataclasses.fields(kind) if f.name not in ("vendor_id",)]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+GENERATED = {"formats.md": formats, "settings.md": settings}
+
+
+def _sections(modules: Iterable[object]) -> list[str]:
+    lines = []
+    for module in modules:
+        lines += [f"### `{module.NAME}`", "", str(module.DOC).strip(), ""]  # type: ignore[attr-defined]
+    return lines
+
+
+def _default(field: dataclasses.Field[object]) -> str:
+    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        return "required"
+    value = field.default
+    if value is None or value in ("", ()):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def main() -> int:
+    """Write every generated page."""
+    for name, render in GENERATED.items():
+        (DOCS / name).write_text(render())
+        sys.stdout.write(f"docs/{name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
