@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).resolve().parents[2]
 APPROVER_UIDS = {"alice": 61001, "bob": 61002}
+STRANGER = "stranger"
+UIDS = APPROVER_UIDS | {STRANGER: 61003}
 START_SECONDS = 20.0
 WAIT_SECONDS = 20.0
 
@@ -58,12 +60,16 @@ def _as_uid(uid: int, extra: Sequence[str]) -> list[str]:
 
 @dataclass
 class Installation:
-    """One installation below ``folder``. ``smtp_port`` and ``slack_webhook`` are where its alerts go."""
+    """One installation below ``folder``. ``smtp_port`` and ``slack_webhook`` are where its alerts go.
+
+    ``approvers`` (name -> uid) replaces the usual ones.
+    """
 
     folder: Path
     smtp_port: int | None = None
     slack_webhook: str | None = None
     vendors: dict[str, str] = field(default_factory=dict)
+    approvers: dict[str, int] = field(default_factory=dict)
     settle_seconds: float = 0.2
     sidecar_wait_seconds: float = 1.0
     daemon: subprocess.Popen[bytes] | None = None
@@ -91,9 +97,8 @@ class Installation:
 
     def configure(self) -> None:
         """Write the configuration; vendors are given as their files' text."""
-        approvers = (
-            f"me = {os.geteuid()}" if self.one_person else "\n".join(f"{n} = {u}" for n, u in APPROVER_UIDS.items())
-        )
+        named = self.approvers or ({"me": os.geteuid()} if self.one_person else APPROVER_UIDS)
+        approvers = "\n".join(f"{name} = {uid}" for name, uid in named.items())
         text = f"""
 [store]
 directory = "state"
@@ -195,7 +200,7 @@ recipients = ["security@example.org"]
     ) -> subprocess.CompletedProcess[str]:
         """Run any command with the program on its PATH."""
         if person is not None and not self.one_person:
-            command = [*_as_uid(APPROVER_UIDS[person], self._capabilities), *command]
+            command = [*_as_uid(UIDS[person], self._capabilities), *command]
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/"}
         done = subprocess.run(
             command,
