@@ -6,6 +6,7 @@ The key's own type decides which arithmetic is tried; the AlgorithmIdentifier in
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 16_384
 MIN_EC_BITS = 224
 WEAK_HASHES = frozenset({"md5", "sha1"})
-_UNREADABLE = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, AttributeError)
+_UNREADABLE = (
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    x509.InvalidVersion,
+)
 
 
 def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
@@ -31,12 +40,12 @@ def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
     return _holds(issuer_spki, certificate.der)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _holds(issuer_spki: bytes, der: bytes) -> bool:
     try:
         if not _same_algorithm(der):
             return False
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = _parsed(der)
         key = load_der_public_key(issuer_spki)
         _verify(key, certificate)
     except (*_UNREADABLE, MalformedError, ResourceLimitError):
@@ -47,6 +56,12 @@ def _holds(issuer_spki: bytes, der: bytes) -> bool:
             return False
         raise
     return True
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # serial numbers are judged by the profile
+        return x509.load_der_x509_certificate(der)
 
 
 def _verify(key: object, certificate: x509.Certificate) -> None:
@@ -88,8 +103,8 @@ def _same_algorithm(der: bytes) -> bool:
 def weak_signature(certificate: Certificate) -> str | None:
     """Why the signature on ``certificate`` is made with too weak a digest, or None."""
     try:
-        digest = x509.load_der_x509_certificate(certificate.der).signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError):
+        digest = _parsed(certificate.der).signature_hash_algorithm
+    except _UNREADABLE:
         return None
     if digest is not None and digest.name in WEAK_HASHES:
         return f"the signature on {certificate.subject or 'a certificate'} uses {digest.name}"

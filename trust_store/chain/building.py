@@ -29,6 +29,7 @@ class SignatureBudget:
 
     def __init__(self, limit: int = DEFAULT_BUDGET) -> None:
         self.left = limit
+        self._known: dict[tuple[str, str], bool] = {}
 
     @property
     def exhausted(self) -> bool:
@@ -39,6 +40,15 @@ class SignatureBudget:
         """Take one; False where none is left."""
         self.left -= 1
         return self.left >= 0
+
+    def holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
+        """Whether the issuer's key signed it; what was found out once is free. None where there is nothing left to pay with."""
+        key = (issuer.spki_sha256, certificate.sha256)
+        if key not in self._known:
+            if not self.spend():
+                return None
+            self._known[key] = signature_holds(issuer.spki, certificate)
+        return self._known[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +90,20 @@ class _Search:
         self._budget = budget
         self._anchors = _by_subject(anchors)
         self._untrusted = _by_subject(untrusted)
-        self._verified: dict[tuple[str, str], bool] = {}
 
     def extend(self, path: tuple[Certificate, ...]) -> None:
         """Follow every issuer of the last certificate."""
         last = path[-1]
-        self._steps += 1
-        if self._steps > MAX_STEPS or len(self.paths) >= MAX_PATHS:
-            self.cut_off = self.cut_off or self._steps > MAX_STEPS
+        if self._anchored(path):
             return
-        anchor = self._anchored(last)
-        if anchor is not None:
-            self.paths.append((*path[:-1], anchor if len(path) > 1 else last))
-            return
-        name = _name(last.issuer_der)
         used = {(_name(c.subject_der), c.spki_sha256) for c in path}
         found, other_key = False, False
-        for candidate, is_anchor in self._issuers(last, name):
+        for candidate, is_anchor in self._issuers(last):
+            if self._cut():
+                return
             if not is_anchor and (_name(candidate.subject_der), candidate.spki_sha256) in used:
                 continue
-            holds = self._holds(candidate, last)
+            holds = self._budget.holds(candidate, last)
             if holds is None:
                 self.cut_off = True
                 return
@@ -116,8 +120,15 @@ class _Search:
         if not found and len(path) > self._top_depth:
             self.top, self._top_depth, self.same_name_new_key = last, len(path), other_key
 
-    def _issuers(self, certificate: Certificate, name: CanonicalName | None) -> list[tuple[Certificate, bool]]:
+    def _cut(self) -> bool:
+        """Whether enough was tried; every candidate looked at is a step."""
+        self._steps += 1
+        self.cut_off = self.cut_off or self._steps > MAX_STEPS or len(self.paths) >= MAX_PATHS
+        return self.cut_off
+
+    def _issuers(self, certificate: Certificate) -> list[tuple[Certificate, bool]]:
         """Anchors first, then the others; those that the authority key identifier points at before the rest."""
+        name = _name(certificate.issuer_der)
         if name is None:
             return []
 
@@ -127,24 +138,25 @@ class _Search:
         anchors = [(c, True) for c in sorted(self._anchors.get(name, []), key=order)]
         return anchors + [(c, False) for c in sorted(self._untrusted.get(name, []), key=order)]
 
-    def _anchored(self, certificate: Certificate) -> Certificate | None:
-        """The anchor with this certificate's name and key."""
-        name = _name(certificate.subject_der)
-        same = (
-            [a for a in self._anchors.get(name, []) if a.spki_sha256 == certificate.spki_sha256]
-            if name is not None
-            else []
-        )
-        return next((a for a in same if a.sha256 == certificate.sha256), same[0] if same else None)
+    def _anchored(self, path: tuple[Certificate, ...]) -> bool:
+        """Whether the path ends here: its last certificate has the name and the key of an anchor.
 
-    def _holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
-        """Whether the issuer's key signed it; None where the budget does not allow finding out."""
-        key = (issuer.spki_sha256, certificate.sha256)
-        if key not in self._verified:
-            if not self._budget.spend():
-                return None
-            self._verified[key] = signature_holds(issuer.spki, certificate)
-        return self._verified[key]
+        Above the end entity the anchor's own certificate takes its place. An end entity stands for itself, so that it must be
+        the anchor's certificate or carry a signature of the anchor's key: what nobody signed says nothing.
+        """
+        last = path[-1]
+        name = _name(last.subject_der)
+        same = [] if name is None else [a for a in self._anchors.get(name, []) if a.spki_sha256 == last.spki_sha256]
+        exact = next((a for a in same if a.sha256 == last.sha256), None)
+        if not same:
+            return False
+        if len(path) > 1:
+            # Each anchor of that name was tried as an issuer already, before any other candidate.
+            return True
+        if exact is None and not (_name(last.issuer_der) == name and self._budget.holds(last, last)):
+            return False
+        self.paths.append(path)
+        return True
 
 
 def _by_subject(certificates: tuple[Certificate, ...]) -> dict[CanonicalName, list[Certificate]]:

@@ -27,10 +27,16 @@ class Subtrees:
     excluded: tuple[x509.GeneralName, ...]
 
 
-def names_of(alternative: x509.SubjectAlternativeName | None, email: tuple[str, ...]) -> list[x509.GeneralName]:
-    """Every name that constraints apply to: the subject, the subject alternative names, e-mail in the subject where there are none."""
+def names_of(
+    alternative: x509.SubjectAlternativeName | None, email: tuple[str, ...], constraints: list[Subtrees]
+) -> list[x509.GeneralName]:
+    """Every name that ``constraints`` apply to: the subject alternative names, and e-mail in the subject where they have none.
+
+    Raises MalformedError for an e-mail address in the subject that would have to be compared and is none.
+    """
     found: list[x509.GeneralName] = list(alternative) if alternative is not None else []
-    if not any(isinstance(n, x509.RFC822Name) for n in found):
+    constrained = any(isinstance(n, x509.RFC822Name) for c in constraints for n in (*c.permitted, *c.excluded))
+    if constrained and not any(isinstance(n, x509.RFC822Name) for n in found):
         for address in email:
             try:
                 found.append(x509.RFC822Name(address))
@@ -102,12 +108,20 @@ def _dns(name: str, base: str, *, excluding: bool) -> bool:
     name, base = name.lower(), base.lower()
     if base.startswith("."):
         return excluding and _dns(name, base[1:], excluding=excluding)  # no valid dNSName constraint
-    if name.startswith("*."):
+    wildcard = name.startswith("*.")
+    if not _is_host(name[2:] if wildcard else name) or (base and not _is_host(base)):
+        return excluding
+    if wildcard:
         parent = name[2:]
         if excluding:  # some name that the wildcard matches is excluded
             return _below(parent, base) or _below(base, parent)
         return _below(parent, base)
     return _below(name, base)
+
+
+def _is_host(name: str) -> bool:
+    """Whether ``name`` is labels joined by dots, so that comparing its end means something."""
+    return all(label and set(label) <= _LABEL for label in name.split("."))
 
 
 def _below(name: str, base: str) -> bool:
@@ -124,24 +138,29 @@ def _ip(name: x509.IPAddress, base: x509.IPAddress, *, excluding: bool) -> bool:
 
 
 def _email(name: str, base: str, *, excluding: bool) -> bool:
-    local, at, host = name.rpartition("@")
-    if not at or not local:
+    """A mailbox, a host, or with a leading dot the hosts below a domain; what has not exactly one @ is no plain mailbox."""
+    local, _, host = name.partition("@")
+    if not local or not _is_host(host.lower()):
         return excluding
-    if "@" in base:
-        base_local, _, base_host = base.rpartition("@")
-        return local == base_local and host.lower() == base_host.lower()
-    base = base.lower()
-    return host.lower().endswith(base) if base.startswith(".") else host.lower() == base
+    base_local, at, base_host = base.rpartition("@")
+    base_host = base_host.lower()
+    if not _is_host(base_host.removeprefix("." if not at else "")) or "@" in base_local or (at and not base_local):
+        return excluding
+    if at:
+        return local == base_local and host.lower() == base_host
+    return host.lower().endswith(base_host) if base_host.startswith(".") else host.lower() == base_host
 
 
 def _uri(name: str, base: str, *, excluding: bool) -> bool:
     """The host alone counts; a URI without a host name, or with an IP address, satisfies no constraint."""
     try:
         host = urlsplit(name).hostname or ""
-        is_address = bool(host) and (":" in host or host.replace(".", "").isdigit())
     except ValueError:
         return excluding
-    if not host or is_address:
-        return excluding
     base = base.lower()
+    if not _is_host(host) or host.rpartition(".")[2].isdigit() or not _is_host(base.removeprefix(".")):
+        return excluding
     return host.endswith(base) and host != base if base.startswith(".") else host == base
+
+
+_LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")

@@ -6,7 +6,7 @@ import unicodedata
 from functools import lru_cache
 
 from trust_store.decode.asn1 import SEQUENCE, SET, Element, read_one
-from trust_store.errors import MalformedError
+from trust_store.errors import MalformedError, ResourceLimitError
 
 _ENCODINGS = {
     0x0C: "utf-8",  # UTF8String
@@ -23,7 +23,7 @@ CanonicalName = tuple[frozenset[tuple[str, bytes | str]], ...]
 """RDNs in order; each a set of (attribute type, prepared value). Values of unknown string types compare as bytes."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def canonical(name: bytes) -> CanonicalName:
     """The DER Name prepared for comparison; raises MalformedError or ResourceLimitError."""
     rdns = []
@@ -41,7 +41,7 @@ def same_name(one: bytes, other: bytes) -> bool:
         return True
     try:
         return canonical(one) == canonical(other)
-    except MalformedError:
+    except (MalformedError, ResourceLimitError):
         return False
 
 

@@ -1,26 +1,29 @@
 """Certification path validation (RFC 5280 section 6.1) for one prospective path, with the paragraph at each step.
 
-Not done here, and answered so: certificate policies (6.1.3(d)-(f)) where a certificate of the path demands or maps them.
-Revocation (6.3) is a question of its own.
+Certificate policies are in ``policies``, the certificate profile in ``profile``. Revocation (6.3) is a question of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from trust_store.chain.algorithms import signature_holds, weak_key, weak_signature
+from trust_store.chain.algorithms import weak_key, weak_signature
+from trust_store.chain.extensions import Extensions, read_extensions
 from trust_store.chain.name_constraints import Subtrees, names_of, violation
 from trust_store.chain.names import same_name
 from trust_store.chain.peer_names import PeerName, matches
+from trust_store.chain.policies import PolicyInputs, PolicyState
+from trust_store.chain.profile import violations
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import Reason
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from cryptography import x509
 
     from trust_store.chain.building import SignatureBudget
     from trust_store.model.certificate import Certificate
@@ -33,17 +36,6 @@ PURPOSES = {
     "timestamping": ExtendedKeyUsageOID.TIME_STAMPING.dotted_string,
 }
 _ANY_EKU = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
-_UNDERSTOOD = (
-    x509.BasicConstraints,
-    x509.KeyUsage,
-    x509.ExtendedKeyUsage,
-    x509.NameConstraints,
-    x509.SubjectAlternativeName,
-    x509.IssuerAlternativeName,
-    x509.SubjectKeyIdentifier,
-    x509.AuthorityKeyIdentifier,
-    x509.CertificatePolicies,
-)
 KEY_USAGES = {
     "digitalSignature": "digital_signature",
     "contentCommitment": "content_commitment",
@@ -64,7 +56,7 @@ class ValidationParameters:
     """The inputs of section 6.1.1 beside path and anchor. ``at`` is aware; ``eku`` are further dotted OIDs, all demanded.
 
     ``max_depth`` limits the intermediates between end entity and anchor; ``key_usage`` names bits the end entity must have
-    where it has the extension.
+    where it has the extension. ``profile``: certificates must conform to section 4 as well, not only to section 6.
     """
 
     at: datetime
@@ -73,6 +65,8 @@ class ValidationParameters:
     eku: tuple[str, ...] = ()
     key_usage: tuple[str, ...] = ()
     max_depth: int | None = None
+    policies: PolicyInputs = field(default_factory=PolicyInputs)
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +97,6 @@ def validate_path(
     return PathResult(tuple(run.problems), run.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extensions:
-    """The extensions of one certificate that validation understands."""
-
-    version: int
-    basic: x509.BasicConstraints | None = None
-    usage: x509.KeyUsage | None = None
-    eku: frozenset[str] | None = None
-    constraints: x509.NameConstraints | None = None
-    names: x509.SubjectAlternativeName | None = None
-    email: tuple[str, ...] = ()
-    unknown_critical: tuple[str, ...] = ()
-    policies: tuple[str, ...] = ()
-
-
 class _Validation:
     """The state variables of section 6.1.2 and the steps of 6.1.3 to 6.1.5."""
 
@@ -130,6 +109,7 @@ class _Validation:
         self._constraints: list[Subtrees] = []
         self._ekus: list[frozenset[str]] = []
         self._path_length: int | None = None
+        self._policies = PolicyState(parameters.policies, max(len(path) - 1, 1))
 
     def against(self, reason: Reason, detail: str) -> None:
         """Note a broken rule."""
@@ -137,47 +117,61 @@ class _Validation:
 
     def run(self) -> None:
         """From the anchor down. The anchor gives name and key; its own dates and constraints are honoured as RFC 5937 advises."""
-        read = [_read(certificate) for certificate in self._path]
         if (depth := self._parameters.max_depth) is not None and len(self._path) - 2 > depth:
             self.against(Reason.PATH_INVALID, f"{len(self._path) - 2} intermediates, {depth} are allowed")
         for index in range(len(self._path) - 1, -1, -1):
-            extensions = read[index]
-            if isinstance(extensions, PathProblem):
-                self.problems.append(extensions)
-                continue
-            certificate = self._path[index]
-            is_anchor, is_leaf = index == len(self._path) - 1, index == 0
             before = len(self.problems)
-            self._time(certificate)
-            if not is_anchor:
-                self._basic(certificate, self._path[index + 1])
-            if not is_anchor or is_leaf:
-                self._extensions(certificate, extensions)
-            if not is_anchor:
-                self._names(certificate, extensions, is_leaf=is_leaf)
-            if is_leaf:
-                self._end_entity(certificate, extensions)
+            try:
+                extensions = read_extensions(self._path[index])
+            except MalformedError as error:
+                self.against(Reason.PATH_INVALID, str(error))
+            except ResourceLimitError as error:
+                self.against(Reason.RESOURCE_LIMIT, str(error))
             else:
-                self._prepare_for_next(certificate, extensions, is_anchor=is_anchor)
+                self._one(index, extensions)
             self.steps += len(self.problems) == before
+
+    def _one(self, index: int, extensions: Extensions) -> None:
+        certificate = self._path[index]
+        is_anchor, is_leaf = index == len(self._path) - 1, index == 0
+        self._time(certificate)
+        self._extensions(certificate, extensions, is_anchor=is_anchor)
+        if not is_anchor:
+            self._basic(certificate, self._path[index + 1])
+            self._names(certificate, extensions, is_leaf=is_leaf)
+        if not is_anchor or is_leaf:
+            exempt = not is_leaf and same_name(certificate.subject_der, certificate.issuer_der)
+            self._invalid(self._policies.certificate(extensions, exempt=exempt))
+        if is_leaf:
+            self._invalid(self._policies.finish(extensions))
+            self._end_entity(certificate, extensions)
+        else:
+            self._prepare_for_next(certificate, extensions, is_anchor=is_anchor)
+
+    def _invalid(self, detail: str | None) -> None:
+        if detail is not None:
+            self.against(Reason.PATH_INVALID, detail)
 
     def _time(self, certificate: Certificate) -> None:
         """6.1.3(a)(2), and for the anchor's certificate as well: a root that has run out vouches for nothing new."""
-        if self._parameters.at < certificate.not_before:
+        # Certificates count whole seconds (4.1.2.5), both ends included: the question's time is cut to the second it lies in.
+        at = self._parameters.at.replace(microsecond=0)
+        if at < certificate.not_before:
             self.against(
                 Reason.NOT_YET_VALID,
                 f"{certificate.subject or 'a certificate'} is valid from {certificate.not_before:%Y-%m-%d} on",
             )
-        elif self._parameters.at > certificate.not_after:
+        elif at > certificate.not_after:
             self.against(
                 Reason.EXPIRED, f"{certificate.subject or 'a certificate'} expired on {certificate.not_after:%Y-%m-%d}"
             )
 
     def _basic(self, certificate: Certificate, issuer: Certificate) -> None:
         """6.1.3(a)(1) signature, (a)(4) name chaining; the strength of what the issuer's key and digest prove."""
-        if not self._budget.spend():
+        holds = self._budget.holds(issuer, certificate)
+        if holds is None:
             self.against(Reason.RESOURCE_LIMIT, "too many public-key operations")
-        elif not signature_holds(issuer.spki, certificate):
+        elif not holds:
             self.against(
                 Reason.PATH_INVALID, f"the signature on {certificate.subject or 'a certificate'} does not hold"
             )
@@ -187,21 +181,24 @@ class _Validation:
             if weak:
                 self.against(Reason.WEAK_ALGORITHM, weak)
 
-    def _extensions(self, certificate: Certificate, extensions: _Extensions) -> None:
-        """6.1.4(o), 6.1.5(f): unknown critical extensions; policies that would have to be worked on."""
+    def _extensions(self, certificate: Certificate, extensions: Extensions, *, is_anchor: bool) -> None:
+        """6.1.4(o), 6.1.5(f): unknown critical extensions, the anchor's included; the profile where it is asked for."""
         for oid in extensions.unknown_critical:
             self.against(
                 Reason.PATH_INVALID, f"unknown critical extension {oid} in {certificate.subject or 'a certificate'}"
             )
-        for what in extensions.policies:
-            self.against(Reason.PATH_INVALID, f"not implemented: {what}")
+        if extensions.eku is not None and not extensions.eku:
+            self.against(Reason.PATH_INVALID, "extended key usage without a purpose")
+        if self._parameters.profile:
+            for rule in violations(certificate, extensions, is_anchor=is_anchor):
+                self.against(Reason.PATH_INVALID, rule)
 
-    def _names(self, certificate: Certificate, extensions: _Extensions, *, is_leaf: bool) -> None:
+    def _names(self, certificate: Certificate, extensions: Extensions, *, is_leaf: bool) -> None:
         """6.1.3(b), (c): names within the subtrees; self-issued certificates are exempt unless they are the last."""
         if not self._constraints or (same_name(certificate.subject_der, certificate.issuer_der) and not is_leaf):
             return
         try:
-            names = names_of(extensions.names, extensions.email)
+            names = names_of(extensions.names, extensions.email, self._constraints)
             reason = violation(certificate.subject_der, names, self._constraints)
         except MalformedError as error:
             reason = str(error)
@@ -211,7 +208,7 @@ class _Validation:
         if reason:
             self.against(Reason.PATH_INVALID, f"name constraints: {reason}")
 
-    def _prepare_for_next(self, certificate: Certificate, extensions: _Extensions, *, is_anchor: bool) -> None:
+    def _prepare_for_next(self, certificate: Certificate, extensions: Extensions, *, is_anchor: bool) -> None:
         """6.1.4(g), (k)-(n). A version 1 certificate may be an anchor, which is a decision of its own, and nobody else's issuer."""
         subject = certificate.subject or "a certificate"
         basic = extensions.basic
@@ -220,6 +217,10 @@ class _Validation:
         if extensions.usage is not None and not extensions.usage.key_cert_sign:
             self.against(Reason.PATH_INVALID, f"{subject} may not sign certificates")
         self_issued = same_name(certificate.subject_der, certificate.issuer_der)
+        if is_anchor:
+            self._policies.anchor(extensions)
+        else:
+            self._invalid(self._policies.prepare(extensions, self_issued=self_issued))
         if not is_anchor and not self_issued:
             if self._path_length is not None and self._path_length <= 0:
                 self.against(Reason.PATH_INVALID, f"{subject} makes the path longer than allowed")
@@ -238,7 +239,7 @@ class _Validation:
         if extensions.eku is not None:
             self._ekus.append(extensions.eku)
 
-    def _end_entity(self, certificate: Certificate, extensions: _Extensions) -> None:
+    def _end_entity(self, certificate: Certificate, extensions: Extensions) -> None:
         """6.1.5 and what the caller wants: purpose, key usage, name. An EKU of a CA limits everything below it."""
         if weak := weak_key(certificate):
             self.against(Reason.WEAK_ALGORITHM, weak)
@@ -275,60 +276,3 @@ def _has(usage: x509.KeyUsage, bit: str) -> bool:
         return bool(getattr(usage, bit))
     except ValueError:  # encipher_only and decipher_only have no meaning without key_agreement
         return False
-
-
-def _read(certificate: Certificate) -> _Extensions | PathProblem:
-    """The extensions, or the problem that they cannot be read."""
-    try:
-        parsed = x509.load_der_x509_certificate(certificate.der)
-        version = 3 if parsed.version is x509.Version.v3 else 1
-        email = tuple(str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS))
-        return _sort(list(parsed.extensions), version, email)
-    except (ValueError, TypeError, OverflowError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        return PathProblem(
-            Reason.PATH_INVALID, f"{certificate.subject or 'a certificate'} cannot be read: {str(error)[:200]}"
-        )
-
-
-def _sort(extensions: list[x509.Extension[x509.ExtensionType]], version: int, email: tuple[str, ...]) -> _Extensions:
-    found: dict[type, x509.ExtensionType] = {type(e.value): e.value for e in extensions}
-    unknown = tuple(
-        e.oid.dotted_string
-        for e in extensions
-        if e.critical
-        and not isinstance(e.value, (*_UNDERSTOOD, x509.PolicyConstraints, x509.InhibitAnyPolicy))
-        and e.oid.dotted_string != _POLICY_MAPPINGS
-    )
-    policies = _policies(extensions)
-    eku = found.get(x509.ExtendedKeyUsage)
-
-    def of(kind: type) -> object:
-        return found.get(kind)
-
-    return _Extensions(
-        version=version,
-        basic=of(x509.BasicConstraints),  # type: ignore[arg-type]
-        usage=of(x509.KeyUsage),  # type: ignore[arg-type]
-        eku=frozenset(o.dotted_string for o in eku) if isinstance(eku, x509.ExtendedKeyUsage) else None,
-        constraints=of(x509.NameConstraints),  # type: ignore[arg-type]
-        names=of(x509.SubjectAlternativeName),  # type: ignore[arg-type]
-        email=email,
-        unknown_critical=unknown,
-        policies=policies,
-    )
-
-
-def _policies(extensions: list[x509.Extension[x509.ExtensionType]]) -> tuple[str, ...]:
-    """What of certificate policies would have to be worked on for a right answer."""
-    found = []
-    for extension in extensions:
-        if isinstance(extension.value, x509.PolicyConstraints):
-            found.append("policy constraints")
-        elif isinstance(extension.value, x509.InhibitAnyPolicy):
-            found.append("inhibit any policy")
-        elif extension.oid.dotted_string == _POLICY_MAPPINGS:
-            found.append("policy mappings")
-    return tuple(found)
-
-
-_POLICY_MAPPINGS = "2.5.29.33"

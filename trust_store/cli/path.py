@@ -92,6 +92,7 @@ def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
         at=_time(asked["at"]) if asked["at"] else now,
         purpose=asked["purpose"] or "any",
         name=_peer(asked),
+        profile=True,
     )
     anchors = tuple(_anchor_file(name) for name in asked["anchors"])
     untrusted = tuple(_file(name) for name in asked["untrusted"])

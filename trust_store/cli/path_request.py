@@ -8,7 +8,9 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from trust_store.chain.extensions import ANY_POLICY
 from trust_store.chain.peer_names import KINDS, PeerName
+from trust_store.chain.policies import PolicyInputs
 from trust_store.chain.question import PathQuestion
 from trust_store.chain.validation import KEY_USAGES, PURPOSES, ValidationParameters
 from trust_store.errors import MalformedError
@@ -31,7 +33,6 @@ EKUS = {
 }
 """Names of RFC 5280 section 4.2.1.12 -> OID."""
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,38})){1,31}\Z")
-_ANY_POLICY = "2.5.29.32.0"
 _KEYS = frozenset(
     ["leaf", "intermediates", "anchors", "crls", "at", "purpose", "name", "eku", "key_usage", "max_depth", "policies"]
 )
@@ -68,16 +69,15 @@ def parse_question(asked: dict[str, Any], now: datetime) -> PathQuestion:
         eku=tuple(_eku(item) for item in _texts(given, "eku")),
         key_usage=tuple(_key_usage(item) for item in _texts(given, "key_usage")),
         max_depth=_depth(given["max_depth"]) if "max_depth" in given else None,
+        policies=_policies(given.get("policies", {})),
+        profile=True,
     )
     return PathQuestion(
         leaf=_pem(given["leaf"], "leaf"),
         anchors=tuple(_pem(item, "anchors") for item in _texts(given, "anchors")),
         parameters=parameters,
         untrusted=tuple(_pem(item, "intermediates") for item in _texts(given, "intermediates")),
-        not_done=(
-            *(("revocation lists",) if _texts(given, "crls") else ()),
-            *_policies(given.get("policies", {})),
-        ),
+        not_done=("revocation lists",) if _texts(given, "crls") else (),
     )
 
 
@@ -166,18 +166,15 @@ def _depth(value: object) -> int:
     return value
 
 
-def _policies(value: object) -> tuple[str, ...]:
-    """What of the policy inputs (RFC 5280 section 6.1.1(c), (e)-(g)) asks for more than any policy."""
+def _policies(value: object) -> PolicyInputs:
+    """RFC 5280 section 6.1.1(c), (e)-(g)."""
     names = {"require_explicit", "inhibit_mapping", "inhibit_any"}
     if not isinstance(value, dict) or not set(value) <= {"initial_set", *names}:
         raise MalformedError(f"'policies' may have initial_set, {', '.join(sorted(names))}, and nothing else")
     given = {key: item for key, item in value.items() if item is not None}
     if not all(isinstance(given.get(name, False), bool) for name in names):
         raise MalformedError(f"{', '.join(sorted(names))} must be true or false")
-    initial = _texts(given, "initial_set")
-    if not all(item == "anyPolicy" or _OID.match(item) for item in initial):
+    initial = [ANY_POLICY if item == "anyPolicy" else item for item in _texts(given, "initial_set")]
+    if not all(_OID.match(item) for item in initial):
         raise MalformedError("'initial_set' must be a list of dotted OIDs")
-    wanted = [name for name in sorted(names) if given.get(name)]
-    if initial and not {"anyPolicy", _ANY_POLICY} & set(initial):
-        wanted.append("an initial policy set")
-    return tuple(f"certificate policies ({name})" for name in wanted)
+    return PolicyInputs(frozenset(initial), **{name: given.get(name, False) for name in names})

@@ -133,6 +133,8 @@ def _guarded(decode: Callable[[], T], what: str) -> T:
         RecursionError,
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
     ) as error:
         raise MalformedError(f"not a readable {what}: {str(error)[:200]}") from error
     except BaseException as error:
