@@ -5,7 +5,6 @@ Writes nothing: whoever wants the facts kept (the daemon) gets them beside the v
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -25,6 +24,7 @@ from trust_store.signatures import with_candidates
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.storage.facts import identifiers_in, load_facts, sightings
 from trust_store.storage.vendors import effective_vendor
+from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
 from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
@@ -306,12 +306,12 @@ def open_package(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise PackageUnreadableError(f"{path} cannot be opened: {reason}") from error
+        raise PackageUnreadableError(f"{_shown(path)} cannot be opened: {reason}") from error
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-            raise PackageUnreadableError(f"{path} is {kind}")
+            raise PackageUnreadableError(f"{_shown(path)} is {kind}")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -327,10 +327,14 @@ def _side_material(path: Path, origin: SignatureOrigin) -> SideMaterial:
                     break
                 data += piece
         except OSError as error:
-            raise PackageUnreadableError(f"{path} cannot be read: {error.strerror or errno.EIO}") from error
+            raise PackageUnreadableError(f"{_shown(path)} cannot be read: {error.strerror or 'input error'}") from error
     if len(data) > MAX_SIGNATURE_FILE_BYTES:
-        raise PackageUnreadableError(f"{path} is larger than {MAX_SIGNATURE_FILE_BYTES} bytes")
+        raise PackageUnreadableError(f"{_shown(path)} is larger than {MAX_SIGNATURE_FILE_BYTES} bytes")
     return SideMaterial(SideFile(_text(path.name), hashlib.sha256(data).hexdigest()), origin, data)
+
+
+def _shown(path: Path) -> str:
+    return safe(str(path), 300)
 
 
 def _text(name: str) -> str:

@@ -183,7 +183,7 @@ def require_revocation_list(name: str) -> None:
         else:
             x509.load_der_x509_crl(data)
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{name} is no revocation list that can be read: {error}") from error
+        raise UsageError(f"{safe(name, 300)} is no revocation list that can be read: {error}") from error
 
 
 def _material(names: Iterable[str]) -> SuppliedMaterial:
@@ -200,9 +200,9 @@ def _read(path: Path) -> bytes:
             data = stream.read(MAX_SUPPLIED_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a usable path"
-        raise UsageError(f"{path} cannot be read: {reason}") from error
+        raise UsageError(f"{safe(str(path), 300)} cannot be read: {reason}") from error
     if len(data) > MAX_SUPPLIED_BYTES:
-        raise UsageError(f"{path} is larger than {MAX_SUPPLIED_BYTES} bytes")
+        raise UsageError(f"{safe(str(path), 300)} is larger than {MAX_SUPPLIED_BYTES} bytes")
     return data
 
 

@@ -13,7 +13,7 @@ from trust_store.verification.material import (
     state_findings,
     vendor_findings,
 )
-from trust_store.verification.question import NOW, Finding, PathOutcome
+from trust_store.verification.question import NO_MATCH, NOW, Finding, PathOutcome
 from trust_store.verification.signer_rule import key_rule_findings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OpenPGPJudging:
         named = [check for check in self._fact.key_checks if not check.holds]
         if not self._fact.content_matches or (named and not holding):
             self.integrity = "broken"
-            self.findings.append(Finding(Reason.INVALID_SIGNATURE, "the signature does not match the content"))
+            self.findings.append(Finding(Reason.INVALID_SIGNATURE, NO_MATCH))
             self._name(named)
             decided = {key.fingerprint for _, key in self._material.keys}
             self.known_key = any(check.owner in decided for check in named)

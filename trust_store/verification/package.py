@@ -65,7 +65,7 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         signatures=verdicts,
         coverage=facts.coverage,
         needs_file=any(signature.needs_file for signature in judged),
-        advice=advice_for(ranked[0], facts, combined.deciding, question),
+        advice=advice_for(ranked[0], facts, combined.deciding, question, vendor_counts=view.trust != SUPPLIED),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANY_VENDOR = "any"
 NOW, REQUESTED = "now", "requested"
+NO_MATCH = "content or signature was changed, or they do not belong together"
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,9 @@ def summary_of(
 
 
 def advice_for(
-    reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question
+    reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question, *, vendor_counts: bool
 ) -> tuple[str, ...]:
-    """The next actions, most useful first; nothing to do about what passed."""
+    """The next actions, most useful first; nothing to do about what passed. ``vendor_counts``: stating a vendor would matter."""
     if reason is Reason.TRUSTED:
         return ()
     advice: list[str] = []
@@ -91,7 +91,7 @@ def advice_for(
         advice.append(_ADVICE[reason])
     if deciding is not None and deciding.needs_file:
         advice.append("check the file itself again: the stored facts do not suffice for this key")
-    if question.vendor.id is None and reason is not Reason.VENDOR_UNSTATED:
+    if vendor_counts and question.vendor.id is None and reason is not Reason.VENDOR_UNSTATED:
         suggested = question.vendor.suggested
         advice.append(
             f"say whose package it is: --vendor {suggested} (suggested by its name)"
@@ -103,9 +103,11 @@ def advice_for(
 
 def _unknown_root(deciding: JudgedSignature | None, signer: str) -> str:
     verdict = deciding.verdict if deciding else None
+    missing = verdict.missing_issuer if verdict else None
     if verdict is None or verdict.integrity != "intact":
-        return f"The signature names {signer}, and that key is not at hand: nothing can be said about it."
-    missing = verdict.missing_issuer
+        if missing is not None and missing.name is not None:
+            return f"The signer's certificate, issued by {_quoted(missing.name)}, is not at hand: the signature is unchecked."
+        return f"The signature names {signer}, and that key is not at hand: it is unchecked."
     if missing is None or missing.name is None:
         return f"The signature is intact, made by {signer}, and nobody trusted vouches for that key."
     sentence = (

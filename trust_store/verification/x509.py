@@ -20,7 +20,7 @@ from trust_store.verification.material import (
     state_findings,
     vendor_findings,
 )
-from trust_store.verification.question import Finding, PathOutcome
+from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
 from trust_store.verification.signer_rule import rule_findings
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class X509Judging:
 
     def _broken(self, named: list[str]) -> None:
         self.integrity = "broken"
-        self.findings.append(Finding(Reason.INVALID_SIGNATURE, "the signature does not match the content"))
+        self.findings.append(Finding(Reason.INVALID_SIGNATURE, NO_MATCH))
         signer = next((self._at_hand[key] for key in named if key in self._at_hand), None)
         if signer is None:
             return
