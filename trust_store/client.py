@@ -125,19 +125,14 @@ def _in_process(
 
 @contextlib.contextmanager
 def exclusive(lock: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
-    """Hold the writer's lock, waiting for another command; raises DaemonUnavailableError if somebody keeps it."""
-    until = time.monotonic() + wait_seconds
+    """Hold the writer's lock; raises DaemonUnavailableError if somebody else (a daemon that does not answer) keeps it."""
     with contextlib.ExitStack() as held:
-        while True:
-            try:
-                held.enter_context(writer_lock(lock))
-                break
-            except WriterBusyError as error:
-                if time.monotonic() >= until:
-                    raise DaemonUnavailableError(
-                        f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
-                    ) from error
-                time.sleep(LOCK_RETRY_SECONDS)
+        try:
+            held.enter_context(writer_lock(lock, wait_seconds=wait_seconds))
+        except WriterBusyError as error:
+            raise DaemonUnavailableError(
+                f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
+            ) from error
         yield
 
 

@@ -34,7 +34,6 @@ _OLD = re2.compile(
 _NEW = re2.compile(
     r"(?i)\b(?:new|newer|replacement|successor|now|updated|refreshed|since|from|today|latest|neue[rnms]?|nouvelle|nueva)\b"
 )
-_SERIAL = re2.compile(r"(?i)\b(?:serial(?: number)?)[:=]?\s*((?:[0-9a-f]{2}:){7,19}[0-9a-f]{2}|0x[0-9a-f]{8,40})")
 
 
 @dataclass(frozen=True, slots=True)

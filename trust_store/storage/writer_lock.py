@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from trust_store.errors import StoreUnavailableError
@@ -19,18 +20,28 @@ class WriterBusyError(StoreUnavailableError):
 
 
 @contextlib.contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file exclusively; raises WriterBusyError at once where another process holds it."""
+def writer_lock(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the lock file exclusively; raises WriterBusyError where another process holds it for longer than ``wait_seconds``."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StoreUnavailableError(f"cannot open {path}: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise WriterBusyError(f"{path} is held: the daemon, or another command, is writing to this store") from error
-    try:
+        _lock(descriptor, path, time.monotonic() + wait_seconds)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, until: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= until:
+                raise WriterBusyError(
+                    f"{path} is held: the daemon, or another command, is writing to this store"
+                ) from error
+            time.sleep(0.02)
+        else:
+            return
