@@ -6,9 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trust_store.decode.x509 import decode_certificates
-
 from trust_store.decode.openpgp import load_keys
+from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.certificate import Certificate
 from trust_store.model.claim import Authority, Proposal

@@ -6,11 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from escalation.storage.schema import MIGRATIONS as ESCALATION
-from trust_store.storage.schema import MIGRATIONS as TRUST_STORE
-
 from monitor.storage.schema import MIGRATIONS as MONITOR
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import migrate
+from trust_store.storage.schema import MIGRATIONS as TRUST_STORE
 
 if TYPE_CHECKING:
     import sqlite3

@@ -29,5 +29,7 @@ def command(*, keep: bool) -> int:
     try:
         story = importlib.import_module("tests.stories.demo")
     except ModuleNotFoundError as error:
-        raise UsageError(f"the demo needs the development dependencies ({error.name} is missing): run 'make demo'") from error
+        raise UsageError(
+            f"the demo needs the development dependencies ({error.name} is missing): run 'make demo'"
+        ) from error
     return int(story.main(keep=keep))

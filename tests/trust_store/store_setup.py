@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from trust_store.decode.x509 import load_certificate
 
 from trust_store import anchor_management
 from trust_store.anchor_approval import Call
+from trust_store.decode.x509 import load_certificate
 from trust_store.model.claim import Authority, Proposal
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, SignerRule
