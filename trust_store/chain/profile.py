@@ -1,7 +1,8 @@
 """The certificate profile (RFC 5280 section 4): what a conforming CA never issues, beyond what path validation itself asks.
 
-A certificate that breaks it is not one whose meaning is agreed on. Key identifiers that are missing only make paths harder to
-find and are no fault here; a negative serial number is to be handled gracefully (section 4.1.2.2).
+A certificate that breaks it is not one whose meaning is agreed on. No fault here: key identifiers that are missing, which only
+makes paths harder to find; a negative serial number, which is to be handled gracefully (section 4.1.2.2); policy constraints
+that are not critical, which RFC 3280 allowed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ _EMPTY_NAME = b"\x30\x00"
 _BASIC, _NAMES = "2.5.29.19", "2.5.29.17"
 _ALWAYS_CRITICAL = {
     "2.5.29.30": "name constraints",
-    "2.5.29.36": "policy constraints",
     "2.5.29.54": "inhibit any policy",
 }
 _NEVER_CRITICAL = {
