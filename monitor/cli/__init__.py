@@ -16,7 +16,10 @@ import click
 from trust_store.errors import TrustStoreError
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
+
+    from trust_store.query import EvidenceSource
 
 DEFAULT_CONFIG = Path("/etc/rootwarden/rootwarden.toml")
 COMMANDS: dict[str, str] = {
@@ -41,11 +44,15 @@ COMMANDS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What every command gets as ``click.get_current_context().obj``: where the configuration is, the clock, randomness."""
+    """What every command gets as ``click.get_current_context().obj``: where the configuration is, the clock, randomness.
+
+    ``evidence`` makes, of an open store, the source of what vendor channels said; the packages below know only its protocol.
+    """
 
     config: Path
     now: Callable[[], datetime]
     randomness: Callable[[int], bytes]
+    evidence: Callable[[sqlite3.Connection], EvidenceSource | None] | None = None
 
 
 class LazyGroup(click.Group):
@@ -72,7 +79,13 @@ class LazyGroup(click.Group):
 @click.pass_context
 def group(ctx: click.Context, config: Path) -> None:
     """Who signed this upgrade, does its key chain to a root we trust, and whom do we call if not?"""
-    ctx.obj = Invocation(config=config, now=lambda: datetime.now(UTC), randomness=secrets.token_bytes)
+    ctx.obj = Invocation(config, lambda: datetime.now(UTC), secrets.token_bytes, _evidence)
+
+
+def _evidence(connection: sqlite3.Connection) -> EvidenceSource | None:
+    from monitor.storage.shown_evidence import shown_evidence
+
+    return shown_evidence(connection)
 
 
 def main(arguments: list[str] | None = None) -> None:

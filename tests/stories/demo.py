@@ -68,7 +68,8 @@ class Stage:
             (verdict["outcome"], verdict["reason"]) == ("indeterminate", "unknown_root"),
             f"unexpected verdict {verdict}",
         )
-        say("check answers: indeterminate / unknown_root (exit 3)")
+        require(any(e["url"] == address for e in verdict["evidence"]), "the verdict does not name the post")
+        say("check answers: indeterminate / unknown_root (exit 3), and names the post")
         script = self.place.folder / "escalation.sh"
         script.write_text(_attachment(message.mail, ".sh"))
         script.chmod(0o644)

@@ -67,7 +67,7 @@ def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any)
     try:
         options = CheckOptions(**asked)
         invocation = click.get_current_context().obj
-        with CheckSession(Path(invocation.config), reader, invocation.now) as session:
+        with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
             if batch:
                 return _batch(session, paths, options)
             return _check(session, paths, options, as_json=as_json)

@@ -22,9 +22,11 @@ from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMateri
 from trust_store.verifier import CheckRequest, PackageUnreadableError, Verifier, open_package, suggested_vendor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import sqlite3
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from trust_store.query import EvidenceSource
     from trust_store.settings import TrustSettings
     from trust_store.verifier import FactReader
 
@@ -53,8 +55,14 @@ class CheckOptions:
 class CheckSession:
     """One run of the command: settings and store are read at the first question that needs them, and once."""
 
-    def __init__(self, config: Path, reader: FactReader, now: Any) -> None:
-        self._config, self._reader, self._now = config, reader, now
+    def __init__(
+        self,
+        config: Path,
+        reader: FactReader,
+        now: Callable[[], datetime],
+        evidence: Callable[[sqlite3.Connection], EvidenceSource | None] | None = None,
+    ) -> None:
+        self._config, self._reader, self._now, self._evidence = config, reader, now, evidence
         self._settings: TrustSettings | None = None
         self._with_store: Verifier | None = None
         self._without_store = Verifier(reader, now=now)
@@ -96,7 +104,10 @@ class CheckSession:
         if self._with_store is None:
             settings = self.settings
             connection = self._open.enter_context(closing(query.open_consistent(settings.store.database)))
-            self._with_store = Verifier(self._reader, now=self._now, connection=connection, vendors=settings.vendors)
+            evidence = self._evidence(connection) if self._evidence else None
+            self._with_store = Verifier(
+                self._reader, now=self._now, connection=connection, vendors=settings.vendors, evidence=evidence
+            )
         return self._with_store
 
     @property

@@ -55,6 +55,7 @@ def show(sha256: str, vendor: str, *, as_json: bool) -> int:
     with closing(query.open_consistent(settings.store.database)) as connection, query.snapshot(connection):
         seen = sightings(connection, digest)
         expected = expected_vendor(vendor, settings, seen[0].name if seen else "")
-        verdict = verify_stored(connection, digest, expected, settings.vendors, at=invocation.now())
+        evidence = invocation.evidence(connection) if invocation.evidence else None
+        verdict = verify_stored(connection, digest, expected, settings.vendors, at=invocation.now(), evidence=evidence)
     write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
     return verdict_code(verdict)
