@@ -164,7 +164,9 @@ def parse_signed_data(data: bytes) -> SignedData:
         raise MalformedError("CMS: SignedData lacks a part")
     if not 0 < parts[0].integer("version") <= 5:  # RFC 5652 5.1
         raise MalformedError("CMS: no such SignedData version")
-    parts[1].expect(SET, "digestAlgorithms")
+    announced = {
+        _algorithm(part, "digest algorithm")[0] for part in parts[1].expect(SET, "digestAlgorithms").children()
+    }
     content_type, encapsulated = _encapsulated(parts[2])
     certificates: tuple[bytes, ...] = ()
     rest = parts[3:]
@@ -181,7 +183,11 @@ def parse_signed_data(data: bytes) -> SignedData:
         raise MalformedError("CMS: no signer infos, so nothing is signed")
     if len(infos) > MAX_SIGNER_INFOS:
         raise ResourceLimitError(f"CMS: more than {MAX_SIGNER_INFOS} signer infos")
-    return SignedData(content_type, encapsulated, certificates, tuple(_signer_info(info) for info in infos))
+    signers = tuple(_signer_info(info) for info in infos)
+    if not {signer.digest_algorithm for signer in signers} <= {DIGESTS.get(oid) for oid in announced}:
+        # RFC 5652 5.1 leaves it open; openssl refuses it, and what one verifier refuses must not pass here
+        raise MalformedError("CMS: a signer's digest algorithm is not among those of the message")
+    return SignedData(content_type, encapsulated, certificates, signers)
 
 
 def parse_attributes(element: Element) -> SignedAttributes:
