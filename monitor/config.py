@@ -53,7 +53,7 @@ class PollingSettings:
 
     tick_seconds: float = 30.0
     request_timeout_seconds: float = 30.0
-    max_document_bytes: int = 15 * 1024**2
+    max_document_bytes: int = 8 * 1024**2
     max_attachment_bytes: int = 1024**2
     max_attachments: int = 20
     max_pages: int = 60

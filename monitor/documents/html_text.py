@@ -16,7 +16,7 @@ from trust_store.errors import MalformedError, ResourceLimitError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_ELEMENTS = 100_000
+MAX_ELEMENTS = 20_000
 MAX_URL_CHARACTERS = 2000
 MAX_QUOTE_DEPTH = 5
 
