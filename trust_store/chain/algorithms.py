@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from trust_store.decode.asn1 import read_one
+from trust_store.decode.asn1 import BIT_STRING, SEQUENCE, Element, read_one
 from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 16_384
 MIN_EC_BITS = 224
+_RSA, _ECDSA = "1.2.840.113549.1.1.", "1.2.840.10045.4."
+_DSA = ("1.2.840.10040.4.3", "2.16.840.1.101.3.4.3.")
 WEAK_HASHES = frozenset({"md5", "sha1"})
 _UNREADABLE = (
     InvalidSignature,
@@ -33,6 +35,7 @@ _UNREADABLE = (
     AttributeError,
     x509.InvalidVersion,
 )
+_RSASSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
@@ -43,12 +46,12 @@ def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
 @lru_cache(maxsize=256)
 def _holds(issuer_spki: bytes, der: bytes) -> bool:
     try:
-        if not _same_algorithm(der):
+        if not _well_signed(der, issuer_spki):
             return False
         certificate = _parsed(der)
         key = load_der_public_key(issuer_spki)
         _verify(key, certificate)
-    except (*_UNREADABLE, MalformedError, ResourceLimitError):
+    except (*_UNREADABLE, IndexError, MalformedError, ResourceLimitError):
         return False
     except BaseException as error:
         # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
@@ -72,32 +75,44 @@ def _verify(key: object, certificate: x509.Certificate) -> None:
             raise InvalidSignature
         key.verify(signature, signed)
         return
-    digest = certificate.signature_hash_algorithm
-    parameters = certificate.signature_algorithm_parameters
+    digest, algorithm = certificate.signature_hash_algorithm, certificate.signature_algorithm_oid.dotted_string
     if digest is None:
         raise InvalidSignature
-    if (
-        isinstance(key, rsa.RSAPublicKey)
-        and isinstance(parameters, (padding.PKCS1v15, padding.PSS))
-        and key.key_size <= MAX_RSA_BITS
-    ):
-        key.verify(signature, signed, parameters, digest)
-    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
-        key.verify(signature, signed, parameters)
-    elif isinstance(key, dsa.DSAPublicKey) and parameters is None:
+    if isinstance(key, rsa.RSAPublicKey) and algorithm.startswith(_RSA) and key.key_size <= MAX_RSA_BITS:
+        # The library names parameters for the algorithms it likes only; the others are weak, which is another finding.
+        parameters = certificate.signature_algorithm_parameters
+        key.verify(signature, signed, parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15(), digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm.startswith(_ECDSA):
+        key.verify(signature, signed, ec.ECDSA(digest))
+    elif isinstance(key, dsa.DSAPublicKey) and algorithm.startswith(_DSA):
         key.verify(signature, signed, digest)
     else:
         raise InvalidSignature
 
 
-def _same_algorithm(der: bytes) -> bool:
-    """Whether signatureAlgorithm and TBSCertificate.signature are the same bytes."""
+def _well_signed(der: bytes, issuer_spki: bytes) -> bool:
+    """Whether what nobody signed can be read in one way only, and the issuer's key is one for this algorithm.
+
+    signatureAlgorithm and TBSCertificate.signature are the same bytes; signatureValue is whole octets, or a bit of it could be
+    changed unnoticed; a key that is for RSASSA-PSS alone (RFC 4055 section 3.1) makes no other signature.
+    """
     outer = read_one(der, "certificate").children()
     if len(outer) != 3:  # tbsCertificate, signatureAlgorithm, signatureValue
         return False
     inner = outer[0].children()
     position = 2 if inner and inner[0].tag == 0xA0 else 1
-    return len(inner) > position and inner[position].raw == outer[1].raw
+    if len(inner) <= position or inner[position].raw != outer[1].raw:
+        return False
+    if not outer[2].expect(BIT_STRING, "signature").content.startswith(b"\0"):
+        return False
+    return _algorithm_oid(read_one(issuer_spki, "key").children()[0]) != _RSASSA_PSS or (
+        _algorithm_oid(outer[1]) == _RSASSA_PSS
+    )
+
+
+def _algorithm_oid(identifier: Element) -> str:
+    parts = identifier.expect(SEQUENCE, "algorithm identifier").children()
+    return parts[0].oid("algorithm") if parts else ""
 
 
 def weak_signature(certificate: Certificate) -> str | None:
@@ -117,6 +132,10 @@ def weak_key(certificate: Certificate) -> str | None:
         key = load_der_public_key(certificate.spki)
     except _UNREADABLE:
         return f"the key of {certificate.subject or 'a certificate'} cannot be read"
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            return f"the key of {certificate.subject or 'a certificate'} cannot be read"
+        raise
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return f"an RSA key of {key.key_size} bits"
     if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:

@@ -114,7 +114,7 @@ def _dns(name: str, base: str, *, excluding: bool) -> bool:
     if wildcard:
         parent = name[2:]
         if excluding:  # some name that the wildcard matches is excluded
-            return _below(parent, base) or _below(base, parent)
+            return _below(parent, base) or base.partition(".")[2] == parent
         return _below(parent, base)
     return _below(name, base)
 

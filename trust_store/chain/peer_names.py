@@ -23,18 +23,26 @@ class PeerName:
 
 
 def matches(peer: PeerName, names: Iterable[x509.GeneralName]) -> bool:
-    """Whether one of the certificate's alternative names is the peer's; an unreadable question matches nothing."""
-    if peer.kind == "dns":
+    """Whether one of the certificate's alternative names is the peer's; an unreadable question matches nothing.
+
+    An address in the place of a host name is looked for among the addresses (RFC 9525 section 6.5): no host has such a name.
+    """
+    kind = "ip" if peer.kind == "dns" and _address(peer.value) is not None else peer.kind
+    if kind == "dns":
         return any(_dns(peer.value, n.value) for n in names if isinstance(n, x509.DNSName))
-    if peer.kind == "ip":
-        try:
-            wanted = ipaddress.ip_address(peer.value)
-        except ValueError:
-            return False
-        return any(n.value == wanted for n in names if isinstance(n, x509.IPAddress))
-    if peer.kind == "email":
+    if kind == "ip":
+        wanted = _address(peer.value)
+        return wanted is not None and any(n.value == wanted for n in names if isinstance(n, x509.IPAddress))
+    if kind == "email":
         return any(_email(peer.value, n.value) for n in names if isinstance(n, x509.RFC822Name))
     return False
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def _dns(wanted: str, presented: str) -> bool:

@@ -35,6 +35,7 @@ PURPOSES = {
     "client-auth": ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,
     "timestamping": ExtendedKeyUsageOID.TIME_STAMPING.dotted_string,
 }
+_EKU = "2.5.29.37"
 _ANY_EKU = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 KEY_USAGES = {
     "digitalSignature": "digital_signature",
@@ -55,8 +56,8 @@ KEY_USAGES = {
 class ValidationParameters:
     """The inputs of section 6.1.1 beside path and anchor. ``at`` is aware; ``eku`` are further dotted OIDs, all demanded.
 
-    ``max_depth`` limits the intermediates between end entity and anchor; ``key_usage`` names bits the end entity must have
-    where it has the extension. ``profile``: certificates must conform to section 4 as well, not only to section 6.
+    ``max_depth`` limits the intermediates between end entity and anchor that are not self-issued; ``key_usage`` names bits the
+    end entity must have where it has the extension. ``profile``: certificates must conform to section 4 as well, not only to section 6.
     """
 
     at: datetime
@@ -117,8 +118,10 @@ class _Validation:
 
     def run(self) -> None:
         """From the anchor down. The anchor gives name and key; its own dates and constraints are honoured as RFC 5937 advises."""
-        if (depth := self._parameters.max_depth) is not None and len(self._path) - 2 > depth:
-            self.against(Reason.PATH_INVALID, f"{len(self._path) - 2} intermediates, {depth} are allowed")
+        # A limit on the path's length counts as 6.1.4(l) does: self-issued certificates are free.
+        between = sum(not same_name(c.subject_der, c.issuer_der) for c in self._path[1:-1])
+        if (depth := self._parameters.max_depth) is not None and between > depth:
+            self.against(Reason.PATH_INVALID, f"{between} intermediates, {depth} are allowed")
         for index in range(len(self._path) - 1, -1, -1):
             before = len(self.problems)
             try:
@@ -250,8 +253,12 @@ class _Validation:
                 self.against(Reason.PATH_INVALID, f"extended key usage: {', '.join(missing)} is not among the purposes")
         if self._parameters.eku and extensions.eku is None:
             self.against(Reason.PATH_INVALID, "extended key usage: the end entity has none")
-        if purpose == PURPOSES["timestamping"] and extensions.eku is None:
-            self.against(Reason.PATH_INVALID, "extended key usage: a time stamp authority must have it (RFC 3161 2.3)")
+        stamping = PURPOSES["timestamping"]
+        if purpose == stamping and (extensions.eku != frozenset([stamping]) or _EKU not in extensions.critical):
+            self.against(
+                Reason.PATH_INVALID,
+                "extended key usage: a time stamp authority has time stamping, critical and alone (RFC 3161 2.3)",
+            )
         usage = extensions.usage
         bits = [
             *self._parameters.key_usage,

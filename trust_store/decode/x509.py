@@ -24,6 +24,8 @@ T = TypeVar("T")
 MAX_CERTIFICATE_BYTES = 64 * 1024
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
 MAX_CERTIFICATES = 4096
+_VERSION, _SPKI = 0xA0, 6
+"""Tag of TBSCertificate.version; position of subjectPublicKeyInfo where the version is written (RFC 5280 section 4.1)."""
 # Possessive: a body that does not end is looked at once, not once per blank before it.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s++([A-Za-z0-9+/=\s]*+)-----END \1-----")
 
@@ -134,7 +136,6 @@ def _guarded(decode: Callable[[], T], what: str) -> T:
         UnsupportedAlgorithm,
         x509.DuplicateExtension,
         x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
     ) as error:
         raise MalformedError(f"not a readable {what}: {str(error)[:200]}") from error
     except BaseException as error:
@@ -146,13 +147,11 @@ def _guarded(decode: Callable[[], T], what: str) -> T:
 
 def _load(der: bytes) -> Certificate:
     certificate = x509.load_der_x509_certificate(der)
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    extensions = certificate.extensions
+    spki = _subject_public_key_info(der)
+    _refuse_stray_bits(der)
     ski = aki = None
     is_ca = False
-    for extension in extensions:
+    for extension in _readable_extensions(certificate):
         if isinstance(extension.value, x509.SubjectKeyIdentifier):
             ski = extension.value.digest.hex()
         elif isinstance(extension.value, x509.AuthorityKeyIdentifier) and extension.value.key_identifier:
@@ -168,3 +167,25 @@ def _load(der: bytes) -> Certificate:
         serial_number=certificate.serial_number, subject_key_identifier=ski, authority_key_identifier=aki,
         not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc, is_ca=is_ca,
     )  # fmt: skip
+
+
+def _readable_extensions(certificate: x509.Certificate) -> tuple[x509.Extension[x509.ExtensionType], ...]:
+    """Nothing where a kind of general name in them is not read: well formed all the same, and path validation refuses it."""
+    try:
+        return tuple(certificate.extensions)
+    except x509.UnsupportedGeneralNameType:
+        return ()
+
+
+def _subject_public_key_info(der: bytes) -> bytes:
+    """The key as it stands in the certificate, whether or not anybody can compute with it: its digest is what people compare."""
+    fields = asn1.read_one(der, "certificate").children()[0].children()
+    position = _SPKI if fields[0].tag == _VERSION else _SPKI - 1
+    return fields[position].expect(asn1.SEQUENCE, "subject public key info").raw
+
+
+def _refuse_stray_bits(der: bytes) -> None:
+    """The signature is whole octets (RFC 5280 section 4.1.1.3): a count of unused bits would make one certificate many."""
+    parts = asn1.read_one(der, "certificate").children()
+    if not parts[-1].expect(asn1.BIT_STRING, "signature value").content.startswith(b"\0"):
+        raise MalformedError("a certificate whose signature is not of whole octets")
