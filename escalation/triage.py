@@ -60,6 +60,17 @@ def raise_alert(
         return alert_id
 
 
+def resolve_matter(connection: sqlite3.Connection, dedup_key: str, resolution: str, at: datetime) -> int:
+    """Resolve the unresolved alert of that key because the matter settled itself; return how many there were (0 or 1)."""
+    with transaction(connection):
+        cursor = connection.execute(
+            "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ?"
+            " WHERE dedup_key = ? AND status <> 'resolved'",
+            [format_time(at), format_time(at), resolution, dedup_key],
+        )
+        return cursor.rowcount
+
+
 def resolve_for_package(
     connection: sqlite3.Connection, package_sha256: str, vendor_id: str | None, resolution: str, at: datetime
 ) -> int:

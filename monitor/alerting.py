@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from escalation.deduplication import notice_key
 from escalation.model import AlertContext, AlertDraft, Severity
 from escalation.rules import decide, notice
-from escalation.triage import raise_alert, resolve_for_package
+from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_rule
 from monitor.storage.evidence import StoredEvidence
+from monitor.storage.sources import state_of
 from trust_store import query
 from trust_store.anchor_management import propose_signer_rule
+from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.connection import transaction
@@ -30,12 +33,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from monitor.config import MonitorSettings
-    from trust_store.model.package_facts import PackageFacts
+    from monitor.config import MonitorSettings, Source
+    from trust_store.model.package_facts import Problem
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import Verdict
     from trust_store.storage.vendors import VendorChange
 
+SOURCE_KIND = "source_failing"
+FAILURES_BEFORE_ALERT = 3
 REASONS_ABOUT_KEYS = frozenset({Reason.UNKNOWN_ROOT, Reason.UNEXPECTED_SIGNER})
 
 
@@ -70,6 +75,11 @@ class Alerting:
             if kept is not None:
                 record_retained(connection, facts.sha256, kept, facts.size, at)
             return self.judge(connection, facts, place, kept)
+
+    def report_unread(self, connection: sqlite3.Connection, place: Place, problem: Problem) -> Verdict:
+        """Alert about a file that could not be read to its end: it has no digest, so the path stands for it."""
+        with transaction(connection):
+            return self.judge(connection, PackageFacts("", 0, None, 0, problem=problem), place, None)
 
     def judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
         """The verdict now, with evidence; raises or resolves its alert in the caller's transaction."""
@@ -144,6 +154,49 @@ class Alerting:
             secrets=[i.value for i in anchor.identifiers] if anchor else (),
         )
         raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+
+    def report_odd(self, connection: sqlite3.Connection, path: str) -> None:
+        """Alert about something in the incoming folder that is no regular file (a link, a pipe): it is never opened."""
+        draft = notice(
+            "intake_passed_over",
+            "unreadable",
+            Severity.MEDIUM,
+            f"something in the incoming folder is no package: {path}",
+            subject=path,
+            summary="links, pipes and folders that cannot be listed are not followed; what is behind them was not checked",
+        )
+        raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+
+    def report_delivery(self, connection: sqlite3.Connection, channel: str, delivery_id: str, error: str) -> None:
+        """Alert over the other channels that one refused a message for good."""
+        draft = notice(
+            "delivery_failed",
+            "refused",
+            Severity.HIGH,
+            f"an alert could not be delivered by {channel}",
+            subject=channel,
+            summary=f"{delivery_id}: {error}",
+        )
+        others = [name for name in self.channels if name != channel]
+        raise_alert(connection, draft, channels=others, at=self.now(), randomness=self.randomness)
+
+    def report_source(self, connection: sqlite3.Connection, source: Source) -> None:
+        """Alert once about a source that failed several times in a row, and settle it when the source answers again."""
+        state = state_of(connection, source, self.now())
+        if state.failures == 0:
+            key = notice_key(SOURCE_KIND, source.vendor_id, source.url)
+            resolve_matter(connection, key, "the source answers again", self.now())
+        elif state.failures >= FAILURES_BEFORE_ALERT:
+            draft = notice(
+                SOURCE_KIND,
+                "stale",
+                Severity.MEDIUM,
+                f"{source.vendor_id}: {source.name} has not been read {state.failures} times in a row",
+                subject=source.url,
+                summary=f"what this vendor announces there is not heard: {state.last_error or 'no answer'}",
+                vendor_id=source.vendor_id,
+            )
+            raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
 
     def report_policy_change(self, connection: sqlite3.Connection, change: VendorChange) -> None:
         """Alert that a policy, contact or approver changed; a weakening of policy counts only once it is approved."""

@@ -25,6 +25,7 @@ from escalation.decisions import COMMANDS as ALERT_COMMANDS
 from escalation.decisions import perform as perform_alert_command
 from escalation.delivery import open_channels
 from escalation.dispatch import dispatch_due, recover
+from escalation.model import DeliveryState
 from monitor.alerting import Alerting, places_of
 from monitor.config import load_monitor_settings
 from monitor.control import ControlServer
@@ -235,8 +236,9 @@ class Daemon:
                     log.info("package", path=safe(package.path), verdict=_words(package.verdict))
                 if taken:
                     self._send.set()
-                if passed_over and passed_over != odd:
-                    log.warning("passed over", paths=[safe(p, 200) for p in passed_over[:20]])
+                for path in set(passed_over) - set(odd):
+                    log.warning("passed over", path=safe(path, 200))
+                    await self.storage.run(lambda c, path=path: self.alerting.report_odd(c, path))  # type: ignore[misc]
                 odd = passed_over
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -260,13 +262,11 @@ class Daemon:
             self._send.clear()
             try:
                 for attempt in await dispatch_due(self.storage.run, self._channels, self._now, self._randomness):
-                    log.info(
-                        "delivery",
-                        id=attempt.delivery_id,
-                        channel=attempt.channel,
-                        state=attempt.state,
-                        error=attempt.error,
-                    )
+                    told = {"id": attempt.delivery_id, "channel": attempt.channel, "state": str(attempt.state)}
+                    log.info("delivery", **told, **({"error": attempt.error} if attempt.error else {}))
+                    if attempt.state is DeliveryState.DEAD:
+                        dead = (attempt.channel, attempt.delivery_id, attempt.error)
+                        await self.storage.run(lambda c, dead=dead: self.alerting.report_delivery(c, *dead))  # type: ignore[misc]
             except TrustStoreError as error:
                 log.error("outbox", error=safe(str(error)))
             with contextlib.suppress(TimeoutError):
@@ -291,6 +291,10 @@ class Daemon:
             )
         for outcome in outcomes:
             log.info("polled", **outcome.to_dict())
+        polled = {outcome.source for outcome in outcomes}
+        for heard in (s for s in chosen if s.name in polled):
+            await self.storage.run(lambda c, heard=heard: self.alerting.report_source(c, heard))  # type: ignore[misc]
+        self._send.set()
         if any(o.proposals for o in outcomes):
             await self._reconsider()
         return outcomes

@@ -15,7 +15,8 @@ from monitor.retention import keep
 from monitor.storage.intake import load_rows, save_row
 from trust_store import query
 from trust_store.formats.protocol import ReadLimits
-from trust_store.model.verdict import Outcome
+from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.model.verdict import Outcome, Reason
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import forget_retained
 from trust_store.verification.question import ANY_VENDOR
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from monitor.alerting import Alerting
     from monitor.storage_thread import StorageThread
     from trust_store.model.identifiers import Identifier
-    from trust_store.model.package_facts import PackageFacts
     from trust_store.model.verdict import Verdict
     from trust_store.signatures.protocol import CandidateKey
     from trust_store.verifier import FactReader
@@ -89,7 +89,7 @@ class Intake:
     async def reread(self, sha256: str, place: Place, kept: Path) -> Verdict | None:
         """Read a retained package again because a key arrived that its stored facts cannot be tried with."""
         facts = await self._read(kept, (), place.vendor_id)
-        if facts is None or facts.sha256 != sha256:
+        if not isinstance(facts, PackageFacts) or facts.sha256 != sha256:
             return None  # what lies there is not what was checked: the old verdict, not passed, stands
         return await self._storage.run(lambda c: self._alerting.record(c, facts, place, kept))
 
@@ -97,10 +97,12 @@ class Intake:
         place = Place(self.directory / step.path, self._known_vendor(step.vendor_id))
         sides = tuple(self.directory / side for side in step.side_paths)
         facts = await self._read(place.path, sides, place.vendor_id)
-        if facts is None:
-            return None  # it went away or cannot be opened; the next look sees what became of it
+        if isinstance(facts, Problem):
+            if not await asyncio.to_thread(os.path.lexists, place.path):
+                return None  # it went away between looking and opening; nothing is left to be told
+            return await self._storage.run(lambda c: self._unread(c, step, place, facts))
         if not step.final and not facts.signatures and facts.problem is None:
-            await self._storage.run(lambda c: self._remember(c, step, IntakeStatus.WAITING, facts))
+            await self._storage.run(lambda c: self._remember(c, step, IntakeStatus.WAITING, facts.sha256))
             return None
         kept = await asyncio.to_thread(keep, place.path, facts.sha256, self._alerting.settings.trust.store)
         verdict = await self._storage.run(lambda c: self._commit(c, step, facts, place, kept))
@@ -108,7 +110,7 @@ class Intake:
             await self._storage.run(lambda c: self._let_go(c, facts.sha256, kept))
         return verdict
 
-    async def _read(self, path: Path, sides: tuple[Path, ...], vendor_id: str | None) -> PackageFacts | None:
+    async def _read(self, path: Path, sides: tuple[Path, ...], vendor_id: str | None) -> PackageFacts | Problem:
         loop = asyncio.get_running_loop()
 
         def candidates_for(hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
@@ -117,9 +119,12 @@ class Intake:
             return asyncio.run_coroutine_threadsafe(asked, loop).result()
 
         try:
-            return await asyncio.to_thread(read_with_keys, path, sides, self._reader, candidates_for, ReadLimits())
-        except PackageUnreadableError:
-            return None
+            facts = await asyncio.to_thread(read_with_keys, path, sides, self._reader, candidates_for, ReadLimits())
+        except PackageUnreadableError as error:
+            return Problem(Reason.UNREADABLE, str(error)[:500])
+        if not facts.sha256:  # not read to its end, so there is nothing that could be saved about it
+            return facts.problem or Problem(Reason.UNREADABLE, "the file could not be read to its end")
+        return facts
 
     def _commit(
         self, connection: sqlite3.Connection, step: Examine, facts: PackageFacts, place: Place, kept: Path | None
@@ -127,14 +132,21 @@ class Intake:
         """Facts, verdict, alert and the file's status in one transaction: after a crash either all of it is there or none."""
         with transaction(connection):
             verdict = self._alerting.record(connection, facts, place, kept)
-            self._remember(connection, step, IntakeStatus.CHECKED, facts)
+            self._remember(connection, step, IntakeStatus.CHECKED, facts.sha256)
+        return verdict
+
+    def _unread(self, connection: sqlite3.Connection, step: Examine, place: Place, problem: Problem) -> Verdict:
+        """A file that cannot be read is told once; it is tried again when it, its owner or its mode changes."""
+        with transaction(connection):
+            verdict = self._alerting.report_unread(connection, place, problem)
+            self._remember(connection, step, IntakeStatus.CHECKED, None)
         return verdict
 
     def _remember(
-        self, connection: sqlite3.Connection, step: Examine, status: IntakeStatus, facts: PackageFacts
+        self, connection: sqlite3.Connection, step: Examine, status: IntakeStatus, sha256: str | None
     ) -> None:
         row = IntakeRow(step.path, step.stamp, status, step.first_seen_at)
-        save_row(connection, row, step.vendor_id, facts.sha256, self._now())
+        save_row(connection, row, step.vendor_id, sha256, self._now())
 
     def _let_go(self, connection: sqlite3.Connection, sha256: str, kept: Path) -> None:
         """A package that passed needs no second look."""

@@ -39,7 +39,7 @@ def look(folder: Path) -> tuple[tuple[Sight, ...], tuple[str, ...]]:
             elif stat.S_ISREG(status.st_mode):
                 # Not the change time: retaining a package as a hard link moves it. Whoever sets the modification time back
                 # gains nothing, since every verdict is about a digest.
-                stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ino}"
+                stamp = f"{status.st_size}.{status.st_mtime_ns}.{status.st_ino}.{status.st_mode:o}.{status.st_uid}.{status.st_gid}"
                 sights.append(Sight(path, stamp, being_written=_being_written(folder / path)))
             else:
                 odd.append(path)
