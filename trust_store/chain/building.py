@@ -15,10 +15,13 @@ from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from trust_store.model.certificate import Certificate
 
 DEFAULT_BUDGET = 200
+MAX_COMPARISONS = 100_000
+"""Comparisons of names with name constraints, over every path of a question."""
 MAX_PATH_CERTIFICATES = 16
 MAX_PATHS = 32
 MAX_STEPS = 5000
@@ -29,6 +32,7 @@ class SignatureBudget:
 
     def __init__(self, limit: int = DEFAULT_BUDGET) -> None:
         self.left = limit
+        self._comparisons = MAX_COMPARISONS
         self._known: dict[tuple[str, str], bool] = {}
 
     @property
@@ -40,6 +44,13 @@ class SignatureBudget:
         """Take one; False where none is left."""
         self.left -= 1
         return self.left >= 0
+
+    def compare(self, count: int) -> bool:
+        """Take ``count`` comparisons of names; False where so many are not left."""
+        if count > self._comparisons:
+            return False
+        self._comparisons -= count
+        return True
 
     def holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
         """Whether the issuer's key signed it; what was found out once is free. None where there is nothing left to pay with."""
@@ -66,10 +77,18 @@ class PathSearch:
 
 
 def find_paths(
-    leaf: Certificate, untrusted: Iterable[Certificate], anchors: Iterable[Certificate], budget: SignatureBudget
+    leaf: Certificate,
+    untrusted: Iterable[Certificate],
+    anchors: Iterable[Certificate],
+    budget: SignatureBudget,
+    *,
+    at: datetime | None = None,
 ) -> PathSearch:
-    """Every path (at most 32) from ``leaf`` to an anchor; a leaf that is an anchor gives the path ``(leaf,)``."""
-    search = _Search(tuple(anchors), tuple(untrusted), budget)
+    """Every path (at most 32) from ``leaf`` to an anchor; a leaf that is an anchor gives the path ``(leaf,)``.
+
+    Issuers that are valid ``at`` that time are tried before others (RFC 4158 section 3.5.5); none is left out for its dates.
+    """
+    search = _Search(tuple(anchors), tuple(untrusted), budget, at)
     search.extend((leaf,))
     missing = None if search.paths else search.top
     return PathSearch(tuple(search.paths), missing, not search.paths and search.same_name_new_key, search.cut_off)
@@ -79,7 +98,11 @@ class _Search:
     """One depth-first search; certificates whose names cannot be read are nobody's issuer."""
 
     def __init__(
-        self, anchors: tuple[Certificate, ...], untrusted: tuple[Certificate, ...], budget: SignatureBudget
+        self,
+        anchors: tuple[Certificate, ...],
+        untrusted: tuple[Certificate, ...],
+        budget: SignatureBudget,
+        at: datetime | None,
     ) -> None:
         self.paths: list[tuple[Certificate, ...]] = []
         self.top: Certificate | None = None
@@ -87,7 +110,7 @@ class _Search:
         self.cut_off = False
         self._top_depth = 0
         self._steps = 0
-        self._budget = budget
+        self._budget, self._at = budget, at
         self._anchors = _by_subject(anchors)
         self._untrusted = _by_subject(untrusted)
 
@@ -127,13 +150,14 @@ class _Search:
         return self.cut_off
 
     def _issuers(self, certificate: Certificate) -> list[tuple[Certificate, bool]]:
-        """Anchors first, then the others; those that the authority key identifier points at before the rest."""
+        """Anchors first, then the others; those in time, and those that the authority key identifier points at, before the rest."""
         name = _name(certificate.issuer_der)
         if name is None:
             return []
 
-        def order(candidate: Certificate) -> bool:
-            return certificate.authority_key_identifier != candidate.subject_key_identifier
+        def order(candidate: Certificate) -> tuple[bool, bool]:
+            in_time = self._at is None or candidate.not_before <= self._at <= candidate.not_after
+            return certificate.authority_key_identifier != candidate.subject_key_identifier, not in_time
 
         anchors = [(c, True) for c in sorted(self._anchors.get(name, []), key=order)]
         return anchors + [(c, False) for c in sorted(self._untrusted.get(name, []), key=order)]

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from trust_store.chain.names import within
-from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.errors import MalformedError
 
-MAX_COMPARISONS = 20_000
 _EMPTY_NAME = b"\x30\x00"
 
 
@@ -45,11 +44,13 @@ def names_of(
     return found
 
 
+def comparisons(names: list[x509.GeneralName], constraints: list[Subtrees]) -> int:
+    """How often ``violation`` compares at most."""
+    return sum((len(c.permitted) + len(c.excluded)) * (len(names) + 1) for c in constraints)
+
+
 def violation(subject_der: bytes, names: list[x509.GeneralName], constraints: list[Subtrees]) -> str | None:
-    """Why one of the names is not permitted, or None. Raises ResourceLimitError where there is too much to compare."""
-    comparisons = sum((len(c.permitted) + len(c.excluded)) * (len(names) + 1) for c in constraints)
-    if comparisons > MAX_COMPARISONS:
-        raise ResourceLimitError(f"{comparisons} comparisons of names with name constraints")
+    """Why one of the names is not permitted, or None; ask ``comparisons`` first. Raises MalformedError or ResourceLimitError."""
     for subtrees in constraints:
         if reason := _subject_violation(subject_der, subtrees):
             return reason

@@ -68,7 +68,7 @@ def answer(question: PathQuestion) -> PathAnswer:
         return PathAnswer(Reason.PATH_INVALID, f"not implemented: {', '.join(question.not_done)}"[:MAX_DETAIL])
     untrusted, unreadable = _untrusted(question.untrusted)
     budget = SignatureBudget()
-    search = find_paths(leaf, untrusted, anchors, budget)
+    search = find_paths(leaf, untrusted, anchors, budget, at=question.parameters.at)
     furthest: tuple[tuple[int, bool], PathAnswer] | None = None
     for path in search.paths:
         result = validate_path(path, question.parameters, budget)

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trust_store.chain.algorithms import weak_key, weak_signature
 from trust_store.chain.extensions import Extensions, read_extensions
-from trust_store.chain.name_constraints import Subtrees, names_of, violation
+from trust_store.chain.name_constraints import Subtrees, comparisons, names_of, violation
 from trust_store.chain.names import same_name
 from trust_store.chain.peer_names import PeerName, matches
 from trust_store.chain.policies import PolicyInputs, PolicyState
@@ -202,6 +202,9 @@ class _Validation:
             return
         try:
             names = names_of(extensions.names, extensions.email, self._constraints)
+            if not self._budget.compare(comparisons(names, self._constraints)):
+                self.against(Reason.RESOURCE_LIMIT, "too many comparisons of names with name constraints")
+                return
             reason = violation(certificate.subject_der, names, self._constraints)
         except MalformedError as error:
             reason = str(error)
