@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from trust_store import query
+from trust_store.cli.json_line import read_question
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
@@ -146,15 +146,9 @@ def expected_vendor(vendor: str | None, settings: TrustSettings | None, name: st
 def batch_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any]]:
     """Id and content of one batch line; raises UsageError for what is no JSON object."""
     try:
-        asked = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"not a JSON object: {str(error)[:120]}") from error
-    if not isinstance(asked, dict):
-        raise UsageError("not a JSON object")
-    identity = asked.pop("id", None)
-    if isinstance(identity, bool) or not isinstance(identity, str | int | float | None):
-        raise UsageError("'id' must be a string or a number")
-    return identity, asked
+        return read_question(line)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, CheckOptions]:

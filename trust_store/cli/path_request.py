@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from trust_store.chain.peer_names import KINDS, PeerName
 from trust_store.chain.policies import PolicyInputs
 from trust_store.chain.question import PathQuestion
 from trust_store.chain.validation import KEY_USAGES, PURPOSES, ValidationParameters
+from trust_store.cli.json_line import read_question
 from trust_store.errors import MalformedError
 from trust_store.model.identifiers import parse_time
 from trust_store.terminal import safe
@@ -41,17 +40,9 @@ _KEYS = frozenset(
 def parse_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any] | MalformedError]:
     """The line's id (None where it has no usable one) and its content, or why it is no request."""
     try:
-        asked = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        return None, MalformedError(f"not a JSON object: {str(error)[:120]}")
-    if not isinstance(asked, dict):
-        return None, MalformedError("not a JSON object")
-    identity = asked.pop("id", None)
-    if isinstance(identity, bool) or not isinstance(identity, str | int | float | None):
-        return None, MalformedError("'id' must be a string or a number")
-    if isinstance(identity, float) and not math.isfinite(identity):
-        return None, MalformedError("'id' is no number that JSON can carry")
-    return identity, asked
+        return read_question(line)
+    except ValueError as error:
+        return None, MalformedError(str(error))
 
 
 def parse_question(asked: dict[str, Any], now: datetime) -> PathQuestion:
@@ -93,18 +84,6 @@ def peer_name(kind: str, value: str) -> PeerName:
         except ValueError as error:
             raise MalformedError(f"{safe(value, 60)!r} is no IP address") from error
     return PeerName(kind, value)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands twice says two things, and readers differ about which of them holds."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
 
 
 def _texts(given: dict[str, Any], key: str) -> list[str]:
