@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from trust_store.chain.names import within
-from trust_store.errors import MalformedError
+from trust_store.errors import MalformedError, ResourceLimitError
 
+MAX_COMPARISONS = 20_000
+"""For one certificate; a question as a whole has its budget."""
 _EMPTY_NAME = b"\x30\x00"
 
 
@@ -50,7 +52,12 @@ def comparisons(names: list[x509.GeneralName], constraints: list[Subtrees]) -> i
 
 
 def violation(subject_der: bytes, names: list[x509.GeneralName], constraints: list[Subtrees]) -> str | None:
-    """Why one of the names is not permitted, or None; ask ``comparisons`` first. Raises MalformedError or ResourceLimitError."""
+    """Why one of the names is not permitted, or None.
+
+    Raises MalformedError, and ResourceLimitError where there is too much to compare.
+    """
+    if (count := comparisons(names, constraints)) > MAX_COMPARISONS:
+        raise ResourceLimitError(f"{count} comparisons of names with name constraints")
     for subtrees in constraints:
         if reason := _subject_violation(subject_der, subtrees):
             return reason
