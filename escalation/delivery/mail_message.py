@@ -47,8 +47,10 @@ def build_mail(delivery: Delivery, sender: str, recipients: tuple[str, ...]) -> 
 
 
 def _subject(delivery: Delivery) -> str:
+    # An encoded word (RFC 2047) in the text would be decoded by some releases of ``email``, line ends and all: it is broken up.
+    title = delivery.message.title.replace("=?", "= ?")
     mark = f"[possible repeat of {delivery.possible_repeat_of}] " if delivery.possible_repeat_of else ""
-    return safe(f"{mark}[rootwarden] {delivery.message.severity.upper()}: {delivery.message.title}", MAX_SUBJECT)
+    return safe(f"{mark}[rootwarden] {delivery.message.severity.upper()}: {title}", MAX_SUBJECT)
 
 
 def _lines(text: str) -> str:

@@ -34,6 +34,18 @@ _EMBEDDING = tuple(
 )
 
 
+_SPECIAL = tuple(
+    ipaddress.ip_network(n)
+    for n in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7",
+        "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+"""The IANA special-purpose registries (RFC 6890), written out: what ``is_global`` knows of them differs between Python releases."""
+
+
 class RefusedAddressError(OSError):
     """A name leads only to addresses that are not public (or, for a loopback source, not loopback)."""
 
@@ -45,6 +57,8 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address) and (parsed.scope_id or any(parsed in net for net in _EMBEDDING)):
+        return False
+    if any(parsed.version == net.version and parsed in net for net in _SPECIAL):
         return False
     return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved or parsed.is_unspecified)
 

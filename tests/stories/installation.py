@@ -201,7 +201,9 @@ recipients = ["security@example.org"]
         """Run any command with the program on its PATH."""
         if person is not None and not self.one_person:
             command = [*_as_uid(UIDS[person], self._capabilities), *command]
-        environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/"}
+        # Another user cannot write the coverage data of this one's test run.
+        kept = {k: v for k, v in os.environ.items() if person is None or not k.startswith("COV")}
+        environment = {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/"}
         done = subprocess.run(
             command,
             input=answers or "",
