@@ -16,7 +16,8 @@ import trust_store.cli.check
 from monitor.cli import main
 from tests.contracts.packages import Kit
 from tests.trust_store.openpgp_tools import Gpg
-from trust_store.formats.worker import answer_for
+from trust_store.formats.detect import read_package
+from trust_store.formats.streaming import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ class DirectReader:
 
     def read(self, package_fd: int, *asked: Any) -> Any:
         """The facts."""
-        return replace(answer_for(package_fd, *asked), isolated=True)
+        return replace(read_package(FileSource(package_fd), *asked), isolated=True)
 
     def close(self) -> None:
         """Nothing to end."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from trust_store import query
-from trust_store.cli.json_line import read_question
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
@@ -141,14 +140,6 @@ def expected_vendor(vendor: str | None, settings: TrustSettings | None, name: st
         hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none yet'}"
         raise UsageError(f"vendor {safe(vendor, 80)!r} is not configured ({hint})")
     return ExpectedVendor(vendor, "stated", suggested_vendor(name, vendors))
-
-
-def batch_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any]]:
-    """Id and content of one batch line; raises UsageError for what is no JSON object."""
-    try:
-        return read_question(line)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, CheckOptions]:

@@ -6,20 +6,22 @@ import json
 import math
 from typing import Any
 
+from trust_store.errors import UsageError
+
 
 def read_question(line: bytes) -> tuple[str | int | float | None, dict[str, Any]]:
-    """Id and the rest of one question; raises ValueError with a sentence for what is no JSON object with a usable id."""
+    """Id and the rest of one question; raises UsageError for what is no JSON object with a usable id."""
     try:
         asked = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"not a JSON object: {str(error)[:120]}") from error
+        raise UsageError(f"not a JSON object: {str(error)[:120]}") from error
     if not isinstance(asked, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the caller knows one error
+        raise UsageError("not a JSON object")
     identity = asked.pop("id", None)
     if isinstance(identity, bool) or not isinstance(identity, str | int | float | None):
-        raise ValueError("'id' must be a string or a number")
+        raise UsageError("'id' must be a string or a number")
     if isinstance(identity, float) and not math.isfinite(identity):
-        raise ValueError("'id' is no number that JSON can carry")  # RFC 8259 section 6
+        raise UsageError("'id' is no number that JSON can carry")  # RFC 8259 section 6
     return identity, asked
 
 

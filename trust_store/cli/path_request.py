@@ -12,7 +12,7 @@ from trust_store.chain.policies import PolicyInputs
 from trust_store.chain.question import PathQuestion
 from trust_store.chain.validation import KEY_USAGES, PURPOSES, ValidationParameters
 from trust_store.cli.json_line import read_question
-from trust_store.errors import MalformedError
+from trust_store.errors import MalformedError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.terminal import safe
 
@@ -41,7 +41,7 @@ def parse_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any] | 
     """The line's id (None where it has no usable one) and its content, or why it is no request."""
     try:
         return read_question(line)
-    except ValueError as error:
+    except UsageError as error:
         return None, MalformedError(str(error))
 
 
