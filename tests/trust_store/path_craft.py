@@ -94,12 +94,17 @@ def issue(
     return Issued(builder.sign(signer, algorithm, **signing), own)
 
 
-def signed_anew(issued: Issued, signer: Any, old: bytes, new: bytes) -> bytes:
-    """The certificate in DER with ``old`` in its signed part replaced once by ``new``, signed by ``signer`` (EC, SHA-256)."""
+def signed_anew(
+    issued: Issued, signer: Any, old: bytes, new: bytes, *, outer: tuple[bytes, bytes] = (b"\0\0\0\0", b"")
+) -> bytes:
+    """The certificate in DER with ``old`` in its signed part replaced once by ``new``, signed by ``signer`` (EC, SHA-256).
+
+    ``outer`` is what to replace in the algorithm outside the signed part.
+    """
     assert issued.certificate.tbs_certificate_bytes.count(old) >= 1
     content = read_one(issued.certificate.tbs_certificate_bytes, "tbs").content.replace(old, new, 1)
     tbs = b"\x30" + length_octets(len(content)) + content
-    algorithm = read_one(issued.der, "certificate").children()[1].raw
+    algorithm = read_one(issued.der, "certificate").children()[1].raw.replace(*outer)
     signature = b"\0" + signer.sign(tbs, ec.ECDSA(hashes.SHA256()))
     body = tbs + algorithm + b"\x03" + length_octets(len(signature)) + signature
     return b"\x30" + length_octets(len(body)) + body
