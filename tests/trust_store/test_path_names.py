@@ -11,10 +11,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trust_store.path_craft import alternative, ask, authority, issue, name
+from tests.trust_store.path_craft import AT, alternative, ask, authority, issue, name, signed_anew
 from trust_store.chain.name_constraints import Subtrees, violation
 from trust_store.chain.names import canonical, same_name, same_value, within
 from trust_store.chain.peer_names import PeerName, matches
+from trust_store.chain.question import PathQuestion, answer
+from trust_store.chain.validation import ValidationParameters
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import Reason
 
@@ -261,3 +263,14 @@ def test_any_bytes_as_a_name_end_in_an_answer(data: bytes) -> None:
         canonical(data)
     except (MalformedError, ResourceLimitError):
         assert not same_name(data, EMPTY)
+
+
+def test_a_subtree_with_a_minimum_or_maximum_is_not_passed_over() -> None:
+    """Distances other than the default must be worked on or refused (section 4.2.1.10)."""
+    root = authority("root")
+    constrained = authority("ca", root, _permitted(DNS("abcdef")))
+    old, new = b"\xa0\x0a\x30\x08\x82\x06abcdef", b"\xa0\x0a\x30\x08\x82\x03abc\x80\x01\x01"
+    odd = signed_anew(constrained, root.key, old, new)
+    leaf = issue("leaf", constrained, alternative(DNS("abc")))
+    found = answer(PathQuestion(leaf.der, (root.der,), ValidationParameters(at=AT), (odd,)))
+    assert (found.reason, "minimum" in found.detail) == (Reason.PATH_INVALID, True)

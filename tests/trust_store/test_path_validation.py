@@ -392,3 +392,23 @@ def test_leaf_and_anchor_must_be_readable_and_the_leaf_alone() -> None:
 def test_without_anchors_nothing_is_trusted() -> None:
     """No anchor at all is unknown_root, whatever the certificates say of each other."""
     assert ask(ROOT, [ROOT], []).reason is Reason.UNKNOWN_ROOT
+
+
+def test_extensions_of_a_certificate_of_version_1_make_no_ca() -> None:
+    """Only version 3 has extensions (section 4.1.2.9): one that claims to be of version 1 and has them is refused."""
+    odd = signed_anew(INT, ROOT.key, b"\xa0\x03\x02\x01\x02", b"")
+    found = answer(PathQuestion(issue("leaf", INT).der, (ROOT.der,), ValidationParameters(at=AT), (odd,)))
+    assert (found.reason, "version 1" in found.detail) == (Reason.PATH_INVALID, True)
+
+
+def test_a_certificate_of_version_1_may_be_an_anchor_and_nothing_in_between() -> None:
+    """Who anchors a version 1 certificate decided so; nobody else's is a CA's (section 6.1.4(k))."""
+    version = b"\xa0\x03\x02\x01\x02"
+    old = issue("old", private=key(31))
+    old_root = signed_anew(old, key(31), version, b"")
+    leaf = issue("leaf", old)
+    assert answer(PathQuestion(leaf.der, (old_root,), ValidationParameters(at=AT))).reason is Reason.TRUSTED
+    between = issue("old", ROOT, private=key(31))
+    old_between = signed_anew(between, ROOT.key, version, b"")
+    found = answer(PathQuestion(leaf.der, (ROOT.der,), ValidationParameters(at=AT), (old_between,)))
+    assert (found.reason, "is no CA" in found.detail) == (Reason.PATH_INVALID, True)

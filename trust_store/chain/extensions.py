@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trust_store.model.certificate import Certificate
 
 ANY_POLICY = "2.5.29.32.0"
-_POLICY_MAPPINGS = "2.5.29.33"
+_NAME_CONSTRAINTS, _POLICY_MAPPINGS = "2.5.29.30", "2.5.29.33"
 _UNDERSTOOD = (
     x509.BasicConstraints,
     x509.KeyUsage,
@@ -70,7 +70,24 @@ def read_extensions(certificate: Certificate) -> Extensions:
         x509.UnsupportedGeneralNameType,
     ) as error:
         raise MalformedError(f"{certificate.subject or 'a certificate'} cannot be read: {str(error)[:200]}") from error
-    return _sort(found, 3 if parsed.version is x509.Version.v3 else 1, email)
+    version = 3 if parsed.version is x509.Version.v3 else 1
+    if found and version != 3:  # section 4.1.2.9
+        raise MalformedError(f"{certificate.subject or 'a certificate'} has extensions and is of version {version}")
+    if any(isinstance(extension.value, x509.NameConstraints) for extension in found):
+        _plain_subtrees(certificate.der)
+    return _sort(found, version, email)
+
+
+def _plain_subtrees(der: bytes) -> None:
+    """Raises MalformedError for a subtree with a minimum or maximum, which the library passes over (section 4.2.1.10)."""
+    fields = read_one(der, "certificate").children()[0].children()
+    for extension in fields[-1].children()[0].children():
+        parts = extension.children()
+        if parts[0].oid("extension") != _NAME_CONSTRAINTS:
+            continue
+        for subtrees in read_one(parts[-1].content, "name constraints").children():
+            if any(len(subtree.children()) != 1 for subtree in subtrees.children()):
+                raise MalformedError("name constraints with a minimum or a maximum")
 
 
 def _sort(found: list[x509.Extension[x509.ExtensionType]], version: int, email: tuple[str, ...]) -> Extensions:

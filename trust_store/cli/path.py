@@ -49,7 +49,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
-@click.option("--leaf", type=_FILE, metavar="FILE", help="The end entity's certificate, PEM or DER.")
+@click.option("--leaf", type=_FILE, metavar="FILE", help="The end entity's certificate alone, PEM or DER.")
 @click.option("--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates that may help.")
 @click.option("--anchors", multiple=True, type=_FILE, metavar="FILE", help="Certificates trusted for this question.")
 @click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation list (not implemented yet).")
@@ -63,6 +63,8 @@ def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
     """Is there a valid path from a certificate to an anchor?
 
     Exit 0: there is. 10: failed. 3: indeterminate, no path reaches an anchor or a date is not met. 2: usage. 4: could not run.
+    Certificates are held to the profile of RFC 5280 section 4 as well. With --batch a line that is no request is answered
+    failed / malformed, and the run goes on.
 
     \b
     Examples:
