@@ -140,3 +140,9 @@ def test_an_empty_issuer_or_a_nameless_ca_breaks_the_profile() -> None:
     nameless = authority(name(None))
     found = ask(issue("leaf", nameless), [], [nameless])
     assert (found.reason, "4.1.2.4" in found.detail) == (Reason.PATH_INVALID, True)
+
+
+def test_a_key_that_makes_verification_dear_holds_nothing() -> None:
+    """A public exponent as long as the modulus is refused before any arithmetic (FIPS 186-5 section 5.4)."""
+    dear = rsa.RSAPublicNumbers((1 << 2000) + 1, RSA.public_key().public_numbers().n).public_key()
+    assert not signature_holds(_spki(dear), ISSUED["rsa"].decoded)

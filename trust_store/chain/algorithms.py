@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trust_store.model.certificate import Certificate
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 16_384
+MAX_EXPONENT_BITS = 256
+"""FIPS 186-5 section 5.4 allows no longer public exponent."""
 MIN_EC_BITS = 224
 _RSA, _ECDSA = "1.2.840.113549.1.1.", "1.2.840.10045.4."
 _DSA = ("1.2.840.10040.4.3", "2.16.840.1.101.3.4.3.")
@@ -78,7 +80,7 @@ def _verify(key: object, certificate: x509.Certificate) -> None:
     digest, algorithm = certificate.signature_hash_algorithm, certificate.signature_algorithm_oid.dotted_string
     if digest is None:
         raise InvalidSignature
-    if isinstance(key, rsa.RSAPublicKey) and algorithm.startswith(_RSA) and key.key_size <= MAX_RSA_BITS:
+    if isinstance(key, rsa.RSAPublicKey) and algorithm.startswith(_RSA) and _affordable(key):
         # The library names parameters for the algorithms it likes only; the others are weak, which is another finding.
         parameters = certificate.signature_algorithm_parameters
         key.verify(signature, signed, parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15(), digest)
@@ -88,6 +90,11 @@ def _verify(key: object, certificate: x509.Certificate) -> None:
         key.verify(signature, signed, digest)
     else:
         raise InvalidSignature
+
+
+def _affordable(key: rsa.RSAPublicKey) -> bool:
+    """Whether a verification is cheap: an exponent as long as the modulus makes it cost as much as signing."""
+    return key.key_size <= MAX_RSA_BITS and key.public_numbers().e.bit_length() <= MAX_EXPONENT_BITS
 
 
 def _well_signed(der: bytes, issuer_spki: bytes) -> bool:
