@@ -207,7 +207,8 @@ class Daemon:
             self._quietly(self._heartbeat), "interval", seconds=watchdog_seconds() or HEARTBEAT_SECONDS, **every
         )
         jobs.start()
-        loops = [asyncio.create_task(job) for job in (self._take_in(), self._watch(), self._deliver())]
+        sending = [self._deliver(name) for name in self._channels]
+        loops = [asyncio.create_task(job) for job in (self._take_in(), self._watch(), *sending)]
         try:
             notify("READY=1\nSTATUS=watching " + safe(str(self.intake.directory), 200))
             log.info("ready", incoming=str(self.intake.directory), channels=list(self._channels))
@@ -256,12 +257,13 @@ class Daemon:
                 log.warning("cannot watch, rescanning instead", error=safe(str(error)))
                 await asyncio.sleep(self.settings.intake.rescan_seconds)
 
-    async def _deliver(self) -> None:
-        """Empty the outbox when something was put in, and at least every second."""
+    async def _deliver(self, name: str) -> None:
+        """Empty one channel's outbox when something was put in, and at least every second; one that hangs delays no other."""
+        channel = {name: self._channels[name]}
         while not self._stop.is_set():
             self._send.clear()
             try:
-                for attempt in await dispatch_due(self.storage.run, self._channels, self._now, self._randomness):
+                for attempt in await dispatch_due(self.storage.run, channel, self._now, self._randomness):
                     told = {"id": attempt.delivery_id, "channel": attempt.channel, "state": str(attempt.state)}
                     log.info("delivery", **told, **({"error": attempt.error} if attempt.error else {}))
                     if attempt.state is DeliveryState.DEAD:
