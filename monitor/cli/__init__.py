@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import secrets
@@ -92,27 +93,41 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its documented code: an error is one line on stderr and 2 or 4, never 1."""
     os.environ.pop("RUST_BACKTRACE", None)
     code = 4
-    try:
-        result = group.main(args=arguments, prog_name="rootwarden", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.UsageError as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-    except TrustStoreError as error:
-        click.echo(f"rootwarden: {error.diagnostics()}", err=True)
-        code = error.exit_code
-    except Exception as error:  # noqa: BLE001 - the last line of defence: exit 4 and one line, never a traceback
-        click.echo(f"rootwarden: internal error: {type(error).__name__}: {str(error)[:500]!r}", err=True)
+    with contextlib.suppress(OSError):  # standard error that takes nothing does not change what the code says
+        code = _run(arguments)
     if code == 1:
         code = 4
     try:
-        sys.stdout.flush()
-    except OSError:
+        if sys.stdout is not None:  # closed by the caller: a command that had something to say ended with 4 already
+            sys.stdout.flush()
+    except (OSError, ValueError):
         code = 4
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result = group.main(args=arguments, prog_name="rootwarden", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        with contextlib.suppress(OSError):
+            error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return _told("interrupted", 4)
+    except TrustStoreError as error:
+        return _told(f"rootwarden: {error.diagnostics()}", error.exit_code)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last line of defence; a panic of a Rust library is no Exception
+        return _told(f"rootwarden: internal error: {type(error).__name__}: {str(error)[:500]!r}", 4)
+    return result if isinstance(result, int) else 0
+
+
+def _told(line: str, code: int) -> int:
+    """One line on standard error, as far as it takes one."""
+    with contextlib.suppress(OSError):
+        click.echo(line, err=True)
+    return code

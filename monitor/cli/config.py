@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Examine the configuration."""
+    """Examine the configuration.
+
+    \b
+    Examples:
+      rootwarden config check
+      rootwarden --config /etc/rootwarden/rootwarden.toml config check
+    """
 
 
 @command.command()

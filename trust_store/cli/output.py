@@ -13,9 +13,11 @@ class OutputError(TrustStoreError):
 
 def write_line(text: str) -> None:
     """Write one line and flush it; raises OutputError. Characters that the terminal's encoding lacks are escaped."""
+    if sys.stdout is None:
+        raise OutputError("the output could not be written: standard output is closed")
     try:
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise OutputError(f"the output could not be written: {error}") from error
