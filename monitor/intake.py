@@ -101,7 +101,9 @@ class Intake:
             if not await asyncio.to_thread(os.path.lexists, place.path):
                 return None  # it went away between looking and opening; nothing is left to be told
             return await self._storage.run(lambda c: self._unread(c, step, place, facts))
-        if not step.final and not facts.signatures and facts.problem is None:
+        # bytes of no known format may be a package all the same: then their signature lies beside them, or will
+        bare = facts.problem is None or facts.problem.reason is Reason.UNSUPPORTED_FORMAT
+        if not step.final and not facts.signatures and bare:
             await self._storage.run(lambda c: self._remember(c, step, IntakeStatus.WAITING, facts.sha256))
             return None
         kept = await asyncio.to_thread(keep, place.path, facts.sha256, self._alerting.settings.trust.store)
