@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trust_store.decode.openpgp import load_keys
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.certificate import Certificate
@@ -38,6 +37,8 @@ def read_keys(data: bytes, name: str = "") -> tuple[Key, ...]:
 
     What the bytes begin with decides; only where they do not tell does the ending of ``name``.
     """
+    from trust_store.decode.openpgp import load_keys  # not for those who only name keys
+
     head = data[:65536]
     openpgp_first = b"-----BEGIN PGP" in head or (
         b"-----BEGIN" not in head and name.lower().endswith(_OPENPGP_SUFFIXES)

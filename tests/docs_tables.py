@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from escalation.config import SlackSettings, SMTPSettings
 from monitor.config import IntakeSettings, PollingSettings, Source
-from trust_store.formats.detect import ORDER
+from trust_store.formats.detect import READERS
 from trust_store.model.vendor import Contact, VendorPolicy
 from trust_store.settings import ControlSettings, StoreSettings
-from trust_store.signatures import SCHEMES
+from trust_store.signatures.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,11 +41,11 @@ def formats() -> str:
         "",
         "| format | container | reader version |",
         "| --- | --- | ---: |",
-        *(f"| `{reader.NAME}` | {reader.CONTAINER} | {reader.VERSION} |" for reader in ORDER),
+        *(f"| `{reader.NAME}` | {reader.CONTAINER} | {reader.VERSION} |" for reader in READERS),
         "",
         "## Formats",
         "",
-        *_sections(ORDER),
+        *_sections(READERS),
         "## Signature schemes",
         "",
         *_sections(SCHEMES),

@@ -12,7 +12,6 @@ import sqlite3
 from typing import TYPE_CHECKING, Protocol
 
 from trust_store import audit
-from trust_store.decode.openpgp import load_keys
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, StoreInconsistentError, UnsupportedError
 from trust_store.model.claim import Authority
@@ -291,6 +290,8 @@ def _untrusted(own: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tu
             if stored.anchor.kind is AnchorKind.X509:
                 certificates.append(load_certificate(stored.anchor.material))
             else:
+                from trust_store.decode.openpgp import load_keys  # most stores hold certificates only
+
                 keys += load_keys(stored.anchor.material)
     return tuple(certificates), tuple(keys)
 

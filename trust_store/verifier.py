@@ -20,8 +20,7 @@ from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
-from trust_store.signatures import with_candidates
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
+from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.storage.facts import identifiers_in, load_facts, sightings
 from trust_store.storage.vendors import effective_vendor
 from trust_store.terminal import safe
@@ -292,6 +291,8 @@ def read_with_keys(
     candidates = candidates_for(())
     facts = read_package(path, sides, reader, candidates, limits, origin=origin)
     wider = candidates_for(hints_of(facts))
+    if len(candidates) <= MAX_CANDIDATE_KEYS and set(wider) <= set(candidates):
+        return facts  # the reader has tried them all
     tried = _tried(facts, wider)
     if _opinion_missing(tried) and set(wider) - set(candidates):
         # A key found by what the signature says of itself: the second OpenPGP reader has to see the file under it.
@@ -343,6 +344,10 @@ def _text(name: str) -> str:
 
 
 def _tried(facts: PackageFacts, candidates: tuple[CandidateKey, ...]) -> PackageFacts:
+    from trust_store.signatures.schemes import (
+        with_candidates,  # few packages need more than what their reader has tried
+    )
+
     return replace(facts, signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures))
 
 

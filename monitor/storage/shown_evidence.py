@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from escalation.redaction import anchor_secrets, redactor_of
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.schema import MIGRATIONS
 from trust_store import query
@@ -44,6 +43,8 @@ class ShownEvidence:
         found = StoredEvidence(self._connection).evidence_for(identifiers)
         if not found:
             return ()
+        from escalation.redaction import anchor_secrets, redactor_of  # not free, and most keys nobody has said anything about
+
         pending = query.anchors(self._connection, None, {AnchorState.PENDING})
         redactor = redactor_of(secret for anchor in pending for secret in anchor_secrets(anchor))
         return tuple(

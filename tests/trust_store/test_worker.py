@@ -19,8 +19,9 @@ import pytest
 
 from tests.trust_store.package_craft import LIMITS, Signer, archive, bundle, read, side
 from tests.trust_store.worker_craft import BENIGN, descriptors, forked, read_with, spin
-from trust_store.formats import isolation, worker
-from trust_store.formats.worker import ForkedReader, ForkServerReader, answer_for, sandbox_available
+from trust_store.formats import isolation, worker, worker_process
+from trust_store.formats.worker import ForkedReader, ForkServerReader, sandbox_available
+from trust_store.formats.worker_process import answer_for
 from trust_store.formats.worker_request import decode_request, encode_request
 from trust_store.model.verdict import Reason
 from trust_store.signatures.protocol import CandidateKey
@@ -143,14 +144,14 @@ def test_sandbox_available(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_reader_survives_a_crashed_worker(monkeypatch: pytest.MonkeyPatch, package: int) -> None:
     """After a crash the next package is read by a fresh worker."""
-    real = worker.read_package
+    real = worker_process.read_package
 
     def reading(source: FileSource, *rest: object) -> PackageFacts:
         if source.size == 4:
             os.abort()
         return real(source, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker, "read_package", reading)
+    monkeypatch.setattr(worker_process, "read_package", reading)
     reader = forked()
     assert reason(reader.read(package, (), (), LIMITS)) is Reason.UNREADABLE
     with Path("/dev/null").open("rb") as empty:
@@ -228,11 +229,11 @@ def test_with_threads_the_fork_server_is_used() -> None:
 
 SCRIPT = """
 import os, sys, time
-from trust_store.formats import worker
+from trust_store.formats import worker, worker_process
 from trust_store.formats.protocol import ReadLimits
 def hang(*_):
     time.sleep(600)
-worker.read_package = hang
+worker_process.read_package = hang
 reader = worker.ForkedReader.start()
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
@@ -325,5 +326,5 @@ def test_defects_become_problems(monkeypatch: pytest.MonkeyPatch, package: int) 
         def reading(*_: object, error: Exception = error) -> PackageFacts:
             raise error
 
-        monkeypatch.setattr(worker, "read_package", reading)
+        monkeypatch.setattr(worker_process, "read_package", reading)
         assert reason(answer_for(package, (), (), LIMITS)) is expected

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trust_store.package_craft import LIMITS
-from trust_store.formats import worker
+from trust_store.formats import worker_process
 from trust_store.formats.worker import ForkedReader
 from trust_store.model.package_facts import PackageFacts
 
@@ -27,7 +27,7 @@ def forked() -> ForkedReader:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        worker._never_return(lambda: worker._fork_workers(other, parent))
+        worker_process.never_return(lambda: worker_process.fork_workers(other, parent))
     other.close()
     return ForkedReader(control, child)
 
@@ -36,7 +36,7 @@ def read_with(
     monkeypatch: pytest.MonkeyPatch, reading: Callable[..., PackageFacts], package: int, **limits: float
 ) -> PackageFacts:
     """The facts where the worker runs ``reading`` in place of ``read_package``."""
-    monkeypatch.setattr(worker, "read_package", reading)
+    monkeypatch.setattr(worker_process, "read_package", reading)
     reader = forked()
     try:
         return reader.read(package, (), (), replace(LIMITS, **limits))  # type: ignore[arg-type]

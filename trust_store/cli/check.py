@@ -50,7 +50,8 @@ def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any)
     # packages while this one, only then, imports what judges them.
     reader = ForkedReader.start()
     try:
-        from trust_store.cli.check_answers import CheckOptions, CheckSession, answer_all, answer_batch
+        from trust_store.cli.check_answers import answer_all, answer_batch
+        from trust_store.cli.check_request import CheckOptions, CheckSession
 
         options = CheckOptions(**asked)
         invocation = click.get_current_context().obj

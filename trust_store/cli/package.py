@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from trust_store import query
-from trust_store.cli.check import verdict_code
+from trust_store.cli.check_answers import verdict_code
 from trust_store.cli.check_request import expected_vendor
 from trust_store.cli.output import write_line
 from trust_store.cli.verdict_text import verdict_lines

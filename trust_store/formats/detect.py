@@ -13,7 +13,8 @@ from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
-from trust_store.signatures import openpgp, with_candidates
+from trust_store.signatures import openpgp
+from trust_store.signatures.schemes import with_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,8 +27,8 @@ CONTAINERS: tuple[tuple[str, Callable[[PackageSource], bool]], ...] = (("zip", z
 """Container -> whether the bytes are one. Containers are disjoint: two at once is malformed."""
 
 MAX_OPINIONS = 8
-ORDER: tuple[PackageReader, ...] = (android_ota, vendor_bundle, zip_plain, detached)
-"""The order in which the readers of one container are asked; the last of each takes whatever is left."""
+READERS: tuple[PackageReader, ...] = (android_ota, vendor_bundle, zip_plain, detached)
+"""All there are, in the order in which the readers of one container are asked; the last of each takes whatever is left."""
 
 
 def read_package(
@@ -70,7 +71,7 @@ def _read(
         container = _container(source, side)
         if container == zip_plain.CONTAINER:  # what a broken archive is called
             facts = replace(facts, format=zip_plain.NAME, reader_version=zip_plain.VERSION)
-        reader = next(r for r in ORDER if container == r.CONTAINER and r.recognises(source, limits))
+        reader = next(r for r in READERS if container == r.CONTAINER and r.recognises(source, limits))
         facts = replace(facts, format=reader.NAME, reader_version=reader.VERSION)
         reading = reader.read(source, side, limits)
     except TrustStoreError as error:

@@ -9,8 +9,8 @@ from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreErr
 from trust_store.formats.streaming import new_state
 from trust_store.model.package_facts import Problem, SignatureFact
 from trust_store.model.verdict import Reason
-from trust_store.signatures import recognising
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
+from trust_store.signatures.schemes import recognising
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

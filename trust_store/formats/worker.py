@@ -6,30 +6,28 @@
 
 One process reads one package: what a package did to its reader never reaches another package. A worker that crashes, hangs
 or answers nonsense gives facts with a problem, never an exception and never anything that could pass.
+
+This module is the parent's side; the worker's is ``worker_process``, which only the processes that read packages import.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from trust_store.decode.facts_json import MAX_FACTS_BYTES, facts_from_json, facts_to_json
+from trust_store.decode.facts_json import MAX_FACTS_BYTES, facts_from_json
 from trust_store.errors import MalformedError
-from trust_store.formats.detect import read_package
-from trust_store.formats.isolation import close_all_but, die_with_parent, isolate
 from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits
-from trust_store.formats.streaming import FileSource
-from trust_store.formats.worker_request import decode_request, encode_request
-from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.formats.worker_request import FINISH, LENGTH, READ, STATUS, encode_request, unread_facts
+from trust_store.model.package_facts import Problem
 from trust_store.model.verdict import Reason
 
 if TYPE_CHECKING:
@@ -37,13 +35,11 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
     from trust_store.formats.protocol import SideMaterial
+    from trust_store.model.package_facts import PackageFacts
     from trust_store.signatures.protocol import CandidateKey
 
-_LENGTH = struct.Struct(">Q")
-_STATUS = struct.Struct(">i")
-_READ, _FINISH = b"r", b"f"
 _OUT_OF_RESOURCES = (signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)
-PRELOAD = ["__main__", "trust_store.formats.worker"]
+PRELOAD = ["__main__", "trust_store.formats.worker_process"]
 """Imported once by the fork server, before any package is seen."""
 
 
@@ -85,7 +81,7 @@ class _Question:
 
 
 class ForkedReader:
-    """For a command: a child forked right after imports forks one worker per read. Not thread-safe."""
+    """For a command: a child imports the readers, while the command goes on, and forks one worker per read. Not thread-safe."""
 
     def __init__(self, control: socket.socket, child: int) -> None:
         self._control: socket.socket | None = control
@@ -100,7 +96,7 @@ class ForkedReader:
         parent = os.getpid()
         child = os.fork()
         if child == 0:
-            _never_return(lambda: _fork_workers(other, parent))
+            _be_child(other, parent)
         other.close()
         return cls(control, child)
 
@@ -119,7 +115,7 @@ class ForkedReader:
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
-                    socket.send_fds(self._control, [_READ], [theirs.fileno()])
+                    socket.send_fds(self._control, [READ], [theirs.fileno()])
                 try:
                     answer = _exchange(ours, question)
                 finally:  # also when interrupted: the worker must be gone before anybody hears of it
@@ -133,8 +129,8 @@ class ForkedReader:
         if self._control is None:
             return 0
         try:
-            self._control.send(_FINISH)
-            return int(_STATUS.unpack(self._control.recv(_STATUS.size))[0])
+            self._control.send(FINISH)
+            return int(STATUS.unpack(self._control.recv(STATUS.size))[0])
         except (OSError, struct.error) as error:
             self.close()
             raise _WorkerError(Reason.UNREADABLE, "the process that starts readers is gone") from error
@@ -164,6 +160,9 @@ class ForkServerReader:
         import multiprocessing
         from multiprocessing import forkserver
 
+        from trust_store.formats.worker_process import serve
+
+        self._serve = serve
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
         forkserver.ensure_running()
@@ -181,7 +180,7 @@ class ForkServerReader:
         def ask(question: _Question) -> bytes:
             ours, theirs = socket.socketpair()
             with ours:
-                process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+                process = self._context.Process(target=self._serve, args=(theirs,), daemon=True)
                 with theirs, self._lock:
                     process.start()
                 try:
@@ -213,69 +212,16 @@ def sandbox_available() -> bool:
     return facts.isolated and facts.problem is not None and facts.problem.reason is Reason.UNSUPPORTED_FORMAT
 
 
-def serve(channel: socket.socket) -> None:
-    """A worker's life: take one request, isolate, read, answer, end."""
-    _never_return(lambda: _serve(channel, os.getppid()))
-
-
-def _serve(channel: socket.socket, parent: int) -> None:
-    die_with_parent(parent)
-    header, descriptors, _, _ = socket.recv_fds(channel, _LENGTH.size, 1)
-    request = _receive(channel, _LENGTH.unpack(header)[0])
-    side, candidates, limits = decode_request(request)
-    seconds = min(limits.wall_seconds, 86_400.0)
-    cpu_seconds = int(4 * seconds) + 2  # several digests at once; the parent's deadline is the real one
-    isolated = isolate({channel.fileno(), descriptors[0]}, cpu_seconds=cpu_seconds)
-    facts = replace(answer_for(descriptors[0], side, candidates, limits), isolated=isolated)
-    channel.sendall(facts_to_json(facts).encode("ascii"))
-
-
-def answer_for(
-    descriptor: int, side: tuple[SideMaterial, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits
-) -> PackageFacts:
-    """``read_package``, with whatever a reader should never raise turned into a problem."""
+def _be_child(control: socket.socket, parent: int) -> NoReturn:
+    """The forked child of a command: never returns, whatever happens."""
     try:
-        return read_package(FileSource(descriptor), side, candidates, limits)
-    except (MemoryError, RecursionError) as error:
-        return _failed(
-            descriptor, side, Problem(Reason.RESOURCE_LIMIT, f"the reader ran out of {type(error).__name__}")
+        from trust_store.formats.worker_process import (
+            fork_workers,  # the parent has no use for it, and does not wait for it
         )
-    except Exception as error:  # noqa: BLE001 - hostile input met a defect: say so, and never pass
-        return _failed(descriptor, side, Problem(Reason.UNREADABLE, f"the reader failed: {type(error).__name__}"))
 
-
-def _fork_workers(control: socket.socket, parent: int) -> None:
-    """The forked child's life: one worker after another, until the parent closes its end."""
-    die_with_parent(parent)
-    close_all_but({control.fileno()})
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides what an interrupt means
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    own = os.getpid()
-    while True:
-        command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if command != _READ:
-            return
-        worker = os.fork()
-        if worker == 0:
-            control.close()
-            _never_return(lambda channel=descriptors[0]: _serve(socket.socket(fileno=channel), own))  # type: ignore[misc]
-        os.close(descriptors[0])
-        control.recv(1)  # finished, or the parent is gone; the worker's id is not free before it has been waited for
-        os.kill(worker, signal.SIGKILL)
-        _, status = os.waitpid(worker, 0)
-        control.send(_STATUS.pack(status))
-
-
-def _never_return(life: Callable[[], None]) -> NoReturn:
-    """Run ``life`` and end the process without the parent's exit functions, whatever happens."""
-    code = 1
-    try:
-        life()
-        code = 0
+        fork_workers(control, parent)
     finally:
-        os._exit(code)
+        os._exit(1)
 
 
 def _read(
@@ -299,14 +245,14 @@ def _read(
         problem = Problem(Reason.UNREADABLE, f"the reader's answer cannot be used: {error}")
     except OSError as error:
         problem = Problem(Reason.UNREADABLE, f"the reader could not be asked: {error.strerror or error}")
-    return _failed(package_fd, side, problem)
+    return unread_facts(package_fd, side, problem)
 
 
 def _exchange(channel: socket.socket, question: _Question) -> bytes:
     """Put the question and take the whole answer; empty where the worker ended without one."""
     try:
         channel.settimeout(question.seconds_left)
-        socket.send_fds(channel, [_LENGTH.pack(len(question.request))], [question.package_fd])
+        socket.send_fds(channel, [LENGTH.pack(len(question.request))], [question.package_fd])
         channel.sendall(question.request)
     except TimeoutError as error:
         raise _WorkerError(Reason.RESOURCE_LIMIT, "the reader did not finish in time") from error
@@ -333,29 +279,3 @@ def _no_answer(code: int) -> NoReturn:
     if -code in _OUT_OF_RESOURCES:
         raise _WorkerError(Reason.RESOURCE_LIMIT, f"the reader was ended by signal {-code}")
     raise _WorkerError(Reason.UNREADABLE, f"the reader crashed: exit {code}")
-
-
-def _receive(channel: socket.socket, length: int) -> bytes:
-    pieces: list[bytes] = []
-    while length:
-        piece = channel.recv(min(length, CHUNK_BYTES))
-        if not piece:
-            os._exit(0)
-        pieces.append(piece)
-        length -= len(piece)
-    return b"".join(pieces)
-
-
-def _failed(descriptor: int, side: tuple[SideMaterial, ...], problem: Problem) -> PackageFacts:
-    """Facts that say only which file it was, and what went wrong."""
-    digest = hashlib.sha256()
-    size = 0
-    try:
-        while piece := os.pread(descriptor, CHUNK_BYTES, size):
-            digest.update(piece)
-            size += len(piece)
-        sha256 = digest.hexdigest()
-    except OSError:
-        sha256 = ""
-    material = tuple(sorted(item.file.sha256 for item in side))
-    return PackageFacts(sha256, size, None, 0, material, problem)

@@ -1,14 +1,24 @@
-"""What a worker is asked: side files, candidate keys and limits, as JSON."""
+"""What parent and worker say to each other: the request (side files, candidate keys, limits) as JSON, and what frames it."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import os
+import struct
 from dataclasses import asdict
 
-from trust_store.formats.protocol import ReadLimits, SideMaterial
-from trust_store.model.package_facts import SideFile, SignatureOrigin
+from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits, SideMaterial
+from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureOrigin
 from trust_store.signatures.protocol import CandidateKey
+
+LENGTH = struct.Struct(">Q")
+"""Of a request, before it."""
+STATUS = struct.Struct(">i")
+"""How a worker ended: its wait status."""
+READ, FINISH = b"r", b"f"
+"""To the process that forks workers: start one on the socket that comes with this; have it ended."""
 
 
 def encode_request(side: tuple[SideMaterial, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits) -> bytes:
@@ -30,3 +40,18 @@ def decode_request(data: bytes) -> tuple[tuple[SideMaterial, ...], tuple[Candida
     )
     candidates = tuple(CandidateKey(kind, base64.b64decode(material)) for kind, material in value["candidates"])
     return side, candidates, ReadLimits(**value["limits"])
+
+
+def unread_facts(descriptor: int, side: tuple[SideMaterial, ...], problem: Problem) -> PackageFacts:
+    """Facts that say only which file it was, and what went wrong."""
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        while piece := os.pread(descriptor, CHUNK_BYTES, size):
+            digest.update(piece)
+            size += len(piece)
+        sha256 = digest.hexdigest()
+    except OSError:
+        sha256 = ""
+    material = tuple(sorted(item.file.sha256 for item in side))
+    return PackageFacts(sha256, size, None, 0, material, problem)

@@ -223,7 +223,7 @@ def _readers(readers: Mapping[str, int] | None) -> Mapping[str, int]:
     if readers is not None:
         return readers
     # Readers are imported only where nobody said which: this module is also used by commands that read no package.
-    from trust_store.formats import READERS
+    from trust_store.formats.detect import READERS
 
     return {reader.NAME: reader.VERSION for reader in READERS}
 

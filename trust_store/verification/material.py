@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from trust_store.decode.openpgp import load_keys
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
@@ -86,6 +85,8 @@ def prepare(view: TrustView, question: Question) -> TrustMaterial:
                 if reason:
                     buried |= {(certificate.sha256, reason), (certificate.spki_sha256, reason)}
                 continue
+            from trust_store.decode.openpgp import load_keys  # most questions are about certificates only
+
             found = load_keys(anchor.material)
         except UNREADABLE:
             continue

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from trust_store.model.verdict import PRECEDENCE, Reason, SignatureVerdict
 from trust_store.signatures.protocol import WEAK_DIGESTS
 from trust_store.verification.material import counts_for
-from trust_store.verification.openpgp import OpenPGPJudging
 from trust_store.verification.question import Finding, JudgedSignature, detail_of, ordered
 from trust_store.verification.x509 import X509Judging
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import SignatureFact
     from trust_store.model.trust_view import TrustView
     from trust_store.verification.material import TrustMaterial
+    from trust_store.verification.openpgp import OpenPGPJudging
     from trust_store.verification.question import PathOutcome, Question
 
 OPENPGP = "openpgp"
@@ -34,7 +34,7 @@ def judge_signature(
         return _unread(fact, question)
     # (2) The scheme's own steps.
     accept = view.vendor is not None and view.vendor.policy.claimed_time == "accept"
-    scheme = OpenPGPJudging if fact.scheme == OPENPGP else X509Judging
+    scheme = _openpgp() if fact.scheme == OPENPGP else X509Judging
     judging = scheme(fact, material, question, container=container, accept_claimed_time=accept)
     judging.judge()
     # (3) The path that is told: one that passes, else the worst, else the one that got furthest.
@@ -81,6 +81,13 @@ def decisive(outcomes: Sequence[PathOutcome]) -> PathOutcome | None:
             if any(finding.reason is reason for finding in outcome.findings):
                 return outcome
     return max(outcomes, key=lambda o: (o.steps, PRECEDENCE.index(ordered(o.findings)[0])))
+
+
+def _openpgp() -> type[OpenPGPJudging]:
+    """Imported where a signature is one: most packages carry none."""
+    from trust_store.verification.openpgp import OpenPGPJudging
+
+    return OpenPGPJudging
 
 
 def _decided(outcomes: Sequence[PathOutcome], question: Question) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trust_store.decode.openpgp import load_keys
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError, UsageError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
@@ -58,6 +57,8 @@ def read_material(data: bytes, name: str) -> SuppliedMaterial:
     try:
         # Binary OpenPGP packets begin with bit 7 set (RFC 9580 4.2); DER, PEM and PKCS#7 never do.
         if _OPENPGP_ARMOR in data or data[:1] >= b"\x80":
+            from trust_store.decode.openpgp import load_keys  # most questions are about certificates only
+
             return SuppliedMaterial(keys=load_keys(data))
         certificates = decode_certificates(data)
     except (MalformedError, ResourceLimitError, UnsupportedError) as error:

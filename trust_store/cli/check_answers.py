@@ -1,0 +1,95 @@
+"""What ``check`` does with what it was asked: each question is put together, answered and written down."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from trust_store.cli.check_request import CheckOptions, CheckSession, batch_options
+from trust_store.cli.json_line import read_question
+from trust_store.cli.output import write_line
+from trust_store.cli.verdict_text import verdict_lines
+from trust_store.errors import UsageError
+from trust_store.model.verdict import Outcome
+from trust_store.verdict_json import verdict_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from trust_store.model.verdict import Verdict
+
+MAX_LINE_BYTES = 1024 * 1024
+EXIT_PASSED, EXIT_USAGE, EXIT_INDETERMINATE, EXIT_NOT_RUN, EXIT_FAILED = 0, 2, 3, 4, 10
+_CODES = {Outcome.PASSED: EXIT_PASSED, Outcome.INDETERMINATE: EXIT_INDETERMINATE, Outcome.FAILED: EXIT_FAILED}
+_WORST = (EXIT_NOT_RUN, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_PASSED)
+
+
+def exit_code(codes: Iterable[int]) -> int:
+    """The code of several items: 4 over 10 over 3 over 0; no items at all is a usage error."""
+    seen = set(codes)
+    return next((code for code in _WORST if code in seen), EXIT_USAGE)
+
+
+def verdict_code(verdict: Verdict) -> int:
+    """The exit code that one verdict stands for."""
+    return _CODES.get(verdict.outcome, EXIT_NOT_RUN)
+
+
+def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOptions, *, as_json: bool) -> int:
+    """Answer for every path and return the exit code; raises UsageError before the first answer."""
+    if not paths:
+        raise UsageError("name at least one package: rootwarden check --vendor ID PATH...")
+    if len(paths) > 1 and options.signatures:
+        raise UsageError("--signature is about one package; check them one by one, or with --batch")
+    # All questions are put together before the first is answered: what is wrong with an option is told at once.
+    requests = [session.request(path, options) for path in paths]
+    codes: list[int] = []
+    for request in requests:
+        verdict = session.verifier(request).verify(request)
+        write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
+        codes.append(verdict_code(verdict))
+    return exit_code(codes)
+
+
+def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOptions) -> int:
+    """Answer every line of standard input with one line, and return the exit code; raises UsageError for paths beside them."""
+    if paths:
+        raise UsageError('with --batch every question is a line on standard input: {"id": 1, "path": "...", ...}')
+    codes: list[int] = []
+    for line in _lines():
+        answer, code = _answer(session, line, options)
+        write_line(json.dumps(answer))
+        codes.append(code)
+    return exit_code(codes)
+
+
+def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) -> tuple[dict[str, Any], int]:
+    """The answer to one line and its exit code; a line that is no request is answered too."""
+    if line is None:
+        return _refused(None, f"a line longer than {MAX_LINE_BYTES} bytes")
+    identity = None
+    try:
+        identity, asked = read_question(line)
+        path, options = batch_options(asked, otherwise)
+        request = session.request(path, options)
+        verdict = session.verifier(request).verify(request)
+    except UsageError as error:
+        return _refused(identity, str(error))
+    return {"id": identity, **verdict_to_dict(verdict)}, verdict_code(verdict)
+
+
+def _refused(identity: Any, detail: str) -> tuple[dict[str, Any], int]:
+    return {"id": identity, "outcome": "error", "reason": "bad_request", "detail": detail[:500]}, EXIT_NOT_RUN
+
+
+def _lines() -> Iterator[bytes | None]:
+    """The lines of standard input, None for one that is too long."""
+    stream = sys.stdin.buffer
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        if len(line) <= MAX_LINE_BYTES:
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE_BYTES)
+        yield None
