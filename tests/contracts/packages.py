@@ -82,7 +82,7 @@ def issue(
     *,
     ca: bool = False,
     subject: str | None = None,
-    eku: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CODE_SIGNING,
+    eku: x509.ObjectIdentifier | None = None,
     days: tuple[float, float] = (-30, 365),
     key: Any = None,
     digest: hashes.HashAlgorithm | None = None,
@@ -106,7 +106,8 @@ def issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .add_extension(_usage(ca=ca), critical=True)
     )
-    if eku is not None and not ca:
+    eku = eku or (None if ca else ExtendedKeyUsageOID.CODE_SIGNING)
+    if eku is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([eku]), critical=False)
     certificate = builder.sign(signer, digest or hashes.SHA256())
     return Holder(folder, name, certificate, own, (above, *above.above) if above else ())

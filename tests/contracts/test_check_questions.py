@@ -104,9 +104,11 @@ def test_purposes_other_than_code_signing(fast: Rootwarden, kit: Kit, tmp_path: 
     tls = issue(tmp_path, "tls", kit.middle, eku=ExtendedKeyUsageOID.SERVER_AUTH)
     package = signed(tmp_path / "tls.bin", tls)
     assert told(fast.supplied(kit.anchors, package)) == (10, "failed", "path_invalid")
-    code, verdict = fast.supplied(tls.pem, package)
-    assert verdict["outcome"] != "passed"
-    assert code in (3, 10)
+    assert told(fast.supplied(tls.pem, package))[0] == 10
+    tls_ca = issue(tmp_path, "tls-ca", kit.root, ca=True, eku=ExtendedKeyUsageOID.SERVER_AUTH)
+    package = signed(tmp_path / "below.bin", issue(tmp_path, "below-tls", tls_ca))
+    assert told(fast.supplied(kit.anchors, package)) == (10, "failed", "path_invalid")
+    assert told(fast.supplied(tls_ca.pem, package))[0] in (3, 10)
 
 
 def test_a_certificate_that_is_no_ca_issues_nothing(fast: Rootwarden, kit: Kit, tmp_path: Path) -> None:
