@@ -246,6 +246,7 @@ ARCHIVES: dict[str, tuple[list[tuple[str, bytes]], str]] = {
     "smuggled": ([("evil.sh", b"rm -rf /")], "uncovered_content"),
     "smuggled deep": ([("bin/x/y/evil.sh", b"rm -rf /")], "uncovered_content"),
     "smuggled folder": ([("empty/", b"")], "uncovered_content"),
+    "no signature by that name": ([("SHA256SUMS.sig", b"#!/bin/sh\nrm -rf /")], "uncovered_content"),
     "duplicate": ([("manifest.json", b"other")], "malformed"),
     "duplicate manifest": ([("SHA256SUMS", b"")], "malformed"),
     "traversal": ([("../evil.sh", b"")], "malformed"),

@@ -10,7 +10,7 @@ from trust_store.decode.manifest import parse_manifest
 from trust_store.decode.zip_archive import may_hold, read_directory, walk
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.protocol import Reading
-from trust_store.formats.side_signatures import SignatureFiles, joined, read_file, read_side
+from trust_store.formats.side_signatures import UNKNOWN_SCHEME, SignatureFiles, joined, read_file, read_side
 from trust_store.formats.streaming import PackageStream, digests_of
 from trust_store.model.package_facts import Coverage, Problem, SideFile, SignatureOrigin, Uncovered
 from trust_store.model.verdict import Reason
@@ -87,9 +87,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     listed = {layout.folder + name: digest for name, digest in _entries(manifest, limits).items()}
     embedded = _embedded(contents, layout)
     facts = embedded.complete(digests_of(manifest, embedded.digests)) + joined(files).complete(stream.states)
-    return Reading(
-        stream.sha256, facts, _coverage(directory, layout, listed), _mismatch(contents, listed), signed=manifest
-    )
+    coverage = _coverage(directory, layout, listed, _no_signatures(embedded))
+    return Reading(stream.sha256, facts, coverage, _mismatch(contents, listed), signed=manifest)
 
 
 def _entries(manifest: bytes, limits: ReadLimits) -> dict[str, str]:
@@ -144,7 +143,14 @@ def _mismatch(contents: dict[str, _Content], listed: dict[str, str]) -> Problem 
     return None
 
 
-def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str]) -> Coverage:
+def _no_signatures(embedded: SignatureFiles) -> set[str]:
+    """Members that only bear a signature's name; where every one is of an unknown kind, that is what there is to say."""
+    unknown = {fact.file.name for fact in embedded.unreadable if fact.file and fact.scheme == UNKNOWN_SCHEME}
+    others = embedded.pending or any(fact.scheme != UNKNOWN_SCHEME for fact in embedded.unreadable)
+    return unknown if others else set()
+
+
+def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str], strange: set[str]) -> Coverage:
     covered = 0
     uncovered: list[Uncovered] = []
     parents = _parents(listed, layout)
@@ -153,9 +159,8 @@ def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str]) -> 
             covered += member.compressed_size
         else:
             # a folder on the way to a listed file says nothing new; an empty folder of its own does
-            uncovered.append(
-                Uncovered(member=member.name, inert=member.name in layout.signatures or member.name in parents)
-            )
+            inert = member.name in parents or (member.name in layout.signatures and member.name not in strange)
+            uncovered.append(Uncovered(member=member.name, inert=inert))
     return Coverage(covered, tuple(uncovered))
 
 
