@@ -331,3 +331,12 @@ def test_another_time_in_the_store(fast: Rootwarden, store: Store, kit: Kit, pac
     assert told(fast.check("--vendor", "dten", "--at", before, package))[0] == 0
     store.decide("anchor.distrust", anchor, reason="not theirs")
     assert told(fast.check("--vendor", "dten", "--at", before, package)) == (10, "failed", "distrusted")
+
+
+def test_supplied_anchors_need_no_vendor_but_lend_none(fast: Rootwarden, store: Store, kit: Kit, package: Path) -> None:
+    """Beside a store, a supplied anchor passes without a vendor; a stored one under the same signature still does not."""
+    store.trust(kit.gpg.export(kit.pgp))
+    assert told(fast.check("--anchors", kit.anchors, package)) == (0, "passed", "trusted")
+    package.with_name(package.name + ".p7s").unlink()
+    package.with_name(package.name + ".asc").write_bytes(kit.detached(CONTENT))
+    assert told(fast.check("--anchors", kit.anchors, package)) == (3, "indeterminate", "vendor_unstated")
