@@ -2,6 +2,7 @@
 # make test   sets up, then runs the tests (< 10 minutes)
 # make demo   sets up, then plays the whole story against real servers (< 1 minute)
 # make check  format, lint, types, import contracts, tests, coverage: what CI runs
+# make test-system   installs the service on a real systemd and proves what the docs say of it (root; 3 minutes)
 # make fuzz | mutation | soak | benchmarks   full length
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -9,7 +10,7 @@ RUN ?= run
 WORKERS ?= auto
 SECONDS_PER_TARGET ?= 60
 
-.PHONY: setup setup-test run test demo check lint test-native fuzz mutation soak benchmarks clean
+.PHONY: setup setup-test run test demo check lint test-native test-system fuzz mutation soak benchmarks clean
 
 .venv/runtime: requirements.lock pyproject.toml
 	sh .ci/require-system-packages run
@@ -50,6 +51,9 @@ check: lint
 
 test-native: setup-test
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m native
+
+test-system: setup-test
+	$(BIN)/python -m tests.system
 
 fuzz: setup-test
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_PER_TARGET)

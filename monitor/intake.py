@@ -162,8 +162,18 @@ class Intake:
 
 
 def drop_folder(directory: Path, vendors: tuple[str, ...]) -> None:
-    """Create the incoming folder and one folder for each vendor; existing ones keep their modes."""
+    """Create the incoming folder and one for each vendor, as open as the incoming folder; existing ones keep their modes.
+
+    Call it before there are other threads: the umask belongs to the whole process.
+    """
+    directory.mkdir(mode=0o770, parents=True, exist_ok=True)
+    opened = directory.stat().st_mode & 0o777
+    mask = os.umask(0o777 & ~opened)  # chmod would take away the set-group-id bit that a folder inherits
+    try:
+        for vendor in vendors:
+            (directory / vendor).mkdir(mode=opened, exist_ok=True)
+    finally:
+        os.umask(mask)
     for folder in (directory, *(directory / vendor for vendor in vendors)):
-        folder.mkdir(mode=0o770, parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.X_OK):
             raise PermissionError(f"{folder} cannot be read")

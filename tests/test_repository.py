@@ -100,3 +100,11 @@ def test_systemd_unit_is_understood() -> None:
         line for line in done.stderr.splitlines() if "rootwarden.service" in line and "is not executable" not in line
     ]
     assert told == []
+
+
+def test_systemd_unit_is_closed() -> None:
+    """systemd rates what the unit leaves open at 2.0 of 10 at most."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20"]
+    unit = str(ROOT / "systemd/rootwarden.service")
+    done = subprocess.run([*command, unit], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -307,3 +308,17 @@ def test_drop_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(PermissionError):
         drop_folder(tmp_path / "incoming", ("dten",))
+
+
+def test_vendor_folders_are_as_open_as_the_incoming_folder(tmp_path: Path) -> None:
+    """Whoever may write into the incoming folder may write into a vendor's, whatever the umask, and the group is handed down."""
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    incoming.chmod(0o2770)
+    mask = os.umask(0o077)
+    try:
+        drop_folder(incoming, ("dten",))
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((incoming / "dten").stat().st_mode) == 0o2770
