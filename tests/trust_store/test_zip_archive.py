@@ -376,3 +376,15 @@ def test_names_are_refused_or_plain(names: list[str]) -> None:
     files = [name.lower() for name in accepted if not name.endswith("/")]
     assert len(files) == len(set(files))
     assert not any(name.startswith("/") or ".." in name.split("/") for name in accepted)
+
+
+@pytest.mark.parametrize(("version", "good"), [(10, True), (45, True), (63, True), (64, False), (128, False)])
+def test_a_version_that_does_not_exist_is_malformed(version: int, *, good: bool) -> None:
+    """Extractors refuse what needs a version beyond 6.3: an archive that only we would read is not called good."""
+    data = bytearray(archive({"a": b"1"}))
+    data[data.rindex(b"PK\x01\x02") + 6] = version
+    if good:
+        assert unpack(bytes(data)) == {"a": b"1"}
+    else:
+        with pytest.raises(MalformedError, match="version"):
+            unpack(bytes(data))

@@ -23,6 +23,7 @@ MAX_DIRECTORY_BYTES = 64 * 1024**2
 STORED, DEFLATED = 0, 8
 DESCRIPTOR_FLAG, UTF8_FLAG = 0x0008, 0x0800
 _ENCRYPTION_FLAGS = 0x2041
+_NEWEST_VERSION = 63  # APPNOTE 4.4.3.2, times ten; extractors refuse what is newer
 _KNOWN_FLAGS = 0x080E
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA, _AES_EXTRA = 0x0001, 0x7075, 0x9901
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
@@ -220,7 +221,7 @@ def _members(source: Bytes, directory: bytes, end: _End, limits: ArchiveLimits) 
 def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Member, int]:
     if len(directory) - position < _CENTRAL.size:
         raise MalformedError("zip: the central directory is cut short")
-    (magic, made, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _, attributes,
+    (magic, made, needed, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _, attributes,
      offset) = _CENTRAL.unpack_from(directory, position)  # fmt: skip
     start = position + _CENTRAL.size
     end = start + name_bytes + extra_bytes + comment_bytes
@@ -233,6 +234,8 @@ def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Mem
     )
     if disk:
         raise MalformedError("zip: one part of an archive split over several disks")
+    if needed & 0xFF > _NEWEST_VERSION:
+        raise MalformedError(f"zip: a member for version {needed & 0xFF} of the format, which does not exist")
     check_flags(flags, method)
     name = decode_name(raw_name, max_bytes=limits.max_name_bytes)
     member = Member(name, raw_name, flags, method, crc, packed, size, offset)
