@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import functools
 import re
 import tomllib
 import types
@@ -46,17 +46,16 @@ def section(kind: type[T], table: Mapping[str, Any], *, file: Path, name: str, n
     """
     if not isinstance(table, dict):
         raise ConfigError(f"[{name}] must be a table", file=file, line=line_of(file, name))
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(kind)
+    fields, required = _fields(kind)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key in nested:
             continue
         if key not in fields:
             raise unknown_key(key, [*fields, *nested], file=file, name=name)
-        values[key] = _convert(value, hints[key], file=file, name=name, key=key)
-    for key, spec in fields.items():
-        if key not in values and spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
+        values[key] = _convert(value, fields[key], file=file, name=name, key=key)
+    for key in required:
+        if key not in values:
             raise ConfigError(f"[{name}] needs the key {key!r}", file=file, line=line_of(file, name))
     try:
         return kind(**values)
@@ -64,8 +63,20 @@ def section(kind: type[T], table: Mapping[str, Any], *, file: Path, name: str, n
         raise ConfigError(f"[{name}] {error}", file=file, line=line_of(file, name)) from error
 
 
+@functools.cache
+def _fields(kind: type[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The types of a section's keys, and which keys it cannot do without; both are fixed with the class."""
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    missing = dataclasses.MISSING
+    required = tuple(f.name for f in fields if f.default is missing and f.default_factory is missing)
+    return {f.name: hints[f.name] for f in fields}, required
+
+
 def unknown_key(key: str, known: list[str], *, file: Path, name: str) -> ConfigError:
     """The error for a key that nobody knows, with the nearest known one."""
+    import difflib  # only to put a mistake right
+
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     where = f" in [{name}]" if name else ""
     return ConfigError(

@@ -43,7 +43,7 @@ class ShownEvidence:
         found = StoredEvidence(self._connection).evidence_for(identifiers)
         if not found:
             return ()
-        from escalation.redaction import anchor_secrets, redactor_of  # not free, and most keys nobody has said anything about
+        from escalation.redaction import anchor_secrets, redactor_of  # not free, and of most keys nobody said anything
 
         pending = query.anchors(self._connection, None, {AnchorState.PENDING})
         redactor = redactor_of(secret for anchor in pending for secret in anchor_secrets(anchor))

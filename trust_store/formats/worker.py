@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+import trust_store.decode.x509  # noqa: F401 - X.509 is wanted on both sides, and dear: once, before the fork
 from trust_store.decode.facts_json import MAX_FACTS_BYTES, facts_from_json
 from trust_store.errors import MalformedError
 from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits
