@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,6 +135,8 @@ def expected_vendor(vendor: str | None, settings: TrustSettings | None, name: st
         return ExpectedVendor(ANY_VENDOR, "any")
     known = [v.id for v in vendors]
     if vendor not in known:
+        import difflib  # only to put a mistake right
+
         near = difflib.get_close_matches(vendor, known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none yet'}"
         raise UsageError(f"vendor {safe(vendor, 80)!r} is not configured ({hint})")

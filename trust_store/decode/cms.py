@@ -355,6 +355,7 @@ def _time(element: Element) -> datetime:
     elif element.tag != GENERALIZED_TIME or not re.fullmatch(rb"[0-9]{14}Z", text):
         raise MalformedError("CMS: the signing time is neither UTCTime nor GeneralizedTime in seconds")
     try:
-        return datetime.strptime(text.decode("ascii"), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
+        return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
         raise MalformedError(f"CMS: no such signing time: {error}") from error

@@ -11,6 +11,8 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
+import cryptography.hazmat.backends.openssl.backend  # noqa: F401 - else the first signature of every package would load it
+
 from trust_store.decode.facts_json import facts_to_json
 from trust_store.formats.detect import read_package
 from trust_store.formats.isolation import close_all_but, die_with_parent, isolate
