@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import Queue
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DEFAULT_SAMPLE = 200
+DEFAULT_SAMPLE = 140
 WORKERS = 2
 COPIED = ("monitor", "trust_store", "escalation", "tests", "pyproject.toml")
 _VERDICT = ("trust_store/test_verdict_combination.py", "trust_store/test_verdict_x509.py", "trust_store/test_verdict_openpgp.py",
@@ -37,6 +37,8 @@ _ANCHOR = (
     "trust_store/test_anchor_history.py",
 )
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("trust_store/verification/supplied.py", (*_VERDICT, "trust_store/test_check_command.py")),
+    ("trust_store/verification/wording.py", (*_VERDICT, "trust_store/test_check_command.py")),
     ("trust_store/verification/*.py", _VERDICT),
     ("trust_store/chain/openpgp*.py", ("trust_store/test_openpgp_judgement.py", "trust_store/test_openpgp_judgement_hostile.py")),
     ("trust_store/chain/*.py", _PATH),
