@@ -122,6 +122,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (OSError, ValueError):
         code = 4
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):  # else the interpreter would try once more at its end, and exit 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(code)
 
 
