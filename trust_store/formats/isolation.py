@@ -62,6 +62,7 @@ _CALLS_EVERYWHERE = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "pidfd_open": 434,
     "pidfd_getfd": 438, "fchmodat2": 452,
 }  # fmt: skip
+_LIBRARY = ctypes.CDLL(None, use_errno=True)
 _CLONE3, _OPENAT2 = 435, 437  # their arguments lie in memory, where a filter cannot look
 
 
@@ -178,9 +179,8 @@ def _set_filter(program: bytes) -> bool:
 
 
 def _prctl(option: int, *arguments: int) -> bool:
-    library = ctypes.CDLL(None, use_errno=True)
     padded = [ctypes.c_ulong(value) for value in (*arguments, 0, 0, 0, 0)][:4]
-    return bool(library.prctl(ctypes.c_int(option), *padded) == 0)
+    return bool(_LIBRARY.prctl(ctypes.c_int(option), *padded) == 0)
 
 
 def _lower(kind: int, limit: int) -> None:
