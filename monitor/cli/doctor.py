@@ -15,6 +15,7 @@ from trust_store.errors import TrustStoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from monitor.cli import Invocation
     from monitor.config import MonitorSettings
@@ -68,7 +69,7 @@ def _policy(settings: MonitorSettings) -> Iterator[Finding]:
     for uid, person in settings.trust.approvers.by_uid:
         if uid == 0:
             yield Finding("warning", f"root decides as {person!r}", "let people decide under their own users")
-        elif settings.trust.store.database.exists() and settings.trust.store.database.stat().st_uid == uid:
+        elif _owner(settings.trust.store.database) == uid:
             yield Finding(
                 "warning", f"the service's own user decides as {person!r}", "let people decide under their own users"
             )
@@ -93,6 +94,14 @@ def _policy(settings: MonitorSettings) -> Iterator[Finding]:
         yield Finding(
             "warning", "no delivery channel: alerts stay in the store", "add [delivery.smtp] or [delivery.slack]"
         )
+
+
+def _owner(database: Path) -> int | None:
+    """Whose the store is; None where there is none yet, or its folder is closed to whoever asks."""
+    try:
+        return database.stat().st_uid
+    except OSError:
+        return None
 
 
 def _store(settings: MonitorSettings) -> Iterator[Finding]:

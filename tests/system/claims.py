@@ -11,11 +11,10 @@ import shutil
 import time
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+from tests.simulator.vendor_pki import vendor_bundle
 from tests.stories.demo import require, vendor_file
 from tests.stories.installation import await_
 from tests.system.machine import CHECKOUT, ROOT, WHEELS
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulator.smtp import SMTPServer
+    from tests.simulator.vendor_pki import VendorPKI
     from tests.system.machine import Machine
 
 UNIT = "rootwarden.service"
@@ -35,7 +35,12 @@ UNNAMED, OUTSIDER = "mallory", "oscar"
 MAIL_USER, MAIL_PASSWORD = "alerts", "canary-password-of-the-mail-server"
 PACKAGE = "Full-upgrade-package-dten.zip"
 SEEN_BY_OTHERS = "/var/tmp/seen-by-others"  # noqa: S108 - its being there is what is tested
-REFUSED_AS = {"EROFS", "EACCES", "EPERM", "EAFNOSUPPORT", "ENOENT"}
+REFUSED_AS = {
+    "write /etc": "EROFS", "write /usr": "EROFS", "see /var/tmp of others": "ENOENT", "list /home": "EACCES", "list /root": "EACCES",
+    "read the credential's source": "EACCES", "writable and executable memory": "EPERM", "mount": "EPERM",
+    "new user namespace": "EPERM", "become root": "EPERM", "packet socket": "EAFNOSUPPORT", "netlink socket": "EAFNOSUPPORT",
+    "link-local address": "EPERM", "multicast address": "EPERM",
+}  # fmt: skip
 WATCHDOG_SECONDS = 90.0
 
 
@@ -200,8 +205,7 @@ def examines_what_others_drop(place: Place) -> str:
     """A package dropped by a member of the group is read in a fully isolated worker, and an alert about it is stored."""
     machine = place.machine
     draft = Path("/srv") / PACKAGE
-    other = VendorPKI.generate("DTEN", datetime.now(UTC), generation="G3")
-    machine.inside(draft).write_bytes(vendor_bundle(other, {"firmware.bin": bytes(range(256)) * 64}))
+    machine.inside(draft).write_bytes(vendor_bundle(place.pki, {"firmware.bin": bytes(range(256)) * 64}))
     folder = place.incoming / "dten"
     machine.run("sh", "-ec", f"cp {draft} {folder}/.draft; mv {folder}/.draft {folder}/{PACKAGE}", user=UNNAMED)
 
@@ -228,13 +232,30 @@ def delivers_with_the_credential(place: Place) -> str:
     return f"mail {message.mail['Subject'][:40]!r} by {message.user}; no trace of the password"
 
 
+def serves_the_people_who_call(place: Place) -> str:
+    """An approver who cannot enter the state directory makes the call with the script from the mail; then the package passes."""
+    script, package = Path("/srv/call.sh"), Path("/srv") / PACKAGE
+    attached = (
+        part for part in place.mail.messages[0].mail.iter_attachments() if str(part.get_filename()).endswith(".sh")
+    )
+    machine = place.machine
+    machine.inside(script).write_bytes(next(attached).get_payload(decode=True))
+    answers = "\n".join(("1", "Pat Vendor", "CASE-2", "yes", place.pki.root_sha256)) + "\n"
+    machine.run("sh", str(script), "--go", "--package", str(package), user="bob", text=answers)
+    verdict = json.loads(machine.run("rootwarden", "check", "--vendor", "dten", "--json", str(package)).stdout)
+    require(verdict["outcome"] == "passed", f"unexpected verdict {verdict}")
+    doctor = machine.run("rootwarden", "doctor", user="bob", expected=(4,))
+    require("the daemon answers" in doctor.stdout and not doctor.stderr, f"doctor says {doctor.stderr}")
+    return f"bob: accepted (2 of 2); {verdict['outcome']}"
+
+
 def is_hardened(place: Place) -> str:
     """A probe in the daemon's place, under the same unit, is refused all that the daemon has no use for."""
     machine = place.machine
     probe = Path("/srv/probe.py")
     shutil.copyfile(ROOT / "tests/system/probe.py", machine.inside(probe))
     unit = machine.inside(Path("/etc/systemd/system") / UNIT).read_text()
-    instead = f"ExecStart=/usr/bin/python3 {probe} alice {SEEN_BY_OTHERS}\nStandardOutput=file:/srv/told"
+    instead = f"ExecStart=/usr/bin/python3 {probe} {SEEN_BY_OTHERS}\nStandardOutput=file:/srv/told"
     unit = re.sub(r"^ExecStart=.*", instead, unit, flags=re.M)
     unit = re.sub(r"^(Type|NotifyAccess|Restart\w*|WatchdogSec|RuntimeDirectory\w*)=.*\n", "", unit, flags=re.M)
     machine.inside(Path("/etc/systemd/system/probe.service")).write_text(
@@ -244,8 +265,7 @@ def is_hardened(place: Place) -> str:
     started = machine.run("systemctl", "start", "probe.service", expected=None)
     require(started.returncode == 0, f"the probe failed:\n{place.journal('probe.service')}")
     told = json.loads(machine.inside(Path("/srv/told")).read_text())
-    open_doors = {what: how for what, how in told["refused"].items() if how not in REFUSED_AS}
-    require(not open_doors, f"not refused: {open_doors}")
+    require(told["refused"] == REFUSED_AS, f"refused otherwise: {told['refused']}")
     require(told["credentials"] == {"rootwarden_smtp-password": MAIL_PASSWORD + "\n"}, f"{told['credentials'].keys()}")
     closed = {"NoNewPrivs": "1", "CapEff": "0" * 16, "CapBnd": "0" * 16, "Seccomp": "2"}
     require(told["status"] == closed, f"unexpected {told['status']}")
@@ -300,6 +320,7 @@ CLAIMS: tuple[Callable[[Place], str], ...] = (
     knows_who_asks,
     examines_what_others_drop,
     delivers_with_the_credential,
+    serves_the_people_who_call,
     is_hardened,
     survives_being_killed,
     survives_being_stuck,

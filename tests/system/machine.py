@@ -42,7 +42,7 @@ class CannotRunError(Exception):
 
 def require_tools() -> None:
     """Raise CannotRunError, naming the one command that helps, where a tool or the right to boot a machine is missing."""
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool, path=PATH) is None})
     if missing:
         install = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
         if os.geteuid() != 0:

@@ -36,18 +36,24 @@ def call(name, *arguments):
         raise OSError(ctypes.get_errno(), name)
 
 
+def send(address):
+    """One datagram: unlike a connection it is told at once that it was refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+        datagram.sendto(b"", (address, 9))
+
+
 def status(name):
     """One line of /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split(":", 1)[1].strip() for line in lines if line.startswith(name + ":"))
 
 
-stranger, seen_by_others = sys.argv[1:]
+(seen_by_others,) = sys.argv[1:]
 refused = {
     "write /etc": lambda: Path("/etc/rootwarden/written").write_text(""),
     "write /usr": lambda: Path("/usr/written").write_text(""),
     "see /var/tmp of others": lambda: Path(seen_by_others).stat(),
-    "list a home": lambda: entries(f"/home/{stranger}"),
+    "list /home": lambda: entries("/home"),
     "list /root": lambda: entries("/root"),
     "read the credential's source": lambda: entries("/etc/rootwarden/credentials"),
     "writable and executable memory": lambda: mmap.mmap(
@@ -58,7 +64,8 @@ refused = {
     "become root": lambda: os.setuid(0),
     "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
     "netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
-    "link-local address": lambda: socket.create_connection(("169.254.169.254", 80), timeout=2),
+    "link-local address": lambda: send("169.254.169.254"),
+    "multicast address": lambda: send("224.0.0.251"),
 }
 folder = Path(os.environ["CREDENTIALS_DIRECTORY"])
 told = {
