@@ -17,8 +17,12 @@ import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BIN = Path(sys.executable).parent
 ROUNDS = 15
@@ -30,16 +34,23 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITE
 """As an installed program runs: with compiled modules."""
 
 
-def wall(command: list[str], *, rounds: int = ROUNDS, expected: tuple[int, ...] = (0,)) -> float:
-    """Median wall seconds of ``command``."""
-    times = []
-    for _ in range(rounds):
+def ratio(ours: Callable[[], object], baseline: Callable[[], object], *, rounds: int = ROUNDS) -> float:
+    """Median of the ratios of wall times, measured in turn, so that a machine that slows down slows both."""
+    ratios = []
+    for _ in range(rounds + 1):
         start = time.perf_counter()
-        code = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT).returncode
-        times.append(time.perf_counter() - start)
-        if code not in expected:
-            raise SystemExit(f"{command} ended with {code}")
-    return statistics.median(times)
+        ours()
+        middle = time.perf_counter()
+        baseline()
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+    return statistics.median(ratios[1:])  # the first round fills the caches
+
+
+def run(command: list[str], expected: int = 0) -> None:
+    """Run ``command`` as an installed program; its exit code must be ``expected``."""
+    code = subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT).returncode
+    if code != expected:
+        raise SystemExit(f"{command} ended with {code}")
 
 
 def cold_check(folder: Path) -> float:
@@ -54,8 +65,9 @@ def cold_check(folder: Path) -> float:
     for number in range(VENDORS):
         (folder / f"vendors.d/v{number}.toml").write_text(f'[vendor]\nid = "v{number}"\nname = "Vendor {number}"\n')
     subprocess.run([*rootwarden, "init"], check=True, capture_output=True)
-    ours = wall([*rootwarden, "check", "--json", "--vendor", "v1", str(package)], expected=(3,))
-    return ours / wall([sys.executable, "-c", "import cryptography.x509"])
+    check = [*rootwarden, "check", "--json", "--vendor", "v1", str(package)]
+    baseline = [sys.executable, "-c", "import cryptography.x509"]
+    return ratio(lambda: run(check, 3), lambda: run(baseline))
 
 
 def large_package(folder: Path) -> tuple[float, float]:
@@ -71,12 +83,13 @@ def large_package(folder: Path) -> tuple[float, float]:
     anchor.write_text(VendorPKI.generate("ACME", datetime.now(UTC)).root_pem)
     command = [str(BIN / "rootwarden"), "check", "--only-anchors", "--anchors", str(anchor)]
     small_memory = _memory([*command, str(folder / "small.zip")])
-    ours = wall([*command, str(package)], rounds=3, expected=(3,))
     memory = _memory([*command, str(package)])
-    start = time.perf_counter()
-    with package.open("rb") as stream:
-        hashlib.file_digest(stream, "sha256")
-    return ours / (time.perf_counter() - start), memory - small_memory
+
+    def digest() -> None:
+        with package.open("rb") as stream:
+            hashlib.file_digest(stream, "sha256")
+
+    return ratio(lambda: run([*command, str(package)], 3), digest, rounds=3), memory - small_memory
 
 
 def _memory(command: list[str]) -> float:
