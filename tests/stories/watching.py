@@ -73,6 +73,30 @@ def kill(place: Installation) -> None:
     await_("the worker processes to end", lambda: not alive(below))
 
 
+def _attached_tracer(pid: int, number: int) -> subprocess.Popen[bytes]:
+    """An strace that holds every thread of ``pid``; one that came while a thread was ending is refused and tries again."""
+
+    def attempt() -> subprocess.Popen[bytes] | None:
+        tracer = subprocess.Popen(
+            [
+                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync",
+                "-e", f"inject=fdatasync,fsync:signal=SIGKILL:when={number}", "-p", str(pid),
+            ]
+        )  # fmt: skip
+
+        def holds() -> bool:
+            traced = [
+                f"TracerPid:\t{tracer.pid}\n" in s.read_text() for s in Path(f"/proc/{pid}/task").glob("*/status")
+            ]
+            return tracer.poll() is not None or (bool(traced) and all(traced))
+
+        await_("strace to hold every thread or to end", holds)
+        return tracer if tracer.poll() is None else None
+
+    tracer: subprocess.Popen[bytes] = await_("strace to attach", attempt)
+    return tracer
+
+
 @contextmanager
 def killed_at_sync(place: Installation, number: int) -> Iterator[Callable[[], bool]]:
     """Have the kernel kill the daemon as it makes its ``number``-th write to disk lasting from now on (strace's injection).
@@ -81,20 +105,8 @@ def killed_at_sync(place: Installation, number: int) -> Iterator[Callable[[], bo
     """
     assert place.daemon is not None
     pid = place.daemon.pid
-    tracer = subprocess.Popen(
-        [
-            "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync",
-            "-e", f"inject=fdatasync,fsync:signal=SIGKILL:when={number}", "-p", str(pid),
-        ]
-    )  # fmt: skip
-
-    def attached() -> bool:
-        assert tracer.poll() is None, "strace could not attach"
-        traced = [f"TracerPid:\t{tracer.pid}\n" in s.read_text() for s in Path(f"/proc/{pid}/task").glob("*/status")]
-        return bool(traced) and all(traced)
-
+    tracer = _attached_tracer(pid, number)
     try:
-        await_("strace to hold every thread", attached)
         yield lambda: not alive({pid})
     finally:
         tracer.kill()  # also where it does not notice that the last thread is gone
