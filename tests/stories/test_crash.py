@@ -168,6 +168,8 @@ def test_killed_at_any_write_to_disk_no_alert_is_lost(
     started(place, mail.port, slack.webhook)
     killed = 0
     for number in range(1, SYNCS_FROM_ARRIVAL_TO_DELIVERY + 1):
+        # A kill of the turn before may have come after its deliveries, and take a moment to be seen.
+        await_("a living daemon", lambda: not revived(place) and '"ok": true' in place.ask_raw('{"command": "ping"}'))
         assert place.daemon is not None
         name = f"Full-upgrade-package-dten-{number}.zip"
         below = descendants(place.daemon.pid)
