@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,16 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A runner in the background (``&``, nohup) hands ignored signals on, which a shell can then not even trap: the programs under test
+# are to get them as they would from a terminal.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture
