@@ -104,7 +104,7 @@ class Alerting:
             )
         )
         if isinstance(draft, AlertDraft):
-            raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+            self._raise(connection, draft)
         return verdict
 
     def verdict(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Verdict:
@@ -153,7 +153,7 @@ class Alerting:
             vendor_id=str(result["vendor"]),
             secrets=[i.value for i in anchor.identifiers] if anchor else (),
         )
-        raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+        self._raise(connection, draft)
 
     def report_odd(self, connection: sqlite3.Connection, path: str) -> None:
         """Alert about something in the incoming folder that is no regular file (a link, a pipe): it is never opened."""
@@ -165,7 +165,7 @@ class Alerting:
             subject=path,
             summary="links, pipes and folders that cannot be listed are not followed; what is behind them was not checked",
         )
-        raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+        self._raise(connection, draft)
 
     def report_delivery(self, connection: sqlite3.Connection, channel: str, delivery_id: str, error: str) -> None:
         """Alert over the other channels that one refused a message for good."""
@@ -196,7 +196,7 @@ class Alerting:
                 summary=f"what this vendor announces there is not heard: {state.last_error or 'no answer'}",
                 vendor_id=source.vendor_id,
             )
-            raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+            self._raise(connection, draft)
 
     def report_policy_change(self, connection: sqlite3.Connection, change: VendorChange) -> None:
         """Alert that a policy, contact or approver changed; a weakening of policy counts only once it is approved."""
@@ -210,6 +210,9 @@ class Alerting:
             summary=f"was {change.old!r}, now {change.new!r}; {effect}",
             vendor_id=change.vendor_id,
         )
+        self._raise(connection, draft)
+
+    def _raise(self, connection: sqlite3.Connection, draft: AlertDraft) -> None:
         raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
 
     def _proposals(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> tuple[TrustAnchor, ...]:

@@ -12,11 +12,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from trust_store.verifier import SIDE_SUFFIXES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-SIDE_SUFFIXES = (".asc", ".gpg", ".p7m", ".p7s", ".sig")
 HIDDEN_SETTLE = timedelta(hours=1)
 
 

@@ -12,7 +12,6 @@ from trust_store.config import line_of, read_toml, section, unknown_key
 from trust_store.errors import ConfigError
 from trust_store.model.vendor import Contact, Vendor, VendorPolicy
 
-DEFAULT_CONFIG = Path("/etc/rootwarden/rootwarden.toml")
 FOREIGN_SECTIONS = ("intake", "delivery", "polling", "dashboard")
 FOREIGN_VENDOR_TABLES = ("source", "artefact")
 _VENDOR_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
