@@ -22,7 +22,7 @@ from trust_store.anchor_rules import (
 )
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, TrustBasis
 from trust_store.storage.anchors import current
 from trust_store.storage.approvals import Approval, approvers, record_approval
 from trust_store.storage.connection import transaction
@@ -78,7 +78,9 @@ def approve(
         if given < wanted:
             return _recorded(anchor, AnchorState.VALID, given, wanted)
         # (6) No hold-down: it is for keys accepted without a call, and there is no other way to get here than a call.
-        return move(connection, stored, AnchorState.VALID, identity, at, approvals=given, needed=wanted)
+        return move(
+            connection, stored, AnchorState.VALID, identity, at, basis=TrustBasis.CALLED, approvals=given, needed=wanted
+        )
 
 
 def reject(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
-    from trust_store.model.trust_anchor import AnchorState, TrustAnchor
+    from trust_store.model.trust_anchor import AnchorState, TrustAnchor, TrustBasis
     from trust_store.model.vendor import Vendor
 
 MAX_NAME_CHARACTERS = 1000
@@ -74,6 +74,7 @@ def move(
     cause: str | None = None,
     effective_from: datetime | None = None,
     successor: str | None = None,
+    basis: TrustBasis | None = None,
     approvals: int = 1,
     needed: int = 1,
     body: dict[str, Any] | None = None,
@@ -82,7 +83,7 @@ def move(
     require_transition(stored.anchor.state, new)
     moved = replace(
         stored.anchor, state=new, recorded_at=at, effective_from=effective_from or at, cause=clean_text(cause) if cause else None,
-        successor=successor,
+        successor=successor, basis=basis or stored.anchor.basis,
     )  # fmt: skip
     said = {**(body or {}), "from": stored.anchor.state.value, "cause": moved.cause, "successor": successor}
     version = StoredAnchor(moved, stored.version + 1, stored.reference, stored.proposal_digest)

@@ -142,7 +142,7 @@ def test_import_proposes_and_buries(run: Any, tmp_path: Path) -> None:
     assert (code, out.splitlines()[0]) == (0, "1 key(s) distrusted")
     listed = json.loads(run("anchor", "list", "--vendor", "dten", "--json")[1])
     assert sorted(a["state"] for a in listed) == ["distrusted", "pending"]
-    assert all(a["signer_rule"] == {"dedicated": False, "subject": [], "spki_sha256": []} for a in listed)
+    assert all(not any(a["signer_rule"].values()) for a in listed)
     for file, vendor in (("none.txt", "dten"), ("large.pem", "dten"), ("missing", "dten"), ("roots.pem", "nobody")):
         assert run("anchor", "import", str(tmp_path / file), "--vendor", vendor)[0] == 2
 

@@ -632,8 +632,12 @@ def test_constraints_survive_the_store() -> None:
     """Every constraint reads back as it was written."""
     from trust_store.storage.anchors import decode_constraints, encode_constraints
 
-    full = Constraints(("p",), ("f",), ("code", "x"), AT, AT + timedelta(days=1), 3)
+    full = Constraints(
+        ("p",), ("f",), ("code", "x"), AT, AT + timedelta(days=1), AT, 3, (("dns", "a.example"),), (("dn", "O=b"),), 3072,
+        ("sha256",), "required",
+    )  # fmt: skip
     assert decode_constraints(encode_constraints(full)) == full
+    assert decode_constraints(encode_constraints(Constraints())) == Constraints()
 
 
 @pytest.mark.parametrize("data", [None, 7, "???", "A" * 800_000, "bm8gIGtleQ=="])

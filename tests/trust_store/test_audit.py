@@ -158,7 +158,7 @@ def test_an_added_row_trusts_nothing(tampered: sqlite3.Connection) -> None:
     """A row that no audit entry recorded is an inconsistency, never an anchor."""
     tampered.execute(
         "INSERT INTO anchor_version SELECT 'anchor_forged', version, vendor_id, kind, name, key_sha256, material, identifiers, "
-        "state, constraints, signer_rule, follow_rotation, authority, reference, cause, previous, successor, proposal_digest, "
+        "state, constraints, signer_rule, follow_rotation, authority, reference, cause, previous, successor, basis, proposal_digest, "
         "recorded_at, effective_from, effective_until, 999 FROM anchor_current WHERE state = 'valid'"
     )
     for ask in (lambda: audit.verify(tampered), lambda: query.trust_view(tampered, "dten", package(), None)):

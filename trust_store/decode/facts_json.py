@@ -118,6 +118,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "packet": _base64(fact.packet),
         "certificates": [table.setdefault(certificate, len(table)) for certificate in fact.certificates],
         "claimed_at": format_time(fact.claimed_at) if fact.claimed_at else None,
+        "timestamps": [_base64(token) for token in fact.timestamps],
         "key_checks": [[c.key, c.owner, c.holds, c.second_opinion] for c in fact.key_checks],
     }
 
@@ -126,7 +127,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
     item = _object(
         value,
         "scheme origin file problem hint digest_algorithm signature_algorithm signature signed digest content_matches "
-        "packet certificates claimed_at key_checks",
+        "packet certificates claimed_at timestamps key_checks",
     )
     return SignatureFact(
         scheme=_text(item["scheme"]),
@@ -143,6 +144,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         packet=_bytes_in(item["packet"]),
         certificates=_list(item["certificates"], lambda index: _at(certificates, index)),
         claimed_at=_optional(item["claimed_at"], _time_in),
+        timestamps=_list(item["timestamps"], _bytes_in),
         key_checks=_list(item["key_checks"], _check_in),
     )
 

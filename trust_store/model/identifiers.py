@@ -14,7 +14,11 @@ RANDOM_BYTES = 10
 
 
 class IdentifierKind(StrEnum):
-    """What a value identifies. Only digests of a whole key or certificate are identities; the others are hints."""
+    """What a value identifies. Only digests of a whole key or certificate are identities; the others are hints.
+
+    ``sha256`` is the digest of a whole certificate or, for keys without one, of the key itself (SSH key blob, minisign key);
+    ``key_id`` an OpenPGP key id or minisign key number (16 hex digits) or npm key id; ``issuer`` the name of a certificate's issuer.
+    """
 
     SHA256 = "sha256"
     SHA1 = "sha1"
@@ -25,6 +29,7 @@ class IdentifierKind(StrEnum):
     OPENPGP_SUBKEY = "openpgp_subkey"
     KEY_ID = "key_id"
     SUBJECT = "subject"
+    ISSUER = "issuer"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -73,6 +73,7 @@ class SignatureFact:
     ``digest`` is over the signed content (openpgp: content and trailer); ``signed`` the DER of CMS signed attributes that
     the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
     attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body.
+    ``timestamps`` are RFC 3161 tokens (DER ContentInfo) over ``signature``, unverified.
     """
 
     scheme: str
@@ -89,6 +90,7 @@ class SignatureFact:
     packet: bytes = b""
     certificates: tuple[bytes, ...] = ()
     claimed_at: datetime | None = None
+    timestamps: tuple[bytes, ...] = ()
     key_checks: tuple[KeyCheck, ...] = ()
 
 

@@ -13,10 +13,50 @@ if TYPE_CHECKING:
 
 
 class AnchorKind(StrEnum):
-    """What the anchor's ``material`` holds: a DER certificate or an OpenPGP transferable public key."""
+    """What the anchor's ``material`` holds.
+
+    ``x509``: a DER certificate. ``spki``: a DER SubjectPublicKeyInfo that may issue certificates under the anchor's name
+    (RFC 5914 TrustAnchorInfo without a certificate). ``raw``: a DER SubjectPublicKeyInfo that signs packages itself (Android OTA,
+    raw signatures). ``npm``: the same, for a registry's ECDSA key. ``openpgp``: one binary transferable public key. ``minisign``:
+    the 42 bytes of a minisign or signify public key (algorithm, key number, Ed25519 key). ``ssh``: a key blob (RFC 4253 6.6).
+    ``sigstore_identity``: canonical JSON of issuer and identity pattern. ``sigstore_root``: a trusted_root.json as published.
+    """
 
     X509 = "x509"
+    SPKI = "spki"
+    RAW = "raw"
+    NPM = "npm"
     OPENPGP = "openpgp"
+    MINISIGN = "minisign"
+    SSH = "ssh"
+    SIGSTORE_IDENTITY = "sigstore_identity"
+    SIGSTORE_ROOT = "sigstore_root"
+
+
+class Purpose(StrEnum):
+    """What an anchor may vouch for; one that is only for TLS never validates a package."""
+
+    CODE = "code"
+    FIRMWARE = "firmware"
+    TIMESTAMP = "timestamp"
+    TLS = "tls"
+    ADVISORY = "advisory"
+
+
+class TrustBasis(StrEnum):
+    """How an anchor became valid; everything but ``called`` is weaker and is shown in every verdict.
+
+    ``none``: it never was. ``hold_down``: approved without a call after the waiting time. ``supplied``: handed over with one
+    question. ``bundle``: out of a signed bundle.
+    """
+
+    NONE = "none"
+    CALLED = "called"
+    BASELINE = "baseline"
+    HOLD_DOWN = "hold_down"
+    BREAK_GLASS = "break_glass"
+    SUPPLIED = "supplied"
+    BUNDLE = "bundle"
 
 
 class AnchorState(StrEnum):
@@ -63,37 +103,65 @@ TRANSITIONS: dict[tuple[AnchorState | None, AnchorState], Approvals] = {
 class SignerRule:
     """Which end entities under a CA anchor belong to the vendor: ``dedicated``, or every given condition holds.
 
-    ``subject`` pairs are (attribute short name as in RFC 4514, exact value); ``spki_sha256`` pins any one end entity key.
+    ``subject`` pairs are (attribute short name as in RFC 4514, exact value), all demanded. Of every other field one value suffices:
+    ``san`` pairs (dns, email, uri, ip or dn; value), ``spki_sha256`` of the end entity, ``issuer_spki_sha256`` of a CA in the path
+    below the anchor, ``team_id`` (the OU of a certificate issued by Apple), ``eku`` and certificate ``policy`` as dotted OIDs.
     """
 
     dedicated: bool = False
     subject: tuple[tuple[str, str], ...] = ()
     spki_sha256: tuple[str, ...] = ()
+    san: tuple[tuple[str, str], ...] = ()
+    issuer_spki_sha256: tuple[str, ...] = ()
+    team_id: tuple[str, ...] = ()
+    eku: tuple[str, ...] = ()
+    policy: tuple[str, ...] = ()
+
+    @property
+    def conditional(self) -> bool:
+        """Whether there is a condition that a signer can meet or miss."""
+        conditions = (
+            self.subject, self.spki_sha256, self.san, self.issuer_spki_sha256, self.team_id, self.eku, self.policy,
+        )  # fmt: skip
+        return any(conditions)
 
     @property
     def stated(self) -> bool:
         """Whether the rule says anything; a CA anchor without a stated rule cannot leave ``pending``."""
-        return self.dedicated or bool(self.subject) or bool(self.spki_sha256)
+        return self.dedicated or self.conditional
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """What an anchor may be used for; an empty tuple or None puts no limit."""
+    """What an anchor may be used for; an empty tuple or None puts no limit.
+
+    ``valid_from`` and ``valid_until`` bound the validation time. ``distrust_after``: certificates issued (not_before) or signatures
+    made later do not count, older ones do. Names are pairs (dns, email, uri, ip or dn; value) as in RFC 5280 4.2.1.10.
+    ``minimum_rsa_bits`` and ``digests`` (names such as ``sha256``) bound the keys and signatures of the whole path and of the package.
+    ``revocation`` is off, if_available or required.
+    """
 
     products: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ("code",)
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    distrust_after: datetime | None = None
     max_path_length: int | None = None
+    permitted_names: tuple[tuple[str, str], ...] = ()
+    excluded_names: tuple[tuple[str, str], ...] = ()
+    minimum_rsa_bits: int | None = None
+    digests: tuple[str, ...] = ()
+    revocation: str = "if_available"
 
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchor:
-    """One version of one anchor. ``material`` is DER (x509) or a binary OpenPGP key; ``key_sha256`` its SHA-256.
+    """One version of one anchor. ``material`` is as its ``kind`` says; ``key_sha256`` its SHA-256.
 
     ``vendor_id`` ``any`` is for anchors supplied with one check. ``cause`` of a rejection is ``unconfirmed`` or
-    ``disowned``; ``effective_from`` is when a revocation or compromise starts to count.
+    ``disowned``; ``effective_from`` is when a revocation or compromise starts to count. ``basis``
+    is how it became valid.
     """
 
     id: str
@@ -113,3 +181,4 @@ class TrustAnchor:
     cause: str | None = None
     previous: str | None = None
     successor: str | None = None
+    basis: TrustBasis = TrustBasis.NONE

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from trust_store.model.certificate import Certificate
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.trust_anchor import TrustAnchor
@@ -13,9 +15,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationMaterial:
+    """Revocation lists (RFC 5280 section 5) and OCSP responses (RFC 6960), DER, unverified.
+
+    ``demanded`` are lists handed over with the question: they make revocation required for the issuers they cover.
+    """
+
+    crls: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    demanded: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DigestDecision:
+    """A decision about one package digest of one vendor: ``block`` withdraws it, ``allow`` lets it pass for a while."""
+
+    id: str
+    package_sha256: str
+    vendor_id: str
+    effect: str
+    reason: str
+    effective_from: datetime
+    effective_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrustView:
     """Input of ``verification``. ``anchors`` in every state: the expected vendor's, supplied ones, and any vendor's tombstones.
 
+    ``decisions`` are those in effect about this very package.
     ``untrusted`` and ``untrusted_keys`` are material that helps and is not trusted. ``trust`` is store, supplied or
     store+supplied; id and revision are None where no store was asked.
     """
@@ -24,6 +52,8 @@ class TrustView:
     untrusted: tuple[Certificate, ...] = ()
     untrusted_keys: tuple[OpenPGPKey, ...] = ()
     vendor: Vendor | None = None
+    revocation: RevocationMaterial = RevocationMaterial()
+    decisions: tuple[DigestDecision, ...] = ()
     trust: str = "store"
     store_id: str | None = None
     store_revision: int | None = None

@@ -18,7 +18,11 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class VendorPolicy:
-    """How this vendor's packages and keys are decided. ``approvals`` is 2 where the file is silent."""
+    """How this vendor's packages and keys are decided. ``approvals`` is 2 where the file is silent.
+
+    ``call`` is ``required``, or ``or_hold_down``: a key may be approved without a call once it has been known for
+    ``hold_down_days`` (at least 1 then). ``mode`` ``observe`` changes no verdict: alerts wait for the daily digest.
+    """
 
     approvals: int = 2
     hold_down_days: int = 0
@@ -27,6 +31,8 @@ class VendorPolicy:
     required_signatures: int = 1
     claimed_time: str = "reject"
     key_name: str = ""
+    call: str = "required"
+    mode: str = "enforce"
 
     def __post_init__(self) -> None:
         if self.approvals < 1:
@@ -35,6 +41,12 @@ class VendorPolicy:
             raise ValueError("required_signatures must be at least 1")
         if self.claimed_time not in ("reject", "accept"):
             raise ValueError('claimed_time is "reject" or "accept"')
+        if self.call not in ("required", "or_hold_down"):
+            raise ValueError('call is "required" or "or_hold_down"')
+        if self.call == "or_hold_down" and self.hold_down_days < 1:
+            raise ValueError('call = "or_hold_down" needs hold_down_days of at least 1')
+        if self.mode not in ("observe", "enforce"):
+            raise ValueError('mode is "observe" or "enforce"')
 
 
 @dataclass(frozen=True, slots=True)

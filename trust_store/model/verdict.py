@@ -101,12 +101,23 @@ class PathNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Relative:
+    """An anchor that is like the missing issuer: ``kind`` same_name_new_key, same_key_new_certificate or sibling."""
+
+    anchor_id: str
+    name: str
+    state: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class MissingIssuer:
     """The issuer no candidate could stand in for; ``same_name_new_key`` where a known key has the name but not the key."""
 
     name: str | None
     authority_key_identifier: str | None
     same_name_new_key: bool = False
+    relatives: tuple[Relative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +146,10 @@ class SignatureVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a verdict rests on: trust is store, supplied or store+supplied; time is now or requested."""
+    """What a verdict rests on: trust is store, bundle, supplied, store+supplied or digest_decision; time is now or requested.
+
+    ``decision`` is how the anchor became valid (a ``TrustBasis``), or the id of the digest decision.
+    """
 
     trust: str
     store_id: str | None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor, TrustBasis
 from trust_store.storage import audit_log
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
@@ -48,13 +48,7 @@ def proposal_digest(anchor: TrustAnchor) -> str:
 
 def encode_rule(rule: SignerRule) -> str:
     """A signer rule as JSON text."""
-    return json.dumps(
-        {
-            "dedicated": rule.dedicated,
-            "subject": [list(pair) for pair in rule.subject],
-            "spki_sha256": list(rule.spki_sha256),
-        }
-    )
+    return json.dumps(asdict(rule))
 
 
 def decode_rule(text: str) -> SignerRule:
@@ -62,37 +56,54 @@ def decode_rule(text: str) -> SignerRule:
     said = json.loads(text)
     return SignerRule(
         dedicated=said["dedicated"] is True,
-        subject=tuple((str(name), str(value)) for name, value in said["subject"]),
-        spki_sha256=tuple(str(v) for v in said["spki_sha256"]),
+        subject=_pairs(said["subject"]),
+        spki_sha256=_texts(said["spki_sha256"]),
+        san=_pairs(said["san"]),
+        issuer_spki_sha256=_texts(said["issuer_spki_sha256"]),
+        team_id=_texts(said["team_id"]),
+        eku=_texts(said["eku"]),
+        policy=_texts(said["policy"]),
     )
 
 
 def encode_constraints(constraints: Constraints) -> str:
     """Constraints as JSON text; times as ``format_time`` writes them."""
-    return json.dumps(
-        {
-            "products": list(constraints.products),
-            "formats": list(constraints.formats),
-            "purposes": list(constraints.purposes),
-            "valid_from": _time(constraints.valid_from),
-            "valid_until": _time(constraints.valid_until),
-            "max_path_length": constraints.max_path_length,
-        }
-    )
+    return json.dumps(asdict(constraints), default=format_time)
 
 
 def decode_constraints(text: str) -> Constraints:
     """The constraints that ``encode_constraints`` wrote."""
     said = json.loads(text)
-    length = said["max_path_length"]
     return Constraints(
-        products=tuple(str(v) for v in said["products"]),
-        formats=tuple(str(v) for v in said["formats"]),
-        purposes=tuple(str(v) for v in said["purposes"]),
-        valid_from=parse_time(said["valid_from"]) if said["valid_from"] else None,
-        valid_until=parse_time(said["valid_until"]) if said["valid_until"] else None,
-        max_path_length=None if length is None else int(length),
+        products=_texts(said["products"]),
+        formats=_texts(said["formats"]),
+        purposes=_texts(said["purposes"]),
+        valid_from=_moment(said["valid_from"]),
+        valid_until=_moment(said["valid_until"]),
+        distrust_after=_moment(said["distrust_after"]),
+        max_path_length=_number(said["max_path_length"]),
+        permitted_names=_pairs(said["permitted_names"]),
+        excluded_names=_pairs(said["excluded_names"]),
+        minimum_rsa_bits=_number(said["minimum_rsa_bits"]),
+        digests=_texts(said["digests"]),
+        revocation=str(said["revocation"]),
     )
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
+
+
+def _pairs(values: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((str(first), str(second)) for first, second in values)
+
+
+def _moment(text: Any) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def append_version(
@@ -127,6 +138,7 @@ def append_version(
         "cause": anchor.cause,
         "previous": anchor.previous,
         "successor": anchor.successor,
+        "basis": anchor.basis.value,
         "proposal_digest": stored.proposal_digest,
         "recorded_at": format_time(anchor.recorded_at),
         "effective_from": format_time(anchor.effective_from),
@@ -278,12 +290,9 @@ def _decode(row: sqlite3.Row) -> StoredAnchor:
         cause=row["cause"],
         previous=row["previous"],
         successor=row["successor"],
+        basis=TrustBasis(row["basis"]),
     )
     return StoredAnchor(anchor, row["version"], row["reference"], row["proposal_digest"], row["audit_seq"])
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else format_time(at)
 
 
 def ensure_store_id(connection: sqlite3.Connection, *, at: datetime, randomness: Callable[[int], bytes]) -> str:

@@ -30,7 +30,7 @@ RECORD_TABLES = {
         (
             "anchor_id", "version", "vendor_id", "kind", "name", "key_sha256", "material", "identifiers", "state",
             "constraints", "signer_rule", "follow_rotation", "authority", "reference", "cause", "previous", "successor",
-            "proposal_digest", "recorded_at", "effective_from", "effective_until",
+            "basis", "proposal_digest", "recorded_at", "effective_from", "effective_until",
         ),
     ),
     "approval": RecordTable(
@@ -47,6 +47,30 @@ RECORD_TABLES = {
         "vendor_id",
         "version",
         ("vendor_id", "version", "digest", "content", "state", "recorded_at"),
+    ),
+    "decision": RecordTable(
+        "digest_decision_version",
+        "decision_id",
+        "version",
+        (
+            "decision_id", "version", "package_sha256", "vendor_id", "effect", "reason", "state", "proposed_by",
+            "effective_from", "effective_until", "recorded_at",
+        ),
+    ),
+    "baseline": RecordTable(
+        "baseline_version",
+        "baseline_id",
+        "version",
+        ("baseline_id", "version", "vendor_id", "digest", "members", "state", "proposed_by", "recorded_at"),
+    ),
+    "lineage": RecordTable(
+        "lineage",
+        "successor_id",
+        "number",
+        (
+            "successor_id", "number", "vendor_id", "predecessor_id", "grade", "proof_kind", "proof", "reference",
+            "recorded_at",
+        ),
     ),
 }  # fmt: skip
 """Kind of record -> its table."""

@@ -22,8 +22,8 @@ _DECISIONS = (
     "CREATE TABLE store_meta (one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL)",
     """CREATE TABLE store_revision (
         one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL,
-        audit_seq INTEGER NOT NULL, audit_hash TEXT NOT NULL)""",
-    "INSERT INTO store_revision VALUES (1, 0, 0, '" + "0" * 64 + "')",
+        audit_seq INTEGER NOT NULL, audit_hash TEXT NOT NULL, signature TEXT NOT NULL)""",
+    "INSERT INTO store_revision VALUES (1, 0, 0, '" + "0" * 64 + "', '')",
     """CREATE TABLE audit_log (
         seq INTEGER PRIMARY KEY, recorded_at TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
         subject TEXT NOT NULL, body TEXT NOT NULL,
@@ -37,7 +37,8 @@ _DECISIONS = (
         anchor_id TEXT NOT NULL, version INTEGER NOT NULL, vendor_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
         key_sha256 TEXT NOT NULL, material BLOB NOT NULL, identifiers TEXT NOT NULL, state TEXT NOT NULL,
         constraints TEXT NOT NULL, signer_rule TEXT NOT NULL, follow_rotation INTEGER NOT NULL, authority TEXT NOT NULL,
-        reference TEXT NOT NULL, cause TEXT, previous TEXT, successor TEXT, proposal_digest TEXT NOT NULL,
+        reference TEXT NOT NULL, cause TEXT, previous TEXT, successor TEXT, basis TEXT NOT NULL,
+        proposal_digest TEXT NOT NULL,
         recorded_at TEXT NOT NULL, effective_from TEXT NOT NULL, effective_until TEXT,
         audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
         PRIMARY KEY (anchor_id, version))""",
@@ -60,10 +61,34 @@ _DECISIONS = (
         state TEXT NOT NULL, recorded_at TEXT NOT NULL,
         audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
         PRIMARY KEY (vendor_id, version))""",
+    """CREATE TABLE digest_decision_version (
+        decision_id TEXT NOT NULL, version INTEGER NOT NULL, package_sha256 TEXT NOT NULL, vendor_id TEXT NOT NULL,
+        effect TEXT NOT NULL CHECK (effect IN ('block', 'allow')), reason TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'effective', 'withdrawn')), proposed_by TEXT NOT NULL,
+        effective_from TEXT NOT NULL, effective_until TEXT, recorded_at TEXT NOT NULL,
+        audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
+        PRIMARY KEY (decision_id, version))""",
+    "CREATE INDEX digest_decision_package ON digest_decision_version (package_sha256, vendor_id)",
+    """CREATE TABLE baseline_version (
+        baseline_id TEXT NOT NULL, version INTEGER NOT NULL, vendor_id TEXT NOT NULL, digest TEXT NOT NULL,
+        members TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected')),
+        proposed_by TEXT NOT NULL, recorded_at TEXT NOT NULL,
+        audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
+        PRIMARY KEY (baseline_id, version))""",
+    """CREATE TABLE lineage (
+        successor_id TEXT NOT NULL, number INTEGER NOT NULL, vendor_id TEXT NOT NULL, predecessor_id TEXT NOT NULL,
+        grade TEXT NOT NULL CHECK (grade IN ('cryptographic', 'corroborated', 'asserted')), proof_kind TEXT NOT NULL,
+        proof BLOB, reference TEXT NOT NULL, recorded_at TEXT NOT NULL,
+        audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
+        PRIMARY KEY (successor_id, number))""",
+    "CREATE INDEX lineage_predecessor ON lineage (predecessor_id)",
     *_append_only("audit_log"),
     *_append_only("anchor_version"),
     *_append_only("approval"),
     *_append_only("vendor_snapshot"),
+    *_append_only("digest_decision_version"),
+    *_append_only("baseline_version"),
+    *_append_only("lineage"),
 )
 
 _PACKAGES = (
@@ -81,6 +106,11 @@ _PACKAGES = (
     """CREATE TABLE retained (
         package_sha256 TEXT PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, retained_at TEXT NOT NULL)""",
     "CREATE INDEX retained_age ON retained (retained_at)",
+    """CREATE TABLE revocation_material (
+        sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('crl', 'ocsp')), issuer_sha256 TEXT NOT NULL,
+        url TEXT NOT NULL, material BLOB NOT NULL, this_update TEXT NOT NULL, next_update TEXT, fetched_at TEXT NOT NULL)""",
+    "CREATE INDEX revocation_material_issuer ON revocation_material (issuer_sha256, this_update)",
+    "CREATE INDEX revocation_material_url ON revocation_material (url, fetched_at)",
 )
 
 MIGRATIONS = MigrationSet(

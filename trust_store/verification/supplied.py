@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError, UsageError
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor, TrustBasis
 from trust_store.signatures.protocol import CandidateKey
 from trust_store.verification.question import ANY_VENDOR
 
@@ -88,4 +88,5 @@ def _anchor(kind: AnchorKind, name: str, data: bytes, at: datetime) -> TrustAnch
         recorded_at=at,
         effective_from=at,
         signer_rule=SignerRule(dedicated=True),
+        basis=TrustBasis.SUPPLIED,
     )
