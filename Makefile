@@ -10,7 +10,7 @@ RUN ?= run
 WORKERS ?= auto
 SECONDS_PER_TARGET ?= 60
 
-.PHONY: setup setup-test run test demo check lint test-native test-system fuzz mutation soak benchmarks clean
+.PHONY: setup setup-test setup-native run test demo check lint test-native test-system fuzz mutation soak benchmarks clean
 
 .venv/runtime: requirements.lock pyproject.toml
 	sh .ci/require-system-packages run
@@ -24,8 +24,13 @@ SECONDS_PER_TARGET ?= 60
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	touch $@
 
+.venv/native: .venv/development .ci/system-packages
+	sh .ci/require-system-packages native
+	touch $@
+
 setup: .venv/runtime
 setup-test: .venv/development
+setup-native: .venv/native
 
 run: setup
 	$(BIN)/rootwarden --config $(RUN)/rootwarden.toml init --starter --if-missing
@@ -43,13 +48,13 @@ lint: setup-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint
+check: setup-native lint
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -q -n $(WORKERS) -m "not soak"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-test-native: setup-test
+test-native: setup-native
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m native
 
 test-system: setup-test
