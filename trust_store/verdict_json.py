@@ -63,6 +63,9 @@ def _signature(verdict: SignatureVerdict) -> dict[str, Any]:
             "name": missing.name,
             "authority_key_identifier": missing.authority_key_identifier,
             "same_name_new_key": missing.same_name_new_key,
+            "relatives": [
+                {"anchor_id": r.anchor_id, "name": r.name, "state": r.state, "kind": r.kind} for r in missing.relatives
+            ],
         }
         if missing
         else None,

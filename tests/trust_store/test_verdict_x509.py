@@ -150,7 +150,8 @@ RULES = [
     (SignerRule(subject=(("O", "DTEN"),)), Reason.TRUSTED),
     (SignerRule(subject=(("O", "DTEN"), ("CN", "DTEN Upgrade Signing"))), Reason.TRUSTED),
     (SignerRule(subject=(("O", "DTE"),)), Reason.UNEXPECTED_SIGNER),
-    (SignerRule(subject=(("O", "dten"),)), Reason.UNEXPECTED_SIGNER),
+    (SignerRule(subject=(("O", " dten"),)), Reason.TRUSTED),
+    (SignerRule(dedicated=True, subject=(("O", "DTE"),)), Reason.UNEXPECTED_SIGNER),
     (SignerRule(subject=(("O", "DTEN"), ("OU", "Firmware"))), Reason.UNEXPECTED_SIGNER),
     (SignerRule(spki_sha256=("0" * 64,)), Reason.UNEXPECTED_SIGNER),
 ]

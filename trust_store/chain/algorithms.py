@@ -38,6 +38,7 @@ _UNREADABLE = (
     x509.InvalidVersion,
 )
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
+_OWN_DIGESTS = {"1.3.101.112": "sha512", "1.3.101.113": "shake256"}
 
 
 def signature_holds(issuer_spki: bytes, certificate: Certificate) -> bool:
@@ -124,13 +125,24 @@ def _algorithm_oid(identifier: Element) -> str:
 
 def weak_signature(certificate: Certificate) -> str | None:
     """Why the signature on ``certificate`` is made with too weak a digest, or None."""
+    digest = signature_digest(certificate)
+    if digest in WEAK_HASHES:
+        return f"the signature on {certificate.subject or 'a certificate'} uses {digest}"
+    return None
+
+
+def signature_digest(certificate: Certificate) -> str | None:
+    """The digest under the signature on ``certificate`` (``sha256``, ``sha3-256``), None where it is not known.
+
+    Ed25519 and Ed448 bring their own (RFC 8032 5.1, 5.2).
+    """
     try:
-        digest = _parsed(certificate.der).signature_hash_algorithm
+        parsed = _parsed(certificate.der)
+        digest = parsed.signature_hash_algorithm
+        algorithm = parsed.signature_algorithm_oid.dotted_string
     except _UNREADABLE:
         return None
-    if digest is not None and digest.name in WEAK_HASHES:
-        return f"the signature on {certificate.subject or 'a certificate'} uses {digest.name}"
-    return None
+    return _OWN_DIGESTS.get(algorithm) if digest is None else digest.name
 
 
 def weak_key(certificate: Certificate) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.model.identifiers import format_time
+from trust_store.model.verdict import Outcome
 from trust_store.terminal import safe
+from trust_store.verification.wording import MAX_RELATIVES, RELATIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 MAX_SIGNATURES = 20
 MAX_EVIDENCE = 5
 MAX_UNCOVERED = 10
+WEAKER_BASES = {
+    "baseline": "weaker than a call: the anchor was taken over in a first-day baseline, nobody had its fingerprint read out",
+    "hold_down": "weaker than a call: the anchor was approved after the waiting time alone, nobody had its fingerprint read out",
+    "break_glass": "weaker than usual: the anchor was approved in an emergency, without all that policy asks for",
+}
+"""What is to be known about an anchor that became valid by another way than a call; by ``TrustBasis``."""
 _FINGERPRINTS = ("sha256", "openpgp", "openpgp_subkey")
 
 
@@ -31,6 +39,9 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         )
     if verdict.basis.time == "requested":
         lines.append(f"  as of      {format_time(verdict.validation_time)}, as known now")
+    weaker = WEAKER_BASES.get(verdict.basis.decision or "") if verdict.outcome is Outcome.PASSED else None
+    if weaker:
+        lines.append(f"  basis      {weaker}")
     for signature in verdict.signatures[:MAX_SIGNATURES]:
         lines += _signature(signature)
     if len(verdict.signatures) > MAX_SIGNATURES:
@@ -73,6 +84,11 @@ def _signature(signature: SignatureVerdict) -> Iterator[str]:
         key = f", key identifier {missing.authority_key_identifier}" if missing.authority_key_identifier else ""
         note = "; a certificate of this name is known, with another key" if missing.same_name_new_key else ""
         yield f"    missing  {safe(missing.name or 'an issuer that is not named', 200)}{key}{note}"
+        for relative in missing.relatives[:MAX_RELATIVES]:
+            told = RELATIVES.get(relative.kind, "is like it")
+            yield f"    relative {safe(relative.name, 160)} ({safe(relative.anchor_id, 64)}, {safe(relative.state, 20)}) {told}"
+    if signature.timestamped_at:
+        yield f"    a trusted timestamp proves that it was made by {format_time(signature.timestamped_at)}"
     if signature.claimed_at:
         yield f"    claims to be made {format_time(signature.claimed_at)}"
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 RSA_PKCS1, RSA_PSS, ECDSA, ED25519, DSA = "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519", "dsa"
 MAX_RSA_BITS = 16_384
@@ -58,18 +65,45 @@ def verifies_message(spki: bytes, signature: bytes, message: bytes) -> bool:
 
 def key_kind(spki: bytes) -> str | None:
     """``rsa``, ``dsa``, ``ed25519``, an EC curve's name, or None where the key cannot be read."""
+    key = _loaded(spki)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name
+    kinds = {rsa.RSAPublicKey: "rsa", dsa.DSAPublicKey: "dsa", ed25519.Ed25519PublicKey: "ed25519"}
+    return next((name for kind, name in kinds.items() if isinstance(key, kind)), None)
+
+
+@lru_cache(maxsize=1024)
+def canonical_spki_sha256(spki: bytes) -> str:
+    """SHA-256 of the key in its one canonical SubjectPublicKeyInfo, so that one key in two encodings has one digest.
+
+    ``rsaEncryption`` with NULL for every RSA key (RFC 3279 2.3.1), also for one that calls itself RSASSA-PSS or leaves the parameters
+    out; a named curve and an uncompressed point for elliptic curves (RFC 5480 2). A key that cannot be read has the digest of its bytes:
+    nothing verifies under it.
+    """
+    key = _loaded(spki)
     try:
-        key = load_der_public_key(spki)
+        canonical = spki if key is None else key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        canonical = spki
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def rsa_bits(spki: bytes) -> int | None:
+    """Length of an RSA key's modulus in bits, None for every other kind of key."""
+    key = _loaded(spki)
+    return key.key_size if isinstance(key, rsa.RSAPublicKey) else None
+
+
+def _loaded(spki: bytes) -> PublicKeyTypes | None:
+    """The key, or None where it cannot be read."""
+    try:
+        return load_der_public_key(spki)
     except (UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
         return None
     except BaseException as error:
         if type(error).__name__ == "PanicException":
             return None
         raise
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return key.curve.name
-    kinds = {rsa.RSAPublicKey: "rsa", dsa.DSAPublicKey: "dsa", ed25519.Ed25519PublicKey: "ed25519"}
-    return next((name for kind, name in kinds.items() if isinstance(key, kind)), None)
 
 
 def _verify(spki: bytes, algorithm: str, digest_algorithm: str, signature: bytes, digest: bytes) -> bool:

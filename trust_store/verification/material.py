@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from trust_store.chain.named_key import certificate_of, name_of
+from trust_store.decode.public_keys import canonical_spki_sha256, key_kind
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import Reason
+from trust_store.verification.anchor_state import spared, tombstone_reason
 from trust_store.verification.question import ANY_VENDOR, Finding
 
 if TYPE_CHECKING:
@@ -24,82 +26,143 @@ if TYPE_CHECKING:
     from trust_store.model.trust_view import TrustView
     from trust_store.verification.question import Question
 
-PURPOSE = "code"
-DISOWNED = "disowned"
-SOFT_CAUSES = frozenset({"superseded", "cessation-of-operation", "affiliation-changed"})
-"""Causes that leave older signatures alone (RFC 5280 5.3.1); every other one, and none, does not."""
 _REACHABLE = frozenset({AnchorState.VALID, AnchorState.SUPERSEDED, AnchorState.REVOKED})
 _KEY_KINDS = frozenset(
     {IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP, IdentifierKind.OPENPGP_SUBKEY}
 )
+_PUBLIC_KEYS = frozenset({AnchorKind.SPKI, AnchorKind.RAW, AnchorKind.NPM})
+"""Kinds whose material is a SubjectPublicKeyInfo."""
 UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
-class TrustMaterial:
-    """``certificates`` and ``keys`` pair each anchor that may be reached with its decoded key, tombstones included.
+class Tombstone:
+    """A key that is recorded as compromised or distrusted from a time on; ``value`` is a digest or fingerprint of it."""
 
+    value: str
+    reason: Reason
+    effective_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TrustMaterial:
+    """Each anchor that may be reached paired with its decoded key, tombstones included.
+
+    ``certificates``: X.509 anchors, and names with a key (kind ``spki``) in the shape of one. ``keys``: OpenPGP. ``raw``: keys that sign
+    packages themselves, with their canonical digest. Keys of other kinds are reached by no scheme here; their tombstones count.
     ``helping`` and ``helping_keys`` are everything at hand that names a signer or fills a gap in a path and is not trusted.
-    ``buried`` are (digest or fingerprint, reason) of compromised and distrusted keys of any vendor.
+    ``buried`` are keys of any vendor that are compromised or distrusted. ``view`` is what all of it came from.
     """
 
+    view: TrustView
     certificates: tuple[tuple[TrustAnchor, Certificate], ...]
     keys: tuple[tuple[TrustAnchor, OpenPGPKey], ...]
+    raw: tuple[tuple[TrustAnchor, str], ...]
     helping: tuple[Certificate, ...]
     helping_keys: tuple[OpenPGPKey, ...]
-    buried: frozenset[tuple[str, Reason]]
+    buried: frozenset[Tombstone]
 
-    def tombstones(self, values: Iterable[str], name: str) -> list[Finding]:
-        """A finding for each reason for which one of ``values`` (digests, fingerprints) is buried."""
+    def tombstones(self, values: Iterable[str], name: str, proven_at: datetime | None = None) -> list[Finding]:
+        """A finding for each reason for which one of ``values`` (digests, fingerprints) is buried and not spared."""
         wanted = set(values)
-        reasons = sorted({reason for value, reason in self.buried if value in wanted})
-        return [Finding(reason, f"the key of {name} is recorded as {reason}") for reason in reasons]
+        reasons = {
+            one.reason
+            for one in self.buried
+            if one.value in wanted and not spared(one.reason, one.effective_from, proven_at)
+        }
+        return [Finding(reason, f"the key of {name} is recorded as {reason}") for reason in sorted(reasons)]
 
-
-def tombstone_reason(anchor: TrustAnchor) -> Reason | None:
-    """COMPROMISED or DISTRUSTED for a buried key (a disowned one is distrusted), else None."""
-    if anchor.state is AnchorState.COMPROMISED:
-        return Reason.COMPROMISED
-    disowned = anchor.state is AnchorState.REJECTED and anchor.cause == DISOWNED
-    return Reason.DISTRUSTED if disowned or anchor.state is AnchorState.DISTRUSTED else None
+    def tombstones_on(self, certificate: Certificate, name: str, proven_at: datetime | None = None) -> list[Finding]:
+        """The same for a certificate and its key, however the key is encoded in it."""
+        if not self.buried:
+            return []
+        key = canonical_spki_sha256(certificate.spki)
+        return self.tombstones((certificate.sha256, certificate.spki_sha256, key), name, proven_at)
 
 
 def prepare(view: TrustView, question: Question) -> TrustMaterial:
     """Decode what may count for this question; an anchor that cannot be decoded is never reached, but its tombstone counts."""
-    certificates: list[tuple[TrustAnchor, Certificate]] = []
-    keys: list[tuple[TrustAnchor, OpenPGPKey]] = []
-    helping: dict[str, Certificate] = {certificate.sha256: certificate for certificate in view.untrusted}
-    helping_keys: dict[str, OpenPGPKey] = {key.fingerprint: key for key in view.untrusted_keys}
-    buried: set[tuple[str, Reason]] = set()
+    gathered = _Gathered(view)
     for anchor in view.anchors:
         reason = tombstone_reason(anchor)
         if reason:
-            buried |= {(value, reason) for value in _values(anchor)}
+            gathered.bury(anchor, reason, _values(anchor))
         reachable = reason is not None or (anchor.state in _REACHABLE and counts_for(anchor, question))
         try:
-            if anchor.kind is AnchorKind.X509:
-                certificate = load_certificate(anchor.material)
-                helping.setdefault(certificate.sha256, certificate)
-                if reachable:
-                    certificates.append((anchor, certificate))
-                if reason:
-                    buried |= {(certificate.sha256, reason), (certificate.spki_sha256, reason)}
-                continue
-            from trust_store.decode.openpgp import load_keys  # most questions are about certificates only
-
-            found = load_keys(anchor.material)
+            gathered.add(anchor, reason, reachable=reachable)
         except UNREADABLE:
             continue
+    return gathered.material()
+
+
+class _Gathered:
+    """What was decoded so far."""
+
+    def __init__(self, view: TrustView) -> None:
+        self._view = view
+        self._certificates: list[tuple[TrustAnchor, Certificate]] = []
+        self._keys: list[tuple[TrustAnchor, OpenPGPKey]] = []
+        self._raw: list[tuple[TrustAnchor, str]] = []
+        self._helping = {certificate.sha256: certificate for certificate in view.untrusted}
+        self._helping_keys = {key.fingerprint: key for key in view.untrusted_keys}
+        self._buried: set[Tombstone] = set()
+
+    def bury(self, anchor: TrustAnchor, reason: Reason, values: Iterable[str]) -> None:
+        """Note a tombstone under each of its values."""
+        self._buried |= {Tombstone(value, reason, anchor.effective_from) for value in values}
+
+    def add(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
+        """Decode one anchor; raises one of UNREADABLE."""
+        if anchor.kind is AnchorKind.X509:
+            self._add_certificate(anchor, reason, reachable=reachable)
+        elif anchor.kind in _PUBLIC_KEYS:
+            self._add_public_key(anchor, reason, reachable=reachable)
+        elif anchor.kind is AnchorKind.OPENPGP:
+            self._add_openpgp(anchor, reason, reachable=reachable)
+
+    def _add_certificate(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
+        certificate = load_certificate(anchor.material)
+        self._helping.setdefault(certificate.sha256, certificate)
+        if reachable:
+            self._certificates.append((anchor, certificate))
+        if reason:
+            key = canonical_spki_sha256(certificate.spki)
+            self.bury(anchor, reason, (certificate.sha256, certificate.spki_sha256, key))
+
+    def _add_public_key(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
+        digest = canonical_spki_sha256(anchor.material)
+        if reason:
+            self.bury(anchor, reason, (digest,))
+        if not reachable or key_kind(anchor.material) is None:
+            return
+        if anchor.kind is AnchorKind.SPKI:
+            self._certificates.append((anchor, certificate_of(_issuing_name(anchor), anchor.material)))
+        elif anchor.kind is AnchorKind.RAW:
+            self._raw.append((anchor, digest))
+
+    def _add_openpgp(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
+        from trust_store.decode.openpgp import load_keys  # most questions are about certificates only
+
+        found = load_keys(anchor.material)
         for key in found:
-            helping_keys.setdefault(key.fingerprint, key)
+            self._helping_keys.setdefault(key.fingerprint, key)
             if reason:
-                buried |= {(component.fingerprint, reason) for component in key.components}
+                self.bury(anchor, reason, (component.fingerprint for component in key.components))
         # An anchor is one key. Of a bundle nobody can say which of its keys the approver meant.
         if reachable and len(found) == 1:
-            keys.append((anchor, found[0]))
-    return TrustMaterial(
-        tuple(certificates), tuple(keys), tuple(helping.values()), tuple(helping_keys.values()), frozenset(buried)
-    )
+            self._keys.append((anchor, found[0]))
+
+    def material(self) -> TrustMaterial:
+        """All of it, frozen."""
+        return TrustMaterial(
+            view=self._view,
+            certificates=tuple(self._certificates),
+            keys=tuple(self._keys),
+            raw=tuple(self._raw),
+            helping=tuple(self._helping.values()),
+            helping_keys=tuple(self._helping_keys.values()),
+            buried=frozenset(self._buried),
+        )
 
 
 def counts_for(anchor: TrustAnchor, question: Question) -> bool:
@@ -120,47 +183,10 @@ def vendor_findings(anchor: TrustAnchor, question: Question) -> list[Finding]:
     ]
 
 
-def state_findings(anchor: TrustAnchor, at: datetime) -> list[Finding]:
-    """What the anchor's state says against a signature at ``at``.
-
-    Superseded and softly revoked anchors spare what is proven older. Nothing proves that yet, so only a question about a time
-    before the change is spared; then the anchor still stood.
-    """
-    reason = tombstone_reason(anchor)
-    if reason:
-        return [Finding(reason, f"the anchor is recorded as {reason}")]
-    if anchor.state is AnchorState.VALID:
-        return []
-    soft = anchor.state is AnchorState.SUPERSEDED or anchor.cause in SOFT_CAUSES
-    if soft and at < anchor.effective_from:
-        return []
-    return [Finding(Reason.REVOKED, f"the anchor is {anchor.state}, and nothing proves that the signature is older")]
-
-
-def scope_findings(anchor: TrustAnchor, question: Question, container: str | None, intermediates: int) -> list[Finding]:
-    """What the anchor's own constraints say: products, formats, purpose, times, length of the path (RFC 5914 section 2)."""
-    limits = anchor.constraints
-    told: list[str] = []
-    if limits.products and not any(fnmatchcase(question.name, pattern) for pattern in limits.products):
-        told.append("the anchor is not for this product")
-    if limits.formats and container not in limits.formats:
-        told.append("the anchor is not for this package format")
-    if PURPOSE not in limits.purposes:
-        told.append("the anchor is not for signing code")
-    if limits.valid_from and question.at < limits.valid_from:
-        told.append("the anchor is accepted only from a later time on")
-    if limits.valid_until and question.at > limits.valid_until:
-        told.append("the anchor is not accepted any more")
-    if limits.max_path_length is not None and intermediates > limits.max_path_length:
-        told.append("the path is longer than the anchor allows")
-    return [Finding(Reason.OUT_OF_SCOPE, sentence) for sentence in told]
-
-
-def anchor_moments(anchor: TrustAnchor) -> tuple[datetime, ...]:
-    """When the anchor itself may begin or cease to count without a decision."""
-    limits = anchor.constraints
-    moments = (limits.valid_from, limits.valid_until, anchor.effective_from)
-    return tuple(moment for moment in moments if moment)
+def _issuing_name(anchor: TrustAnchor) -> bytes:
+    """The name under which the key issues: the one identifier of that kind, else the anchor's name; raises MalformedError."""
+    stated = [i.value for i in anchor.identifiers if i.kind is IdentifierKind.SUBJECT]
+    return name_of(stated[0] if len(stated) == 1 else anchor.name)
 
 
 def _values(anchor: TrustAnchor) -> set[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.chain.openpgp import judge
+from trust_store.decode.openpgp_arithmetic import key_bits
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.verdict import PathNode, Reason, Signer
-from trust_store.verification.material import (
-    anchor_moments,
-    scope_findings,
-    state_findings,
-    vendor_findings,
-)
+from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings
+from trust_store.verification.anchor_state import state_findings
+from trust_store.verification.judging import SignatureJudging
+from trust_store.verification.material import counts_for, vendor_findings
 from trust_store.verification.question import NO_MATCH, NOW, Finding, PathOutcome
 from trust_store.verification.signer_rule import key_rule_findings
 
@@ -21,32 +20,10 @@ if TYPE_CHECKING:
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.package_facts import KeyCheck, SignatureFact
     from trust_store.model.trust_anchor import TrustAnchor
-    from trust_store.model.verdict import MissingIssuer
-    from trust_store.verification.material import TrustMaterial
-    from trust_store.verification.question import Question
 
 
-class OpenPGPJudging:
-    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes."""
-
-    def __init__(
-        self,
-        fact: SignatureFact,
-        material: TrustMaterial,
-        question: Question,
-        *,
-        container: str | None,
-        accept_claimed_time: bool = False,
-    ) -> None:
-        self._fact, self._material, self._question = fact, material, question
-        self._container, self._accept_claimed_time = container, accept_claimed_time
-        self.integrity = "unchecked"
-        self.signer: Signer | None = None
-        self.missing: MissingIssuer | None = None
-        self.key: str | None = None
-        self.known_key = False
-        self.findings: list[Finding] = []
-        self.outcomes: list[PathOutcome] = []
+class OpenPGPJudging(SignatureJudging):
+    """The steps for a signature by an OpenPGP key."""
 
     def judge(self) -> None:
         """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about the anchors on its key."""
@@ -72,18 +49,22 @@ class OpenPGPJudging:
             self.findings += self._material.tombstones((check.key, check.owner), "the signer")
             # (3) Every anchor on the key, judged at the validation time.
             for anchor, key in self._material.keys:
-                if key.fingerprint == check.owner:
-                    self.outcomes.append(self._outcome(check, anchor, key))
+                if key.fingerprint != check.owner:
+                    continue
+                outcome = self._outcome(check, anchor, key)
+                # Another vendor's tombstone condemns what it is about; it never vouches for anything.
+                if outcome.findings or counts_for(anchor, self._question):
+                    self.outcomes.append(outcome)
         # (4) A key that is at hand and that nobody decided about.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
 
     def _outcome(self, check: KeyCheck, anchor: TrustAnchor, key: OpenPGPKey) -> PathOutcome:
-        judgement = judge(self._fact, key, self._question.at)
-        findings = state_findings(anchor, self._question.at)
-        findings += scope_findings(anchor, self._question, self._container, 0)
+        judgement = judge(self._fact, key, self.at)
+        findings = state_findings(anchor, self.at, self._proven_at)
+        findings += key_scope_findings(anchor, self._use(), _sizes(key, check.key))
         findings += key_rule_findings(anchor)
-        own = self._own(judgement)
+        own = self._own(judgement, key)
         needs_file = False
         if not own and self._question.time_basis == NOW:
             own, needs_file = _opinion(check, judgement)
@@ -100,14 +81,21 @@ class OpenPGPJudging:
             needs_file=needs_file,
         )
 
-    def _own(self, judgement: OpenPGPJudgement) -> list[Finding]:
-        """Our own judgement; one merely expired since may be forgiven by policy, a revoked one never."""
+    def _own(self, judgement: OpenPGPJudgement, key: OpenPGPKey) -> list[Finding]:
+        """Our own judgement; one merely expired since may be forgiven by policy or our own sighting, a revoked one never."""
         reasons = judgement.reasons
         if judgement.component is None and not reasons:
             return [Finding(Reason.INVALID_SIGNATURE, "no component of the key made the signature")]
-        if self._accept_claimed_time and judgement.expired_since:
+        if judgement.expired_since and self._forgiven(key):
             reasons = tuple(reason for reason in reasons if reason is not Reason.EXPIRED)
         return [Finding(reason, judgement.detail) for reason in reasons]
+
+    def _forgiven(self, key: OpenPGPKey) -> bool:
+        """Whether the key had not expired yet when we saw the signature, or when it claims to be made and policy believes that."""
+        if self._accept_claimed_time:
+            return True
+        seen = self._question.first_seen_at
+        return seen is not None and seen <= self.at and Reason.EXPIRED not in judge(self._fact, key, seen).reasons
 
     def _name(self, checks: list[KeyCheck]) -> None:
         """The signer as known so far: from a key at hand, else from what the signature says."""
@@ -117,6 +105,12 @@ class OpenPGPJudging:
                 self.signer = _signer(key, check.key, None)
                 return
         self.signer = _hinted(self._fact)
+
+
+def _sizes(key: OpenPGPKey, component: str) -> list[tuple[str, int | None]]:
+    """RSA bits of the primary key, which vouches for its subkeys, and of the one that made the signature."""
+    parts = [part for part in key.components if part.is_primary or part.fingerprint == component]
+    return [("the primary key" if part.is_primary else "the signing subkey", key_bits(part)) for part in parts]
 
 
 def _opinion(check: KeyCheck, judgement: OpenPGPJudgement) -> tuple[list[Finding], bool]:

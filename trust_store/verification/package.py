@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.model.verdict import Basis, Reason, Verdict
 from trust_store.verification.combine import Combined, combine, worst_first
+from trust_store.verification.digest_decision import TRUST, allowing, blocking, moments
 from trust_store.verification.material import prepare
 from trust_store.verification.question import NOW
 from trust_store.verification.signature import SUPPLIED, judge_signature
@@ -42,11 +43,19 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     # (5) Without a vendor nothing in the store speaks for the package.
     if reasons and question.vendor.id is None and view.trust != SUPPLIED:
         reasons += (Reason.VENDOR_UNSTATED,)
-    # (6) One reason decides, evidence against before evidence lacking; the others stand beside it.
+    # (6) A decision about this very digest: one that blocks it is evidence against; one that allows it fills a lack of evidence.
+    block = blocking(view.decisions, facts, question)
+    if block is not None:
+        reasons += (Reason.WITHDRAWN,)
+    allow = allowing(view.decisions, facts, question, reasons)
+    # (7) One reason decides, evidence against before evidence lacking; the others stand beside it.
     ranked = worst_first(reasons) or (Reason.TRUSTED,)
+    ranked = (Reason.TRUSTED, *ranked) if allow is not None else ranked
     also: tuple[str, ...] = tuple(reason.value for reason in ranked[1:])
     if not facts.isolated:
         also += (NOT_ISOLATED,)
+    deciding = combined.deciding
+    decision = next((d for d in (block, allow) if d is not None), None)
     verdicts = tuple(signature.verdict for signature in judged)
     return Verdict(
         path=question.path,
@@ -57,15 +66,21 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         vendor=question.vendor,
         reason=ranked[0],
         also=also,
-        summary=summary_of(ranked[0], facts, combined.deciding, question, required),
+        summary=summary_of(ranked, facts, deciding, question, required, decision),
         checked_at=question.checked_at,
-        validation_time=question.at,
-        valid_until=_valid_until(judged, question),
-        basis=Basis(view.trust, view.store_id, view.store_revision, question.time_basis),
+        validation_time=deciding.at if deciding is not None and deciding.at is not None else question.at,
+        valid_until=_valid_until(judged, moments(view.decisions, facts), question),
+        basis=Basis(
+            trust=TRUST if allow is not None else view.trust,
+            store_id=view.store_id,
+            store_revision=view.store_revision,
+            time=question.time_basis,
+            decision=decision.id if decision is not None else deciding.decision if deciding is not None else None,
+        ),
         signatures=verdicts,
         coverage=facts.coverage,
         needs_file=any(signature.needs_file for signature in judged),
-        advice=advice_for(ranked[0], facts, combined.deciding, question, vendor_counts=view.trust != SUPPLIED),
+        advice=advice_for(ranked[0], facts, deciding, question, vendor_counts=view.trust != SUPPLIED),
     )
 
 
@@ -82,7 +97,7 @@ def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
     return reasons + tuple(finding.reason for finding in question.unmet)
 
 
-def _valid_until(judged: Iterable[JudgedSignature], question: Question) -> datetime:
+def _valid_until(judged: Iterable[JudgedSignature], decided: Iterable[datetime], question: Question) -> datetime:
     """The earliest moment at which time alone may change the answer, an hour away at most.
 
     A question about another time than now has an answer that time does not change; it is asked again after an hour all the same.
@@ -90,5 +105,5 @@ def _valid_until(judged: Iterable[JudgedSignature], question: Question) -> datet
     latest = question.checked_at + LONGEST_VALIDITY
     if question.time_basis != NOW:
         return latest
-    moments = [moment for signature in judged for moment in signature.moments if moment > question.checked_at]
-    return min([latest, *moments])
+    own = [moment for signature in judged for moment in signature.moments]
+    return min([latest, *(moment for moment in (*own, *decided) if moment > question.checked_at)])

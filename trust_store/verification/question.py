@@ -33,7 +33,9 @@ class Question:
     """``at`` is the validation time, ``checked_at`` when it is asked; ``time_basis`` is now or requested.
 
     ``unmet`` are demands of the asker that this program cannot fulfil (a revocation list, a sigstore identity): each stands
-    against every signature, since leaving a demand out would answer another question.
+    against every signature, since leaving a demand out would answer another question. ``first_seen_at`` is when this program first
+    saw this very package with these signatures: it counts for keys that have merely expired since. ``require_anchor``: a digest
+    decision does not do.
     """
 
     vendor: ExpectedVendor
@@ -43,6 +45,8 @@ class Question:
     name: str
     path: str | None = None
     unmet: tuple[Finding, ...] = ()
+    first_seen_at: datetime | None = None
+    require_anchor: bool = False
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None or self.checked_at.tzinfo is None:
@@ -66,7 +70,8 @@ class PathOutcome:
 class JudgedSignature:
     """The verdict on one signature, with what only the verdict on the package needs.
 
-    ``key`` identifies the signer's key, so that two signatures by one key count once.
+    ``key`` identifies the signer's key, so that two signatures by one key count once. ``at`` is its validation time, ``decision`` how
+    the anchor it reached became valid.
     """
 
     fact: SignatureFact
@@ -74,6 +79,8 @@ class JudgedSignature:
     key: str | None = None
     moments: tuple[datetime, ...] = ()
     needs_file: bool = False
+    at: datetime | None = None
+    decision: str | None = None
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Reason, ...]:

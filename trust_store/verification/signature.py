@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trust_store.model.trust_anchor import TrustBasis
 from trust_store.model.verdict import PRECEDENCE, Reason, SignatureVerdict
 from trust_store.signatures.protocol import WEAK_DIGESTS
 from trust_store.verification.material import counts_for
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.trust_view import TrustView
     from trust_store.verification.material import TrustMaterial
     from trust_store.verification.openpgp import OpenPGPJudging
@@ -59,7 +61,7 @@ def judge_signature(
             anchor=(chosen.anchor.id, chosen.anchor.name) if chosen else None,
             missing_issuer=None if chosen else judging.missing,
             claimed_at=fact.claimed_at,
-            timestamped_at=None,
+            timestamped_at=judging.timestamped_at,
             reason=reasons[0] if reasons else Reason.TRUSTED,
             also=reasons[1:],
             detail=detail_of(findings),
@@ -68,6 +70,8 @@ def judge_signature(
         key=judging.key,
         moments=tuple(moment for outcome in judging.outcomes for moment in outcome.moments),
         needs_file=any(outcome.needs_file for outcome in judging.outcomes),
+        at=judging.at,
+        decision=_basis(chosen.anchor) if chosen else None,
     )
 
 
@@ -81,6 +85,10 @@ def decisive(outcomes: Sequence[PathOutcome]) -> PathOutcome | None:
             if any(finding.reason is reason for finding in outcome.findings):
                 return outcome
     return max(outcomes, key=lambda o: (o.steps, PRECEDENCE.index(ordered(o.findings)[0])))
+
+
+def _basis(anchor: TrustAnchor) -> str | None:
+    return None if anchor.basis is TrustBasis.NONE else anchor.basis.value
 
 
 def _openpgp() -> type[OpenPGPJudging]:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trust_store.model.identifiers import format_time
 from trust_store.model.verdict import Reason
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.trust_view import DigestDecision
+    from trust_store.model.verdict import Relative
     from trust_store.verification.question import JudgedSignature, Question
 
 MAX_NAME = 160
+MAX_RELATIVES = 3
+RELATIVES = {
+    "same_name_new_key": "has the missing issuer's name and another key",
+    "same_key_new_certificate": "has the missing issuer's key in another certificate",
+    "sibling": "belongs to the same organisation or issuer as the missing one",
+}
+"""How an anchor is like an issuer that is missing; it vouches for nothing by that."""
 _SENTENCES = {
     Reason.RESOURCE_LIMIT: "The package could not be checked within the limits",
     Reason.UNREADABLE: "The package or something needed for the answer could not be read",
@@ -61,9 +73,27 @@ _ADVICE = {
 
 
 def summary_of(
+    ranked: Sequence[Reason],
+    facts: PackageFacts,
+    deciding: JudgedSignature | None,
+    question: Question,
+    required: int,
+    decision: DigestDecision | None = None,
+) -> str:
+    """One sentence: what was found, who signed, which root is missing; what was decided about this digest, and against what."""
+    reason = ranked[0]
+    if reason is Reason.TRUSTED and decision is not None:
+        until = f" until {format_time(decision.effective_until)}" if decision.effective_until else ""
+        against = _found(ranked[1], facts, deciding, question, required)
+        return f"Allowed{until} by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}. Without it: {against}"
+    if reason is Reason.WITHDRAWN and decision is not None:
+        return f"This package is blocked by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}."
+    return _found(reason, facts, deciding, question, required)
+
+
+def _found(
     reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question, required: int
 ) -> str:
-    """One sentence: what was found, who signed, which root is missing."""
     signer = _signer(deciding)
     if reason is Reason.TRUSTED and deciding is not None and deciding.verdict.anchor is not None:
         return f"Signed by {signer}, vouched for by the anchor {_quoted(deciding.verdict.anchor[1])}."
@@ -124,11 +154,18 @@ def _unknown_root_advice(deciding: JudgedSignature | None, question: Question) -
     advice = []
     if deciding is not None and deciding.verdict.integrity != "intact":
         advice.append("obtain the signer's key or certificate and check again with --untrusted FILE")
+    missing = deciding.verdict.missing_issuer if deciding is not None else None
+    advice += [_relative_advice(relative) for relative in missing.relatives[:MAX_RELATIVES]] if missing else []
     advice.append(f"see what awaits decision: rootwarden anchor list --state pending{of_vendor}")
     advice.append(
         "call the vendor on the number you recorded yourself, and never trust a key because a message says so"
     )
     return advice
+
+
+def _relative_advice(relative: Relative) -> str:
+    told = RELATIVES.get(relative.kind, "is like the missing issuer")
+    return f"the {safe(relative.state, 20)} anchor {_quoted(relative.name)} {told}: rootwarden anchor show {safe(relative.anchor_id, 64)}"
 
 
 def _detail(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question) -> str:

@@ -7,21 +7,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trust_store.chain.building import SignatureBudget, find_paths
+from trust_store.chain.algorithms import weak_key
+from trust_store.chain.building import find_paths
+from trust_store.chain.names import same_name
 from trust_store.chain.validation import ValidationParameters, validate_path
+from trust_store.decode.public_keys import canonical_spki_sha256, rsa_bits
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
+from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.verdict import MissingIssuer, PathNode, Reason, Signer
-from trust_store.verification.material import (
-    UNREADABLE,
-    anchor_moments,
-    scope_findings,
-    state_findings,
-    vendor_findings,
-)
+from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings, path_scope_findings
+from trust_store.verification.anchor_state import state_findings
+from trust_store.verification.judging import SignatureJudging
+from trust_store.verification.material import UNREADABLE, counts_for, vendor_findings
 from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
-from trust_store.verification.signer_rule import rule_findings
+from trust_store.verification.relatives import missing_issuer
+from trust_store.verification.revocation import revocation_findings
+from trust_store.verification.signer_rule import key_rule_findings, rule_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     from trust_store.verification.material import TrustMaterial
     from trust_store.verification.question import Question
 
-SIGNATURE_CHECKS = 200
-"""Public-key operations spent on the paths of one signature."""
 MAX_SIGNERS = 16
 TIMELESS_SCHEMES = frozenset({"android-ota"})
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
@@ -41,8 +42,8 @@ _TIMES = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID})
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
-class X509Judging:
-    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes."""
+class X509Judging(SignatureJudging):
+    """The steps for a signature whose signer is named by a certificate."""
 
     def __init__(
         self,
@@ -53,18 +54,9 @@ class X509Judging:
         container: str | None,
         accept_claimed_time: bool = False,
     ) -> None:
-        self._fact, self._material, self._question = fact, material, question
-        self._container, self._accept_claimed_time = container, accept_claimed_time
-        self._budget = SignatureBudget(SIGNATURE_CHECKS)
+        super().__init__(fact, material, question, container=container, accept_claimed_time=accept_claimed_time)
         self._carried, self._refused = _decoded(fact.certificates)
         self._at_hand = {c.sha256: c for c in (*material.helping, *self._carried)}
-        self.integrity = "unchecked"
-        self.signer: Signer | None = None
-        self.missing: MissingIssuer | None = None
-        self.key: str | None = None
-        self.known_key = False
-        self.findings: list[Finding] = []
-        self.outcomes: list[PathOutcome] = []
 
     def judge(self) -> None:
         """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about its paths."""
@@ -83,19 +75,20 @@ class X509Judging:
         if not signers:
             self._undecodable(holding)
             return
-        self.signer, self.key = _signer(signers[0]), signers[0].spki_sha256
+        self.signer, self.key = _signer(signers[0]), canonical_spki_sha256(signers[0].spki)
         # (3) A buried signing key always wins, whatever other path there is.
         for certificate in signers:
-            self.findings += self._material.tombstones((certificate.sha256, certificate.spki_sha256), "the signer")
-        # (4) Every path of every certificate of that key, to every anchor it reaches.
+            self.findings += self._material.tombstones_on(certificate, "the signer", self._proven_at)
+        # (4) Every path of every certificate of that key, to every anchor it reaches; every anchor that is that key.
         for certificate in signers:
             self._paths(certificate)
+            self._raw_keys(certificate)
         # (5) No anchor reached: a package that carries a buried certificate is told apart from one nobody knows.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "no path from the signer ends at a trusted anchor"))
             for certificate in self._carried:
-                self.findings += self._material.tombstones(
-                    (certificate.sha256, certificate.spki_sha256), "a certificate that it carries"
+                self.findings += self._material.tombstones_on(
+                    certificate, "a certificate that it carries", self._proven_at
                 )
 
     def _paths(self, signer: Certificate) -> None:
@@ -105,39 +98,57 @@ class X509Judging:
         for path in search.paths:
             for anchor, certificate in self._material.certificates:
                 # An anchor is a name and a key (RFC 5280 6.1.1 (d)): one that was issued anew is the same anchor.
-                same = (certificate.subject_der, certificate.spki_sha256) == (
-                    path[-1].subject_der,
-                    path[-1].spki_sha256,
+                same = same_name(certificate.subject_der, path[-1].subject_der) and (
+                    certificate.spki_sha256 == path[-1].spki_sha256
                 )
                 if same or certificate.sha256 == path[-1].sha256:
-                    self.outcomes.append(self._outcome(path, anchor))
+                    self._reached(self._outcome(path, anchor))
         if search.exhausted and not any(not outcome.findings for outcome in self.outcomes):
             self.findings.append(Finding(Reason.RESOURCE_LIMIT, "more paths than are tried"))
-        if not search.paths and search.missing is not None and self.missing is None:
-            top = search.missing
-            own = top.subject_key_identifier if top.self_issued else None
-            self.missing = MissingIssuer(
-                top.issuer, top.authority_key_identifier or own, same_name_new_key=search.same_name_new_key
+        if not search.paths and self.missing is None:
+            self.missing = missing_issuer(search, self._material.view, self._budget)
+
+    def _raw_keys(self, signer: Certificate) -> None:
+        """Anchors that are the signing key itself: its certificate is a wrapping that vouches for nothing and ends nothing."""
+        for anchor, digest in self._material.raw:
+            if digest != canonical_spki_sha256(signer.spki):
+                continue
+            findings = state_findings(anchor, self.at, self._proven_at)
+            findings += key_scope_findings(anchor, self._use(), [(signer.subject, rsa_bits(signer.spki))])
+            findings += key_rule_findings(anchor)
+            if weak := weak_key(signer):
+                findings.append(Finding(Reason.WEAK_ALGORITHM, weak))
+            findings += vendor_findings(anchor, self._question)
+            node = PathNode(anchor.name, anchor.key_sha256)
+            self._reached(
+                PathOutcome(_signer(signer), (node,), anchor, tuple(findings), moments=anchor_moments(anchor))
             )
+
+    def _reached(self, outcome: PathOutcome) -> None:
+        """Another vendor's tombstone condemns what it is about, and where it spares a signature it still vouches for nothing."""
+        if outcome.findings or counts_for(outcome.anchor, self._question):
+            self.outcomes.append(outcome)
 
     def _outcome(self, path: tuple[Certificate, ...], anchor: TrustAnchor) -> PathOutcome:
         findings: list[Finding] = []
         for certificate in path[1:]:
-            findings += self._material.tombstones(
-                (certificate.sha256, certificate.spki_sha256), "a certificate in the path"
-            )
-        findings += state_findings(anchor, self._question.at)
-        # RFC 5280 6.1.4 (l): self-issued certificates do not count towards the length of a path.
-        intermediates = sum(not certificate.self_issued for certificate in path[1:-1])
-        findings += scope_findings(anchor, self._question, self._container, intermediates)
+            findings += self._material.tombstones_on(certificate, "a certificate in the path", self._proven_at)
+        findings += state_findings(anchor, self.at, self._proven_at)
+        findings += path_scope_findings(anchor, self._use(), path, self._budget)
         findings += rule_findings(anchor, path)
         problems, steps = self._validate(path)
         findings += problems
+        findings += revocation_findings(
+            anchor, path, self._material, at=self.at, signed_at=self._proven_at, budget=self._budget
+        )
         findings += vendor_findings(anchor, self._question)
         moments = [moment for certificate in path for moment in (certificate.not_before, certificate.not_after)]
+        nodes = [PathNode(certificate.subject, certificate.sha256) for certificate in path]
+        if anchor.kind is AnchorKind.SPKI:
+            nodes[-1] = PathNode(anchor.name, anchor.key_sha256)
         return PathOutcome(
             signer=_signer(path[0]),
-            nodes=tuple(PathNode(certificate.subject, certificate.sha256) for certificate in path),
+            nodes=tuple(nodes),
             anchor=anchor,
             findings=tuple(findings),
             steps=steps,
@@ -146,23 +157,22 @@ class X509Judging:
 
     def _validate(self, path: tuple[Certificate, ...]) -> tuple[list[Finding], int]:
         """RFC 5280 section 6 at the validation time, or at another one where the rules say so."""
-        problems, steps = self._validate_at(path, self._question.at)
+        problems, steps = self._validate_at(path, self.at)
         if not any(problem.reason in _TIMES for problem in problems):
             return problems, steps
         if self._fact.scheme in TIMELESS_SCHEMES:
             return self._validate_timeless(path)
-        claimed = self._fact.claimed_at
-        expired_since = all(problem.reason is Reason.EXPIRED for problem in problems)
-        if self._accept_claimed_time and expired_since and claimed is not None and claimed <= self._question.at:
-            then, steps_then = self._validate_at(path, claimed)
-            if not then:
-                return then, steps_then
+        if all(problem.reason is Reason.EXPIRED for problem in problems):
+            for then in self._forgiven_at():
+                found, steps_then = self._validate_at(path, then)
+                if not found:
+                    return found, steps_then
         return problems, steps
 
     def _validate_timeless(self, path: tuple[Certificate, ...]) -> tuple[list[Finding], int]:
         """Every rule but the certificates' own times."""
         timeless = tuple(replace(certificate, not_before=_EARLIEST, not_after=_LATEST) for certificate in path)
-        return self._validate_at(timeless, self._question.at)
+        return self._validate_at(timeless, self.at)
 
     def _validate_at(self, path: tuple[Certificate, ...], at: datetime) -> tuple[list[Finding], int]:
         result = validate_path(path, ValidationParameters(at=at, purpose="code-signing"), self._budget)

@@ -1,0 +1,81 @@
+"""What the judging of a signature has in common, whatever its scheme: its inputs, its results, its validation time. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from trust_store.chain.building import SignatureBudget
+from trust_store.verification.anchor_scope import Use
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.verdict import MissingIssuer, Signer
+    from trust_store.verification.material import TrustMaterial
+    from trust_store.verification.question import Finding, PathOutcome, Question
+
+SIGNATURE_CHECKS = 200
+"""Public-key operations spent on the paths of one signature, its timestamps included."""
+
+
+class ValidationTime(Protocol):
+    """The time a signature is judged at, and whether a trusted timestamp proves it."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def proven(self) -> bool: ...
+    @property
+    def timestamped_at(self) -> datetime | None: ...
+
+
+class SignatureJudging:
+    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes."""
+
+    def __init__(
+        self,
+        fact: SignatureFact,
+        material: TrustMaterial,
+        question: Question,
+        *,
+        container: str | None,
+        accept_claimed_time: bool = False,
+    ) -> None:
+        self._fact, self._material, self._question = fact, material, question
+        self._container, self._accept_claimed_time = container, accept_claimed_time
+        self._budget = SignatureBudget(SIGNATURE_CHECKS)
+        self._proven_at: datetime | None = None
+        self.at = question.at
+        self.timestamped_at: datetime | None = None
+        self.integrity = "unchecked"
+        self.signer: Signer | None = None
+        self.missing: MissingIssuer | None = None
+        self.key: str | None = None
+        self.known_key = False
+        self.findings: list[Finding] = []
+        self.outcomes: list[PathOutcome] = []
+
+    def judge(self) -> None:
+        """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about its paths and anchors."""
+        raise NotImplementedError
+
+    def _judged_at(self, time: ValidationTime) -> None:
+        """Take the proven time in place of the question's."""
+        self.at, self.timestamped_at = time.at, time.timestamped_at
+        self._proven_at = time.at if time.proven else None
+
+    def _use(self) -> Use:
+        signed = (self._fact.claimed_at, self._proven_at)
+        return Use(
+            name=self._question.name,
+            container=self._container,
+            at=self.at,
+            signed_at=tuple(moment for moment in signed if moment is not None),
+            digest=self._fact.digest_algorithm,
+        )
+
+    def _forgiven_at(self) -> tuple[datetime, ...]:
+        """Times at which a key that has merely expired since may be judged instead: our own sighting, and by policy the claim."""
+        claimed = self._fact.claimed_at if self._accept_claimed_time else None
+        return tuple(at for at in (self._question.first_seen_at, claimed) if at is not None and at <= self._question.at)
