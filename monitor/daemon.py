@@ -36,7 +36,7 @@ from monitor.retention import enforce
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
 from monitor.storage_thread import StorageThread
-from trust_store import audit, decisions
+from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
 from trust_store.storage.connection import connect, transaction
@@ -180,7 +180,7 @@ class Daemon:
         """Before anything is answered: the whole log is walked, interrupted deliveries are put back, policy changes recorded."""
         folder = self.settings.trust.store.directory
         audit.verify(connection)
-        audit.require_checkpoint(connection, audit.read_checkpoint(folder / audit.CHECKPOINT_NAME))
+        checkpoints.require_checkpoint(connection, checkpoints.read_checkpoint(folder / checkpoints.CHECKPOINT_NAME))
         repeats = recover(connection, self._now())
         with transaction(connection):
             changes = list(record_vendors(connection, self.settings.trust.vendors, self._now(), self._randomness))
@@ -192,7 +192,8 @@ class Daemon:
         log.info("store opened", interrupted_deliveries=repeats, policy_changes=len(changes))
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        audit.write_checkpoint(self.settings.trust.store.directory / audit.CHECKPOINT_NAME, audit.head(connection))
+        path = self.settings.trust.store.directory / checkpoints.CHECKPOINT_NAME
+        checkpoints.keep_checkpoint(connection, path, self._now())
 
     async def _run_jobs(self) -> None:
         """The fixed jobs, until stopped; a job that fails is told and goes on, one that ends is a reason to stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # A runner in the background (``&``, nohup) hands ignored signals on, which a shell can then not even trap: the programs under test
 # are to get them as they would from a terminal.
@@ -21,6 +23,18 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What commands remember of the tests' stores stays among the tests' files."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
+_tests = itertools.count()
 
 
 @pytest.fixture
@@ -43,8 +57,9 @@ def randomness() -> Callable[[int], bytes]:
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the developer's machine decides a test."""
+def _plain_environment(monkeypatch: pytest.MonkeyPatch, _state_folder: Path) -> None:
+    """No variable of the developer's machine decides a test, and no test remembers another's stores."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(_state_folder / str(next(_tests))))
     for name in (
         "ROOTWARDEN_CONFIG",
         "NOTIFY_SOCKET",

@@ -2,59 +2,51 @@
 
 Entry n's hash covers every column of it and the hash of entry n-1, so that a change, a removal or a swap shows. An entry that
 wrote a row of a decision table carries the digest of that row (a ``Record``), so each row can be checked alone and cheaply.
-Whoever can write the file could recompute the whole chain: ``audit.head``, kept outside the database, is against that.
+Whoever can write the file could recompute the whole chain: the head's signature by the instance's key is against that, and
+against an older state put back ``trust_store.checkpoints`` and each client's memory.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import sqlite3
-from typing import TYPE_CHECKING
 
-from trust_store.errors import StoreInconsistentError, StoreUnavailableError
+from trust_store.errors import StoreInconsistentError
 from trust_store.storage.audit_log import (
-    GENESIS,
-    Head,
     Record,
     append,
     entries,
     entry,
-    head,
     require_own_hash,
     require_record,
     require_said,
 )
+from trust_store.storage.head import GENESIS, Head, head, require_signed_head
 from trust_store.storage.records import RECORD_TABLES
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 __all__ = [
-    "CHECKPOINT_NAME",
     "GENESIS",
+    "REKEYED",
     "Head",
     "Record",
     "append",
     "entries",
     "entry",
     "head",
-    "read_checkpoint",
-    "require_checkpoint",
     "require_own_hash",
     "require_record",
+    "require_signed_head",
     "verify",
-    "write_checkpoint",
 ]
-CHECKPOINT_NAME = "audit.head"
-_CHECKPOINT = re.compile(rb"(\d{1,18}) ([0-9a-f]{64})\n\Z")
+REKEYED = "instance.rekeyed"
+"""The kind of entry that tells of a lost instance key and the one that took its place."""
 
 
-def verify(connection: sqlite3.Connection, *, last: int | None = None) -> Head:
-    """Walk the chain and compare the decision tables with it; raises StoreInconsistentError naming the first bad row.
+def verify(connection: sqlite3.Connection, *, last: int | None = None, signed: bool = True) -> Head:
+    """Walk the chain, compare the decision tables with it and verify the head; StoreInconsistentError names the first bad row.
 
-    ``last`` limits the walk to so many newest entries (and the rows they wrote), for a cost that does not grow.
+    ``last`` limits the walk to so many newest entries (and the rows they wrote), for a cost that does not grow. Without
+    ``signed`` the signature is left out, which is for the moment in which a lost key is replaced.
     """
     try:
         newest = head(connection)
@@ -64,6 +56,8 @@ def verify(connection: sqlite3.Connection, *, last: int | None = None) -> Head:
             _compare(connection, kind, first, written[kind])
         if first == 1:
             _compare_identifiers(connection)
+        if signed:
+            require_signed_head(connection)
     except (sqlite3.DatabaseError, TypeError, ValueError, KeyError) as error:
         raise StoreInconsistentError(f"the store cannot be read through: {error}") from error
     return newest
@@ -81,18 +75,30 @@ def _walk(connection: sqlite3.Connection, first: int, newest: Head) -> dict[str,
     if first > 1 and before is None:
         raise StoreInconsistentError(f"audit_log: entry {first - 1} is missing")
     expected, link = first, str(before[0]) if first > 1 else GENESIS
-    for row in connection.execute("SELECT * FROM audit_log WHERE seq >= ? ORDER BY seq", (first,)):
+    rows = connection.execute("SELECT * FROM audit_log WHERE seq >= ? ORDER BY seq", (first,))
+    while (row := _next(rows, expected)) is not None:
         if row["seq"] != expected:
             raise StoreInconsistentError(f"audit_log: entry {expected} is missing (found {row['seq']})")
         require_own_hash(row)
         if row["previous_hash"] != link:
             raise StoreInconsistentError(f"audit_log: entry {expected} does not follow entry {expected - 1}")
         if row["record_kind"] is not None:
+            if row["record_kind"] not in written:
+                raise StoreInconsistentError(f"audit_log: entry {expected} is about a table that does not exist")
             written[row["record_kind"]][expected] = row
         expected, link = expected + 1, row["hash"]
     if (expected - 1, link) != (newest.seq, newest.hash):
         raise StoreInconsistentError(f"audit_log: ends at entry {expected - 1}, the store's head says {newest.seq}")
     return written
+
+
+def _next(rows: sqlite3.Cursor, expected: int) -> sqlite3.Row | None:
+    """The next row; one whose text is no text any more names its entry."""
+    try:
+        row: sqlite3.Row | None = rows.fetchone()
+    except sqlite3.OperationalError as error:
+        raise StoreInconsistentError(f"audit_log: entry {expected} was changed: {error}") from error
+    return row
 
 
 def _compare(connection: sqlite3.Connection, kind: str, first: int, entries: dict[int, sqlite3.Row]) -> None:
@@ -123,47 +129,3 @@ def _compare_identifiers(connection: sqlite3.Connection) -> None:
     }
     if said != found:
         raise StoreInconsistentError(f"identifier: the rows of {min(said ^ found)[2]} are not those of its anchor")
-
-
-def read_checkpoint(path: Path) -> Head | None:
-    """The head recorded outside the database, or None where there is none; raises StoreInconsistentError if it is no checkpoint."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(100)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}") from error
-    found = _CHECKPOINT.match(data)
-    if found is None:
-        raise StoreInconsistentError(f"{path} is no audit checkpoint")
-    return Head(int(found[1]), found[2].decode())
-
-
-def write_checkpoint(path: Path, newest: Head) -> None:
-    """Replace the checkpoint file atomically and durably; an older head never replaces a newer one."""
-    known = read_checkpoint(path)
-    if known is not None and known.seq >= newest.seq:
-        return
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("wb") as stream:
-        stream.write(f"{newest.seq} {newest.hash}\n".encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def require_checkpoint(connection: sqlite3.Connection, checkpoint: Head | None) -> None:
-    """Raise StoreInconsistentError unless the log still contains the entry of the outside checkpoint (rollback, truncation)."""
-    if checkpoint is None or checkpoint.seq == 0:
-        return
-    row = connection.execute("SELECT hash FROM audit_log WHERE seq = ?", (checkpoint.seq,)).fetchone()
-    if row is None or row[0] != checkpoint.hash:
-        raise StoreInconsistentError(
-            f"audit_log: the outside checkpoint knows entry {checkpoint.seq}, this store does not: it was rolled back or rewritten"
-        )

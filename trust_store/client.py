@@ -14,7 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from trust_store import audit
+from trust_store import audit, checkpoints
 from trust_store.decisions import perform
 from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
 from trust_store.storage.connection import connect
@@ -102,12 +102,12 @@ def _in_process(
     person = settings.approvers.person(uid)
     if person is None:
         raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) is not named in [approvers] of {settings.file}")
-    checkpoint_file = database.with_name(audit.CHECKPOINT_NAME)
+    checkpoint_file = database.with_name(checkpoints.CHECKPOINT_NAME)
     with exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
-        checkpoint = audit.read_checkpoint(checkpoint_file)
+        checkpoint = checkpoints.read_checkpoint(checkpoint_file)
         require_schema(connection, (MIGRATIONS,))
         audit.verify(connection)
-        audit.require_checkpoint(connection, checkpoint)
+        checkpoints.require_checkpoint(connection, checkpoint)
         try:
             return perform(
                 connection,
@@ -119,8 +119,7 @@ def _in_process(
                 randomness=randomness,
             )
         finally:
-            if checkpoint is not None:
-                audit.write_checkpoint(checkpoint_file, audit.head(connection))
+            checkpoints.keep_checkpoint(connection, checkpoint_file, now())
 
 
 @contextlib.contextmanager

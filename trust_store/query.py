@@ -11,7 +11,8 @@ import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Protocol
 
-from trust_store import audit
+from trust_store import audit, client_memory
+from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, StoreInconsistentError, UnsupportedError
 from trust_store.model.claim import Authority
@@ -67,18 +68,23 @@ class EvidenceSource(Protocol):
 
 
 def open_consistent(path: Path) -> sqlite3.Connection:
-    """Open the store read-only, its schema, its outside checkpoint and the newest part of its audit log checked.
+    """Open the store read-only: its schema, the newest part of its audit log with the head's signature, its outside checkpoint
+    and what this user remembers of it are checked.
 
     Raises StoreUnavailableError, SchemaMismatchError or StoreInconsistentError: all of them exit 4, none of them passes.
     """
     # The checkpoint first: a decision recorded between the two reads must not look like a rollback.
-    checkpoint = audit.read_checkpoint(path.with_name(audit.CHECKPOINT_NAME))
+    checkpoint = read_checkpoint(path.with_name(CHECKPOINT_NAME))
     connection = connect(path, read_only=True)
+    folder = client_memory.memory_folder()
     try:
         with snapshot(connection):
             require_schema(connection, (MIGRATIONS,))
+            known = client_memory.recall(connection, folder)
+        with snapshot(connection):
             audit.verify(connection, last=OPENING_WALK_ENTRIES)
-            audit.require_checkpoint(connection, checkpoint)
+            require_checkpoint(connection, checkpoint)
+            client_memory.require_not_older(connection, folder, known)
     except BaseException:
         connection.close()
         raise

@@ -104,7 +104,7 @@ def outcome_line(outcome: dict[str, Any]) -> str:
 def _poll_here(settings: MonitorSettings, sources: tuple[Source, ...], invocation: Invocation) -> list[dict[str, Any]]:
     """Poll in this process, as the only writer; raises WriterBusyError where the daemon writes."""
     from monitor.schema import MIGRATION_SETS
-    from trust_store import audit
+    from trust_store import audit, checkpoints
     from trust_store.storage.connection import connect
     from trust_store.storage.migrations import require_schema
     from trust_store.storage.writer_lock import WriterBusyError, writer_lock
@@ -121,15 +121,14 @@ def _poll_here(settings: MonitorSettings, sources: tuple[Source, ...], invocatio
         raise WriterBusyError(f"uid {os.geteuid()} does not own {database}: start the daemon")
     with writer_lock(settings.trust.store.lock), closing(connect(database)) as connection:
         require_schema(connection, MIGRATION_SETS)
-        checkpoint_file = database.with_name(audit.CHECKPOINT_NAME)
-        checkpoint = audit.read_checkpoint(checkpoint_file)
+        checkpoint_file = database.with_name(checkpoints.CHECKPOINT_NAME)
+        checkpoint = checkpoints.read_checkpoint(checkpoint_file)
         audit.verify(connection)
-        audit.require_checkpoint(connection, checkpoint)
+        checkpoints.require_checkpoint(connection, checkpoint)
         try:
             return [o.to_dict() for o in asyncio.run(_poll(settings, sources, connection, invocation))]
         finally:
-            if checkpoint is not None:
-                audit.write_checkpoint(checkpoint_file, audit.head(connection))
+            checkpoints.keep_checkpoint(connection, checkpoint_file, invocation.now())
 
 
 async def _poll(

@@ -16,7 +16,7 @@ from monitor.schema import MIGRATION_SETS
 from tests.monitor.listening import ANNOUNCEMENT, START, chain_pre
 from tests.simulator.vendor_pki import VendorPKI
 from tests.simulator.vendor_site import VendorSite
-from trust_store import audit
+from trust_store import checkpoints
 from trust_store.errors import DaemonUnavailableError, SchemaMismatchError, StoreUnavailableError, UsageError
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import migrate
@@ -48,7 +48,6 @@ def config(tmp_path: Path, site: VendorSite) -> Path:
     file.write_text('[store]\ndirectory = "state"\n[control]\nsocket = "control.sock"\n')
     connection = connect(tmp_path / "state/rootwarden.db", create=True)
     migrate(connection, tmp_path / "state/migration.lock", MIGRATION_SETS)
-    audit.write_checkpoint(tmp_path / "state" / audit.CHECKPOINT_NAME, audit.head(connection))
     connection.close()
     return file
 
@@ -72,9 +71,9 @@ def test_poll_reads_every_source_and_says_what_came_of_it(config: Path) -> None:
         ("forum", "unchanged"),
         ("news", "unchanged"),
     ]
-    head = audit.read_checkpoint(config.parent / "state" / audit.CHECKPOINT_NAME)
-    assert head is not None
-    assert head.seq == 1
+    kept = checkpoints.read_checkpoint(config.parent / "state" / checkpoints.CHECKPOINT_NAME)
+    assert kept is not None
+    assert kept.head.seq == 1
 
 
 def test_poll_of_one_source_leaves_the_others(config: Path, site: VendorSite) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pysequoia
@@ -16,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from monitor.cli import main
-from tests.trust_store.store_setup import PHONE, certificate, fingerprint, open_store, propose
-from trust_store import audit, query
+from tests.trust_store.store_setup import AT, PHONE, certificate, fingerprint, open_store, propose
+from trust_store import checkpoints, query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,11 @@ def test_audit_verify_names_the_bad_row(run: Any, pending: str, tmp_path: Path) 
 
 def test_a_store_older_than_its_checkpoint_ends_in_4(run: Any, pending: str, tmp_path: Path) -> None:
     """The outside checkpoint is asked by `audit verify` too."""
-    audit.write_checkpoint(tmp_path / audit.CHECKPOINT_NAME, audit.Head(9, "a" * 64))
+    with closing(query.connect(tmp_path / "rootwarden.db")) as connection:
+        kept = checkpoints.checkpoint(connection, AT)
+    assert kept is not None
+    newer = replace(kept, head=replace(kept.head, seq=9))
+    checkpoints.write_checkpoint(tmp_path / checkpoints.CHECKPOINT_NAME, newer)
     assert run("audit", "verify")[0] == 4
     assert run("anchor", "show", pending)[0] == 4
 

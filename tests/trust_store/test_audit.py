@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trust_store.store_setup import AT, call, certificate, open_store, package, propose, randomness, vendor
-from trust_store import anchor_approval, audit, query
+from trust_store import anchor_approval, audit, checkpoints, instance_key, query
 from trust_store.errors import SchemaMismatchError, StoreInconsistentError, StoreUnavailableError
 from trust_store.storage.audit_log import COLUMNS
 from trust_store.storage.connection import connect, transaction
@@ -47,11 +47,17 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copy_store(written: Path, to: Path) -> None:
+    """The database with both halves of its key."""
+    for name in ("rootwarden.db", instance_key.KEY_NAME, instance_key.PUBLIC_NAME):
+        shutil.copy(written / name, to / name)
+
+
 @pytest.fixture
 def copy(written: Path, tmp_path: Path) -> Path:
     """Path of a database to tamper with, its guards removed as an attacker would."""
     path = tmp_path / "rootwarden.db"
-    shutil.copy(written / "rootwarden.db", path)
+    copy_store(written, tmp_path)
     with closing(connect(path)) as connection:
         for table in HISTORY:
             connection.execute(f"DROP TRIGGER {table}_no_update")
@@ -208,11 +214,10 @@ def test_hidden_identifiers_hide_no_tombstone(tampered: sqlite3.Connection) -> N
 def test_the_outside_checkpoint_finds_a_rollback(written: Path, tmp_path: Path) -> None:
     """A database put back to an older state, or with its newest decisions rewritten, is refused."""
     path = tmp_path / "rootwarden.db"
-    shutil.copy(written / "rootwarden.db", path)
+    copy_store(written, tmp_path)
     with closing(connect(path)) as connection:
         propose(connection, "Later")
-        head = audit.head(connection)
-        audit.write_checkpoint(tmp_path / audit.CHECKPOINT_NAME, head)
+        checkpoints.keep_checkpoint(connection, tmp_path / checkpoints.CHECKPOINT_NAME, AT)
     query.open_consistent(path).close()
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -223,22 +228,6 @@ def test_the_outside_checkpoint_finds_a_rollback(written: Path, tmp_path: Path) 
         propose(connection, "Another history")
     with pytest.raises(StoreInconsistentError, match="rewritten"):
         query.open_consistent(path)
-
-
-def test_a_checkpoint_never_goes_back(tmp_path: Path) -> None:
-    """Only a newer head replaces the checkpoint; a damaged one is an error, a missing one is none."""
-    path = tmp_path / audit.CHECKPOINT_NAME
-    assert audit.read_checkpoint(path) is None
-    audit.write_checkpoint(path, audit.Head(5, "a" * 64))
-    audit.write_checkpoint(path, audit.Head(4, "b" * 64))
-    assert audit.read_checkpoint(path) == audit.Head(5, "a" * 64)
-    path.write_text("5 nothing\n")
-    with pytest.raises(StoreInconsistentError):
-        audit.read_checkpoint(path)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(StoreUnavailableError):
-        audit.read_checkpoint(path)
 
 
 def test_only_the_newest_part_is_walked_on_opening(written: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.trust_store.store_setup import AT, PHONE, fingerprint, open_store, propose, randomness, vendor
-from trust_store import audit, client, query
+from trust_store import audit, checkpoints, client, query
 from trust_store.errors import (
     DaemonUnavailableError,
     DecisionRefusedError,
@@ -200,15 +200,14 @@ def test_a_checkpoint_is_carried_on(folder: Path) -> None:
     """Where an outside checkpoint is kept, a decision in process moves it to the new head."""
     me = os.geteuid()
     anchor_id = store_of(folder, me)
-    path = folder / audit.CHECKPOINT_NAME
+    path = folder / checkpoints.CHECKPOINT_NAME
     with closing(client.connect(folder / "rootwarden.db")) as connection:
-        audit.write_checkpoint(path, audit.head(connection))
-    before = audit.read_checkpoint(path)
+        before = checkpoints.keep_checkpoint(connection, path, AT)
     decide(settings(folder, ann=me), "anchor.approve", arguments(anchor_id))
-    after = audit.read_checkpoint(path)
+    after = checkpoints.read_checkpoint(path)
     assert before is not None
     assert after is not None
-    assert (before.seq, after.seq) == (1, 2)
+    assert (before.head.seq, after.head.seq) == (1, 2)
 
 
 def test_no_store_is_unavailable(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trust_store import audit
+from trust_store import audit, checkpoints
 from trust_store.query import snapshot
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import connect
@@ -44,16 +44,16 @@ def verify(*, as_json: bool) -> int:
       rootwarden audit verify --json
     """
     settings = load_trust_settings(click.get_current_context().obj.config)
-    checkpoint = audit.read_checkpoint(settings.store.database.with_name(audit.CHECKPOINT_NAME))
+    checkpoint = checkpoints.read_checkpoint(settings.store.database.with_name(checkpoints.CHECKPOINT_NAME))
     with closing(connect(settings.store.database, read_only=True)) as connection, snapshot(connection):
         require_schema(connection, (MIGRATIONS,))
         newest = audit.verify(connection)
-        audit.require_checkpoint(connection, checkpoint)
+        checkpoints.require_checkpoint(connection, checkpoint)
     if as_json:
-        seen = checkpoint.seq if checkpoint else None
+        seen = checkpoint.head.seq if checkpoint else None
         click.echo(json.dumps({"ok": True, "entries": newest.seq, "head": newest.hash, "checkpoint": seen}))
     else:
-        outside = f", outside checkpoint at {checkpoint.seq}" if checkpoint else ", no outside checkpoint"
+        outside = f", outside checkpoint at {checkpoint.head.seq}" if checkpoint else ", no outside checkpoint"
         click.echo(f"audit log intact: {newest.seq} entries, head {newest.hash}{outside}")
     return 0
 

@@ -11,6 +11,7 @@ from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor, TrustBasis
 from trust_store.storage import audit_log
+from trust_store.storage.head import known_store_id, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def append_version(
 
 def raise_revision(connection: sqlite3.Connection) -> int:
     """Raise the store's revision by one and return it: an anchor, a policy or a vendor changed."""
+    open_head(connection)
     row = connection.execute(
         "UPDATE store_revision SET revision = revision + 1 WHERE one = 1 RETURNING revision"
     ).fetchone()
@@ -299,7 +301,9 @@ def ensure_store_id(connection: sqlite3.Connection, *, at: datetime, randomness:
     """The id of this store, made once inside the caller's transaction."""
     from trust_store.model.identifiers import RANDOM_BYTES, new_id
 
-    connection.execute(
-        "INSERT INTO store_meta VALUES (1, ?) ON CONFLICT DO NOTHING", (new_id("store", at, randomness(RANDOM_BYTES)),)
-    )
-    return str(connection.execute("SELECT store_id FROM store_meta").fetchone()[0])
+    known = known_store_id(connection)
+    if not known:
+        open_head(connection)  # its signature covers the id
+        known = new_id("store", at, randomness(RANDOM_BYTES))
+        connection.execute("INSERT INTO store_meta VALUES (1, ?)", (known,))
+    return known

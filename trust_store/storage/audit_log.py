@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time
+from trust_store.storage.head import head, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-GENESIS = "0" * 64
 COLUMNS = (
     "seq", "recorded_at", "kind", "actor", "subject", "body",
     "record_kind", "record_id", "record_version", "record_sha256", "vendor_id", "state", "previous_hash",
@@ -39,14 +39,6 @@ class Record:
     state: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest entry: its number (0 for an empty log) and hash."""
-
-    seq: int
-    hash: str
-
-
 def append(
     connection: sqlite3.Connection,
     kind: str,
@@ -57,9 +49,8 @@ def append(
     *,
     record: Record | None = None,
 ) -> int:
-    """Append one entry inside the caller's transaction and return its number."""
-    if not connection.in_transaction:
-        raise ValueError("an audit entry is written in the transaction of what it records")
+    """Append one entry inside the caller's ``transaction`` and return its number; raises as ``open_head`` does."""
+    open_head(connection)
     last = head(connection)
     seq = last.seq + 1
     written = (
@@ -74,14 +65,6 @@ def append(
     connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))  # noqa: S608 - marks only
     connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ? WHERE one = 1", (seq, link))
     return seq
-
-
-def head(connection: sqlite3.Connection) -> Head:
-    """The newest entry as the store's head row says it."""
-    row = connection.execute("SELECT audit_seq, audit_hash FROM store_revision WHERE one = 1").fetchone()
-    if row is None:
-        raise StoreInconsistentError("store_revision: the head row of the audit log is missing")
-    return Head(int(row[0]), str(row[1]))
 
 
 def entry(connection: sqlite3.Connection, seq: int) -> sqlite3.Row:
@@ -104,7 +87,11 @@ def entries(connection: sqlite3.Connection, *, after: int = 0, limit: int = 1000
 
 def require_own_hash(row: sqlite3.Row) -> None:
     """Raise StoreInconsistentError unless the entry's hash is that of its columns."""
-    if _hash(tuple(row[c] for c in COLUMNS)) != row["hash"]:
+    try:
+        found = _hash(tuple(row[c] for c in COLUMNS))
+    except (TypeError, ValueError):  # a BLOB where text belongs
+        found = None
+    if found is None or found != row["hash"]:
         raise StoreInconsistentError(f"audit_log: entry {row['seq']} was changed")
 
 

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING
 from trust_store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BUSY_TIMEOUT_MS = 5000
+
+
+class StoreConnection(sqlite3.Connection):
+    """A connection that knows whether ``transaction`` is open, and what is to be done before it commits."""
+
+    writing = False
+    before_commit: Callable[[sqlite3.Connection], None] | None = None
 
 
 def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sqlite3.Connection:
@@ -24,7 +31,11 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
     mode = "ro" if read_only else "rwc" if create else "rw"
     try:
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            factory=StoreConnection,
         )
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -54,8 +65,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"the store is busy or cannot be written: {error}") from error
+    own = connection if isinstance(connection, StoreConnection) else None
     try:
+        if own is not None:
+            own.writing = True
         yield connection
+        if own is not None and own.before_commit is not None:
+            own.before_commit(connection)
         connection.execute("COMMIT")
     except BaseException as error:
         with contextlib.suppress(sqlite3.Error):
@@ -63,3 +79,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if isinstance(error, sqlite3.Error):
             raise StoreUnavailableError(f"the store refused a write: {error}") from error
         raise
+    finally:
+        if own is not None:
+            own.writing, own.before_commit = False, None

@@ -24,6 +24,8 @@ _DECISIONS = (
         one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL,
         audit_seq INTEGER NOT NULL, audit_hash TEXT NOT NULL, signature TEXT NOT NULL)""",
     "INSERT INTO store_revision VALUES (1, 0, 0, '" + "0" * 64 + "', '')",
+    """CREATE TABLE head_signature (
+        number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, revision INTEGER NOT NULL, signature TEXT NOT NULL)""",
     """CREATE TABLE audit_log (
         seq INTEGER PRIMARY KEY, recorded_at TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
         subject TEXT NOT NULL, body TEXT NOT NULL,
@@ -83,6 +85,7 @@ _DECISIONS = (
         PRIMARY KEY (successor_id, number))""",
     "CREATE INDEX lineage_predecessor ON lineage (predecessor_id)",
     *_append_only("audit_log"),
+    *_append_only("head_signature"),
     *_append_only("anchor_version"),
     *_append_only("approval"),
     *_append_only("vendor_snapshot"),

@@ -1,0 +1,180 @@
+"""What this user's commands remember of each store: the newest state seen, and who signed it.
+
+A tripwire against a database that was put back to an older state together with everything beside it. It lives under the user's
+state directory, never decides anything but to refuse, and where it cannot be kept everything goes on without it: ``doctor`` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trust_store import audit, instance_key
+from trust_store.errors import StoreInconsistentError
+from trust_store.storage.head import database_of, known_store_id
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping
+
+ROOT_STATE = Path("/var/lib/rootwarden-client")
+"""Root's own place: $HOME may be that of the user who called sudo."""
+ACCEPT = "rootwarden audit accept-restored"
+_STORE = re.compile(r"[A-Za-z0-9_]{1,64}\Z")
+_LINE = re.compile(r"rootwarden-memory/1 ([A-Za-z0-9_]{1,64}) (\d{1,18}) (\d{1,18}) ([0-9a-f]{64}) ([0-9a-f]{64})\n\Z")
+_MAX_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The newest state of a store that was seen: revision, number and hash of the newest entry, public key in hex."""
+
+    store: str
+    revision: int
+    seq: int
+    hash: str
+    public: str
+
+    @property
+    def line(self) -> str:
+        """The text form."""
+        return f"rootwarden-memory/1 {self.store} {self.revision} {self.seq} {self.hash} {self.public}\n"
+
+
+def memory_folder(environment: Mapping[str, str] | None = None, uid: int | None = None) -> Path | None:
+    """Where memories are kept: $XDG_STATE_HOME, root's own folder, or ~/.local/state; None where there is no such place."""
+    environment = os.environ if environment is None else environment
+    uid = os.geteuid() if uid is None else uid
+    for base, below in (("XDG_STATE_HOME", "rootwarden/stores"), ("HOME", ".local/state/rootwarden/stores")):
+        if base == "HOME" and uid == 0:
+            return ROOT_STATE / "stores"
+        said = environment.get(base, "")
+        if said.startswith("/"):
+            return Path(said) / below
+    return None
+
+
+def recall(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
+    """What is remembered of this store: to be asked before the store's moment is fixed, lest another's newer look seem a rollback."""
+    store = known_store_id(connection)
+    return read_memory(folder, store) if folder is not None and _STORE.match(store) else None
+
+
+def require_not_older(connection: sqlite3.Connection, folder: Path | None, known: Memory | None) -> None:
+    """Compare the store with what was ``known``, and remember what is newer; the head's signature was verified before.
+
+    Raises StoreInconsistentError where the store is older than what was seen, rewritten, or signed by another key.
+    """
+    now = _seen(connection)
+    if now is None or folder is None:
+        return
+    if known is not None:
+        _require(connection, known, now)
+    if known is None or (now.revision, now.seq) > (known.revision, known.seq):
+        with contextlib.suppress(OSError):
+            _raise_to(folder, now)
+
+
+def accept(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
+    """Remember the store as it is now, older or not, and return that; None where nothing can be remembered."""
+    now = _seen(connection)
+    if now is None or folder is None or not _ready(folder):
+        return None
+    with _exclusive(folder, now.store):
+        _write(folder, now)
+    return now
+
+
+def read_memory(folder: Path, store: str) -> Memory | None:
+    """What is remembered of that store; None where nothing readable is: a damaged memory is none."""
+    try:
+        descriptor = os.open(folder / store, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, opened without following a link
+            said = _LINE.match(stream.read(_MAX_BYTES).decode("ascii", "replace"))
+    except OSError:
+        return None
+    if said is None or said[1] != store:
+        return None
+    return Memory(said[1], int(said[2]), int(said[3]), said[4], said[5])
+
+
+def why_not_kept(folder: Path | None) -> str | None:
+    """Why nothing can be remembered there, None where it can."""
+    if folder is None:
+        return "neither XDG_STATE_HOME nor HOME names a folder"
+    return None if _ready(folder) else f"{folder} cannot be written, or is not this user's own"
+
+
+def _seen(connection: sqlite3.Connection) -> Memory | None:
+    """The store as it is; None for one that was never used and so is of no name."""
+    store, head = known_store_id(connection), audit.head(connection)
+    if not _STORE.match(store) or head.seq == 0:
+        return None
+    return Memory(store, head.revision, head.seq, head.hash, instance_key.public_key(database_of(connection)))
+
+
+def _require(connection: sqlite3.Connection, known: Memory, now: Memory) -> None:
+    """Same key, no lower revision, and the entry seen last still there."""
+    if known.public != now.public:
+        raise StoreInconsistentError(
+            f"store {now.store} is signed by key {now.public[:16]}..., this user has seen it signed by {known.public[:16]}...: the key "
+            f"was replaced; if that was on purpose: {ACCEPT} --revision {now.revision}"
+        )
+    row = connection.execute("SELECT hash FROM audit_log WHERE seq = ?", (known.seq,)).fetchone()
+    if now.revision < known.revision or row is None or row[0] != known.hash:
+        what = "was rewritten" if now.revision >= known.revision and row is not None else "is older than it was"
+        raise StoreInconsistentError(
+            f"store {now.store} {what}: it is at revision {now.revision} (entry {now.seq}), this user has seen revision "
+            f"{known.revision} (entry {known.seq}); after a backup restored on purpose: {ACCEPT} --revision {now.revision}"
+        )
+
+
+def _raise_to(folder: Path, now: Memory) -> None:
+    """Write it unless somebody wrote a newer one meanwhile."""
+    if not _ready(folder):
+        return
+    with _exclusive(folder, now.store):
+        known = read_memory(folder, now.store)
+        if known is None or (now.revision, now.seq) > (known.revision, known.seq):
+            _write(folder, now)
+
+
+def _ready(folder: Path) -> bool:
+    """Whether the folder is there and this user's own; it is made only below a folder of his own."""
+    uid = os.geteuid()
+    try:
+        if not folder.exists():
+            nearest = next(p for p in folder.parents if p.exists())
+            if nearest.stat().st_uid != uid:
+                return False
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except (OSError, StopIteration):
+        return False
+    return found.st_uid == uid and not found.st_mode & 0o022 and os.access(folder, os.W_OK)
+
+
+@contextlib.contextmanager
+def _exclusive(folder: Path, store: str) -> Iterator[None]:
+    """One writer a store at a time."""
+    descriptor = os.open(folder / f".{store}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(folder: Path, said: Memory) -> None:
+    """Replace the memory at once; the caller holds the lock."""
+    temporary = folder / f".{said.store}.new"
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, made without following a link
+        stream.write(said.line.encode())
+    temporary.replace(folder / said.store)

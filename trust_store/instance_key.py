@@ -1,0 +1,212 @@
+"""The instance's own Ed25519 key (RFC 8032): it signs the head of the audit log and the checkpoints that leave the machine.
+
+The private half is ``instance.key`` (PKCS#8 PEM, 0600) beside the database, or the systemd credential ``instance-key``; only
+writers read it. The public half is ``instance.pub`` (SubjectPublicKeyInfo PEM, 0644). Neither is ever logged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from trust_store.errors import StoreInconsistentError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_NAME, PUBLIC_NAME = "instance.key", "instance.pub"
+CREDENTIALS = ("instance-key", "rootwarden_instance-key")
+MAX_KEY_BYTES = 4096
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceKey:
+    """The private half. Its text form shows nothing of it."""
+
+    private: Ed25519PrivateKey
+
+    def __repr__(self) -> str:
+        return f"InstanceKey(public={self.public})"
+
+    @classmethod
+    def generate(cls) -> InstanceKey:
+        """A new key from the operating system's randomness."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @property
+    def public(self) -> str:
+        """The public half: its 32 bytes in hex."""
+        return self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+    def sign(self, message: bytes) -> str:
+        """The signature over ``message``, 64 bytes in hex."""
+        return self.private.sign(message).hex()
+
+
+def verifies(public: str, signature: str, message: bytes) -> bool:
+    """Whether ``signature`` (128 lower-case hex digits, nothing else) over ``message`` is of the key ``public`` (hex)."""
+    try:
+        key, raw = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)), bytes.fromhex(signature)
+        key.verify(raw, message)
+    except (InvalidSignature, *_UNREADABLE):
+        return False
+    # One text form only, so that no changed character of a stored signature goes unnoticed.
+    return raw.hex() == signature
+
+
+@functools.cache
+def ephemeral_key() -> InstanceKey:
+    """The key of databases in memory: it ends with the process, as they do."""
+    return InstanceKey.generate()
+
+
+def private_key(
+    database: Path | None, *, unused: bool = False, environment: Mapping[str, str] | None = None
+) -> InstanceKey:
+    """The key that signs for ``database`` (None: one in memory); a store that is still ``unused`` is given a new one.
+
+    Raises StoreInconsistentError where the key is missing or another than the public half says, StoreUnavailableError where it
+    cannot be read or is open to other users.
+    """
+    if database is None:
+        return ephemeral_key()
+    key = _from_credential(os.environ if environment is None else environment) or _from_file(database)
+    known = _public_file(database)
+    if key is None:
+        if known is not None or not unused:
+            raise StoreInconsistentError(
+                f"{database.with_name(KEY_NAME)} is missing: restore it from the backup, or, where it is lost: rootwarden audit rekey"
+            )
+        return create(database)
+    if known is None:
+        _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    elif known != key.public:
+        raise StoreInconsistentError(
+            f"{database.with_name(PUBLIC_NAME)} is not the public half of the instance key: one of them was replaced; "
+            "restore both from the backup"
+        )
+    return key
+
+
+def public_key(database: Path | None) -> str:
+    """The public half of the key of ``database`` in hex; raises StoreInconsistentError, StoreUnavailableError."""
+    if database is None:
+        return ephemeral_key().public
+    known = _public_file(database)
+    if known is None:
+        key = _from_file(database)
+        known = key.public if key is not None else None
+    if known is None:
+        raise StoreInconsistentError(
+            f"{database.with_name(PUBLIC_NAME)} is missing, so nobody can tell who wrote the audit log: restore it from the backup"
+        )
+    return known
+
+
+def create(database: Path) -> InstanceKey:
+    """Make a new key for ``database`` and write both halves; what was there is replaced. Raises StoreUnavailableError."""
+    key = InstanceKey.generate()
+    secret = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _write(database.with_name(KEY_NAME), secret, 0o600)
+    _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    return key
+
+
+def _from_credential(environment: Mapping[str, str]) -> InstanceKey | None:
+    """The key that systemd hands over, None where it hands over none."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    for name in CREDENTIALS if folder else ():
+        data = _read(Path(folder or "") / name)
+        if data is not None:
+            return _private(data, Path(folder or "") / name)
+    return None
+
+
+def _from_file(database: Path) -> InstanceKey | None:
+    path = database.with_name(KEY_NAME)
+    data = _read(path, private=True)
+    return None if data is None else _private(data, path)
+
+
+def _private(data: bytes, path: Path) -> InstanceKey:
+    try:
+        key = load_pem_private_key(data, None)
+    except _UNREADABLE as error:
+        raise StoreUnavailableError(f"{path} holds no private key in PEM: restore it from the backup") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StoreUnavailableError(f"{path} is no Ed25519 key: restore it from the backup")
+    return InstanceKey(key)
+
+
+def _public_file(database: Path) -> str | None:
+    path = database.with_name(PUBLIC_NAME)
+    data = _read(path)
+    if data is None:
+        return None
+    try:
+        key = load_pem_public_key(data)
+    except _UNREADABLE as error:
+        raise StoreInconsistentError(f"{path} holds no public key in PEM: restore it from the backup") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise StoreInconsistentError(f"{path} is no Ed25519 key: restore it from the backup")
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def _public_pem(key: InstanceKey) -> bytes:
+    return key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read(path: Path, *, private: bool = False) -> bytes | None:
+    """The bytes of a small regular file that is no link, None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+    with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, opened without following a link
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise StoreUnavailableError(f"{path} is no regular file")
+        if private and mode & 0o077:
+            raise StoreUnavailableError(f"{path} is open to other users ({mode & 0o777:o}): chmod 0600 {path}")
+        return stream.read(MAX_KEY_BYTES)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Put the file there at once and durably, never in part."""
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, made with its mode
+            os.fchmod(descriptor, mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be written: {error.strerror}") from error
