@@ -83,11 +83,12 @@ class SlackSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """The configured channels; None where a channel is not configured."""
+    """The configured channels; None where a channel is not configured. ``digest_hour`` (UTC) is when the daily digest goes out."""
 
     file: Path
     smtp: SMTPSettings | None = None
     slack: SlackSettings | None = None
+    digest_hour: int = 7
 
 
 def load_delivery_settings(tables: Mapping[str, Any], file: Path) -> DeliverySettings:
@@ -96,12 +97,18 @@ def load_delivery_settings(tables: Mapping[str, Any], file: Path) -> DeliverySet
     if not isinstance(table, dict):
         raise ConfigError("[delivery] must be a table", file=file, line=line_of(file, "delivery"))
     for name in table:
-        if name not in ("slack", "smtp"):
-            raise unknown_key(name, ["slack", "smtp"], file=file, name="delivery")
+        if name not in ("digest_hour", "slack", "smtp"):
+            raise unknown_key(name, ["digest_hour", "slack", "smtp"], file=file, name="delivery")
+    hour = table.get("digest_hour", 7)
+    if not isinstance(hour, int) or isinstance(hour, bool) or not 0 <= hour <= 23:
+        raise ConfigError(
+            "digest_hour is a whole number from 0 to 23 (UTC)", file=file, line=line_of(file, "delivery", "digest_hour")
+        )
     return DeliverySettings(
         file,
         section(SMTPSettings, table["smtp"], file=file, name="delivery.smtp") if "smtp" in table else None,
         section(SlackSettings, table["slack"], file=file, name="delivery.slack") if "slack" in table else None,
+        hour,
     )
 
 

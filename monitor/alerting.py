@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from escalation.deduplication import notice_key
+from escalation.digest import NEVER_DEFERRED, defer
 from escalation.model import AlertContext, AlertDraft, Severity
-from escalation.rules import decide, notice
+from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_rule
 from monitor.storage.evidence import StoredEvidence
@@ -23,6 +24,7 @@ from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
+from trust_store.storage.vendors import effective_vendor
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import NOW
 from trust_store.verifier import stored_view, suggested_vendor, with_evidence, with_stored_keys
@@ -213,7 +215,15 @@ class Alerting:
         self._raise(connection, draft)
 
     def _raise(self, connection: sqlite3.Connection, draft: AlertDraft) -> None:
+        if draft.kind == VERDICT_KIND and draft.reason not in NEVER_DEFERRED and self._observed(connection, draft):
+            defer(connection, draft, at=self.now(), randomness=self.randomness)
+            return
         raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
+
+    def _observed(self, connection: sqlite3.Connection, draft: AlertDraft) -> bool:
+        """Whether the vendor's policy, as it counts, says ``mode = "observe"``."""
+        vendor = self.settings.trust.vendor(draft.vendor_id) if draft.vendor_id else None
+        return vendor is not None and effective_vendor(connection, vendor).policy.mode == "observe"
 
     def _proposals(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> tuple[TrustAnchor, ...]:
         """The vendor's pending anchors that fit; a CA among them without a signer rule is proposed the narrowest one."""

@@ -24,6 +24,7 @@ from escalation.config import load_delivery_settings
 from escalation.decisions import COMMANDS as ALERT_COMMANDS
 from escalation.decisions import perform as perform_alert_command
 from escalation.delivery import open_channels
+from escalation.digest import send_due
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
 from monitor.alerting import Alerting, places_of
@@ -39,8 +40,10 @@ from monitor.storage_thread import StorageThread
 from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
+from trust_store.policy_approval import person_deciding
+from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import connect, transaction
-from trust_store.storage.vendors import record_approvers, record_vendors
+from trust_store.storage.vendors import record_vendors
 from trust_store.storage.writer_lock import writer_lock
 from trust_store.terminal import safe
 
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
 
 OUTBOX_SECONDS = 1.0
 RETENTION_SECONDS = 3600.0
+DIGEST_SECONDS = 300.0
 STOP_SECONDS = 1.5
 HEARTBEAT_SECONDS = 15.0
 RECONSIDER_BATCH = 200
@@ -88,6 +92,7 @@ class Daemon:
         self.settings, self._now, self._randomness = settings, now, randomness
         delivery = load_delivery_settings({"delivery": settings.delivery_tables}, settings.trust.file)
         self._channels = open_channels(delivery, os.environ, now)
+        self._digest_hour = delivery.digest_hour
         self.storage = StorageThread(lambda: connect(settings.trust.store.database))
         self.alerting = Alerting(settings, tuple(self._channels), now, randomness)
         self.intake = Intake(self.alerting, self.storage, reader, now=now)
@@ -126,10 +131,12 @@ class Daemon:
             return {"store": str(self.settings.trust.store.database), "uid": uid}
         if command == "poll":
             return {"sources": [o.to_dict() for o in await self._poll(arguments.get("source"), force=True)]}
-        person = self.settings.trust.approvers.person(uid)
-        if person is None:
+        try:
+            trust = self.settings.trust
+            person = await self.storage.run(lambda c: person_deciding(c, trust.approvers, f"uid:{uid}", trust.file))
+        except DecisionRefusedError:
             log.warning("refused", command=safe(command, 60), uid=uid)
-            raise DecisionRefusedError(f"uid {uid} is not named in [approvers] of {self.settings.trust.file}")
+            raise
         if command in ALERT_COMMANDS:
             return await self.storage.run(
                 lambda c: perform_alert_command(
@@ -184,7 +191,7 @@ class Daemon:
         repeats = recover(connection, self._now())
         with transaction(connection):
             changes = list(record_vendors(connection, self.settings.trust.vendors, self._now(), self._randomness))
-            if approvers := record_approvers(connection, self.settings.trust.approvers.by_uid, self._now()):
+            if approvers := record_approvers(connection, self.settings.trust.approvers.by_identity, self._now()):
                 changes.append(approvers)
             for change in changes:
                 self.alerting.report_policy_change(connection, change)
@@ -204,6 +211,7 @@ class Daemon:
             self._quietly(self._poll_due), "interval", seconds=polling, next_run_time=datetime.now(UTC), **every
         )
         jobs.add_job(self._quietly(self._enforce_retention), "interval", seconds=RETENTION_SECONDS, **every)
+        jobs.add_job(self._quietly(self._tell_digest), "interval", seconds=DIGEST_SECONDS, **every)
         jobs.add_job(
             self._quietly(self._heartbeat), "interval", seconds=watchdog_seconds() or HEARTBEAT_SECONDS, **every
         )
@@ -306,6 +314,16 @@ class Daemon:
         gone = await self.storage.run(lambda c: enforce(c, self.settings.trust.store, self._now()))
         if gone:
             log.info("retention", removed=gone)
+
+    async def _tell_digest(self) -> None:
+        """Send the daily digest of observed vendors when it is due."""
+        told = await self.storage.run(
+            lambda c: send_due(
+                c, hour=self._digest_hour, channels=self._channels, at=self._now(), randomness=self._randomness
+            )
+        )
+        if told:
+            self._send.set()
 
     async def _heartbeat(self) -> None:
         """Tell systemd that the loop turns and the store answers."""

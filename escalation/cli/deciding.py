@@ -13,6 +13,7 @@ from escalation.cli.reading import settings_of
 from escalation.storage.schema import MIGRATIONS
 from trust_store import client
 from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
+from trust_store.policy_approval import person_deciding
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
 
@@ -39,11 +40,9 @@ def _in_process(settings: TrustSettings, command: str, arguments: dict[str, Any]
         raise StoreUnavailableError(f"cannot open the store {database}: {error.strerror}") from error
     if owner != uid:
         raise DecisionRefusedError(f"uid {uid} does not own {database} and no daemon answers: start the daemon")
-    person = settings.approvers.person(uid)
-    if person is None:
-        raise DecisionRefusedError(f"uid {uid} is not named in [approvers] of {settings.file}")
     with client.exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
         require_schema(connection, (MIGRATIONS,))
+        person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         return decisions.perform(
             connection, command, arguments, identity=person, at=invocation.now(), randomness=invocation.randomness
         )

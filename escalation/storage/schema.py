@@ -1,4 +1,4 @@
-"""The tables of alerts: ``alert``, ``script`` and ``delivery`` (the outbox)."""
+"""The tables of alerts: ``alert``, ``script``, ``delivery`` (the outbox) and ``digest_entry`` (what waits for the daily digest)."""
 
 from __future__ import annotations
 
@@ -59,13 +59,34 @@ CREATE TABLE delivery (
 """
 _DELIVERY_DUE = "CREATE INDEX delivery_due ON delivery (state, channel, next_attempt_at)"
 _DELIVERY_ALERT = "CREATE INDEX delivery_alert ON delivery (alert_id)"
+_DIGEST = """
+CREATE TABLE digest_entry (
+  alert_id TEXT PRIMARY KEY REFERENCES alert (id),
+  recorded_at TEXT NOT NULL,
+  told_at TEXT
+)
+"""
+_DIGEST_UNTOLD = "CREATE INDEX digest_untold ON digest_entry (recorded_at) WHERE told_at IS NULL"
+_DIGEST_TOLD = "CREATE INDEX digest_told ON digest_entry (told_at)"
 
 MIGRATIONS = MigrationSet(
     "escalation",
     (
         Migration(
             "0001_alerts_scripts_outbox",
-            (_ALERT, _ALERT_DEDUP, _ALERT_PACKAGE, _ALERT_STATUS, _SCRIPT, _DELIVERY, _DELIVERY_DUE, _DELIVERY_ALERT),
+            (
+                _ALERT,
+                _ALERT_DEDUP,
+                _ALERT_PACKAGE,
+                _ALERT_STATUS,
+                _SCRIPT,
+                _DELIVERY,
+                _DELIVERY_DUE,
+                _DELIVERY_ALERT,
+                _DIGEST,
+                _DIGEST_UNTOLD,
+                _DIGEST_TOLD,
+            ),
         ),
     ),
 )
