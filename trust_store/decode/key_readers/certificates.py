@@ -1,0 +1,183 @@
+"""PEM files (RFC 7468) of certificates, PKCS#7, OpenSSL trusted certificates and bare public keys; and DER files of one of them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from trust_store.decode import asn1, spki
+from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading
+from trust_store.decode.x509 import decode_certificates, load_certificate
+from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.model.key_material import KeyMaterial
+from trust_store.model.trust_anchor import AnchorKind, Constraints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trust_store.model.certificate import Certificate
+
+# Possessive: a body that does not end is looked at once, not once per blank before it.
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s++([A-Za-z0-9+/=\s]*+)-----END \1-----")
+_BEGIN = re.compile(rb"^[ \t]*-----BEGIN (?!PGP )[A-Z0-9 ]{1,40}-----", re.MULTILINE)
+_LATER_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----")
+_P11_KIT = b"[p11-kit-object-v1]"
+_ANY_EKU, _CODE_SIGNING, _CLIENT_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.2"
+_PURPOSES = {
+    "1.3.6.1.5.5.7.3.1": "tls",
+    _CLIENT_AUTH: "tls",
+    _CODE_SIGNING: "code",
+    "1.3.6.1.5.5.7.3.4": "advisory",  # mail protection: what an advisory that comes as signed mail needs
+    "1.3.6.1.5.5.7.3.8": "timestamp",
+}
+
+
+def certificate_material(
+    certificate: Certificate, *, constraints: Constraints | None = None, distrusted: bool = False
+) -> KeyMaterial:
+    """A certificate as key material, under its subject's name."""
+    return KeyMaterial(
+        AnchorKind.X509, certificate.subject, certificate.der, certificate.identifiers,
+        constraints or Constraints(), distrusted,
+    )  # fmt: skip
+
+
+def key_material(der: bytes, name: str) -> KeyMaterial:
+    """A SubjectPublicKeyInfo as a key that signs packages itself; raises as ``spki.require_spki`` does."""
+    kind = spki.require_spki(der)
+    identifiers = (spki.whole(der), *spki.spki_identifiers(der))
+    return KeyMaterial(AnchorKind.RAW, f"{name or 'bare key'} ({kind})", der, identifiers)
+
+
+def purposes_of(
+    usages: Iterable[str], refused: Iterable[str] = (), *, default: tuple[str, ...] = ("code",)
+) -> tuple[str, ...]:
+    """What extended key usages (dotted OIDs) allow; ``default`` where any is allowed. Never empty: empty would put no limit."""
+    allowed = {p for oid in usages for p in (default if oid == _ANY_EKU else (_PURPOSES.get(oid, "tls"),))}
+    allowed -= {_PURPOSES[oid] for oid in refused if oid in _PURPOSES and oid != _CLIENT_AUTH}
+    return tuple(sorted(allowed))
+
+
+class PEMReader:
+    """Any number of PEM blocks, text around them ignored."""
+
+    NAME = "PEM"
+
+    def recognises(self, file: KeyFile, /) -> bool:
+        """A block that is not OpenPGP's, outside a p11-kit file."""
+        return b"-----BEGIN " in file.data and bool(_BEGIN.search(file.data)) and _P11_KIT not in file.data
+
+    def read(self, file: KeyFile, /) -> Reading:
+        """Its certificates and public keys; other blocks, private keys above all, are left out and named."""
+        found: list[KeyMaterial] = []
+        left_out: list[str] = []
+        for label, der in _blocks(file.data):
+            read = _of_block(label, der, file.name)
+            found += read
+            if len(found) > MAX_KEYS_PER_FILE:
+                raise ResourceLimitError(f"more than {MAX_KEYS_PER_FILE} keys in one file")
+            if not read and len(left_out) < MAX_LEFT_OUT:
+                left_out.append(f"a block {label!r} is no public key and no certificate")
+        if not found and any("PRIVATE KEY" in sentence for sentence in left_out):
+            raise UnsupportedError("a private key was given; only certificates and public keys are read")
+        if not found:
+            raise MalformedError("no certificate and no public key in it")
+        return Reading(tuple(found), tuple(left_out))
+
+
+class DERReader:
+    """One certificate, certs-only PKCS#7, SubjectPublicKeyInfo or RSAPublicKey in DER."""
+
+    NAME = "DER"
+
+    def recognises(self, file: KeyFile, /) -> bool:
+        """A single SEQUENCE that does not begin with a version, unless it is an RSA modulus."""
+        kinds = top_tags(file.data)
+        return kinds is not None and (kinds[0] in (asn1.SEQUENCE, asn1.OID) or kinds == (asn1.INTEGER, asn1.INTEGER))
+
+    def read(self, file: KeyFile, /) -> Reading:
+        """Its keys, by structure."""
+        kinds = top_tags(file.data)
+        if kinds == (asn1.SEQUENCE, asn1.BIT_STRING):
+            return Reading((key_material(file.data, file.name),))
+        if kinds == (asn1.INTEGER, asn1.INTEGER):
+            return Reading((key_material(spki.spki_of_pkcs1(file.data), file.name),))
+        return Reading(tuple(certificate_material(c) for c in decode_certificates(file.data)))
+
+
+def top_tags(data: bytes) -> tuple[int, ...] | None:
+    """Tags of the values inside the one SEQUENCE that ``data`` is (at most 10), or None where it is none. Never raises."""
+    if data[:1] != b"\x30":
+        return None
+    try:
+        return tuple(child.tag for child in asn1.read_one(data, "file").children()[:10]) or None
+    except (MalformedError, ResourceLimitError):
+        # It begins as DER does, so that whoever reads it says what is wrong with it; but "0" begins many a text.
+        return None if data.isascii() else (asn1.SEQUENCE,)
+
+
+def _blocks(data: bytes) -> Iterable[tuple[str, bytes]]:
+    blocks = list(islice(_PEM.finditer(data), MAX_KEYS_PER_FILE + 1))
+    if len(blocks) > MAX_KEYS_PER_FILE:
+        raise ResourceLimitError(f"more than {MAX_KEYS_PER_FILE} PEM blocks in one file")
+    # An encrypted private key has header lines (RFC 1421) and is no block here, but not a broken one either.
+    private = len(re.findall(rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----", data))
+    read_private = sum(block[1].endswith(b"PRIVATE KEY") for block in blocks)
+    if len(_LATER_BEGIN.findall(data)) - private != len(blocks) - read_private:
+        raise MalformedError("PEM: a block is cut short or not well formed")
+    for block in blocks:
+        try:
+            yield block[1].decode(), binascii.a2b_base64(b"".join(block[2].split()), strict_mode=True)
+        except ValueError as error:
+            raise MalformedError(f"PEM: {error}") from error
+    if private and not blocks:
+        raise UnsupportedError("a private key was given; only certificates and public keys are read")
+
+
+def _of_block(label: str, der: bytes, name: str) -> tuple[KeyMaterial, ...]:
+    if label in ("CERTIFICATE", "X509 CERTIFICATE"):
+        return (certificate_material(load_certificate(der)),)
+    if label == "TRUSTED CERTIFICATE":
+        return (_trusted(der),)
+    if label in ("PKCS7", "CMS"):
+        return tuple(certificate_material(c) for c in decode_certificates(der))
+    if label == "PUBLIC KEY":
+        return (key_material(der, name),)
+    if label == "RSA PUBLIC KEY":
+        return (key_material(spki.spki_of_pkcs1(der), name),)
+    return ()
+
+
+def _trusted(der: bytes) -> KeyMaterial:
+    """A certificate and OpenSSL's X509_CERT_AUX: trusted and rejected usages, alias, key id, others (crypto/x509/x_x509a.c)."""
+    if len(der) > spki.MAX_SPKI_BYTES * 8:
+        raise ResourceLimitError(f"a trusted certificate of {len(der)} bytes")
+    # Read as the contents of one constructed value: the certificate, and what stands behind it.
+    parts = asn1.read_one(b"\x30" + asn1.length_octets(len(der)) + der, "trusted certificate").children()
+    if not 1 <= len(parts) <= 2:
+        raise MalformedError("a trusted certificate is a certificate and at most one structure behind it")
+    certificate = load_certificate(parts[0].raw)
+    if len(parts) == 1:
+        return certificate_material(certificate)
+    trusted: tuple[str, ...] | None = None
+    rejected: tuple[str, ...] = ()
+    for field in parts[1].expect(asn1.SEQUENCE, "trust settings").children():
+        if field.tag == asn1.SEQUENCE and trusted is None:
+            trusted = _usages(field)
+        elif field.tag == 0xA0 and not rejected:
+            rejected = _usages(field)
+        elif field.tag not in (0x0C, asn1.OCTET_STRING, 0xA1):
+            raise MalformedError(f"trust settings with a field of tag {field.tag:#04x}")
+    allowed = purposes_of((_CODE_SIGNING,) if trusted is None else trusted, rejected)
+    distrusted = _ANY_EKU in rejected or not allowed
+    limits = Constraints(purposes=allowed or Constraints().purposes)
+    return certificate_material(certificate, constraints=limits, distrusted=distrusted)
+
+
+def _usages(field: asn1.Element) -> tuple[str, ...]:
+    found = tuple(child.oid("usage") for child in field.children()[:100])
+    if not found:
+        raise MalformedError("trust settings with an empty list of usages")
+    return found

@@ -1,0 +1,48 @@
+"""What every reader of a kind of key file offers: a NAME, a recogniser that never raises, and a strict read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from trust_store.model.key_material import KeyMaterial
+
+MAX_KEY_FILE_BYTES = 8 * 1024 * 1024
+MAX_KEYS_PER_FILE = 4096
+MAX_LEFT_OUT = 1000
+MAX_NAME_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A file's bytes, its name (a hint for keys that carry none) and the password that opens it, where it needs one."""
+
+    data: bytes
+    name: str = ""
+    password: bytes | None = field(default=None, repr=False)
+
+    @property
+    def start(self) -> bytes:
+        """The first bytes without a byte order mark and blanks."""
+        return self.data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The keys of a file, and a sentence for each entry that is no key this program can hold."""
+
+    keys: tuple[KeyMaterial, ...]
+    left_out: tuple[str, ...] = ()
+
+
+class KeyReader(Protocol):
+    """One kind of key file. At most one reader recognises a file; ``read`` raises a read error for all that is not exact."""
+
+    NAME: str
+
+    def recognises(self, file: KeyFile, /) -> bool:
+        """Whether the file is of this kind, by its content alone; never raises."""
+
+    def read(self, file: KeyFile, /) -> Reading:
+        """Its keys; raises MalformedError, ResourceLimitError or UnsupportedError, nothing else."""
