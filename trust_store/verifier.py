@@ -22,6 +22,7 @@ from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.storage.facts import identifiers_in, load_facts, sightings
+from trust_store.storage.first_seen import first_seen
 from trust_store.storage.vendors import effective_vendor
 from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
@@ -63,7 +64,11 @@ class FactReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out."""
+    """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out.
+
+    ``revocation`` are lists and OCSP responses in DER: they make revocation required for the issuers they cover. ``require_anchor``: a
+    decision about the package's digest does not let it pass.
+    """
 
     path: Path
     vendor: ExpectedVendor
@@ -73,6 +78,8 @@ class CheckRequest:
     untrusted: SuppliedMaterial = field(default_factory=SuppliedMaterial)
     only_supplied: bool = False
     unmet: tuple[Finding, ...] = ()
+    revocation: tuple[bytes, ...] = ()
+    require_anchor: bool = False
 
 
 class Verifier:
@@ -106,6 +113,7 @@ class Verifier:
             name=request.path.name or str(request.path),
             path=str(request.path),
             unmet=request.unmet,
+            require_anchor=request.require_anchor,
         )
         try:
             facts = self._facts(request)
@@ -113,6 +121,8 @@ class Verifier:
             unread = PackageFacts("", 0, None, 0, problem=Problem(Reason.UNREADABLE, str(error)))
             view = replace(self._view(request, unread, at), anchors=())
             return None, replace(verify_package(unread, view, question), size=None)
+        if self._connection is not None and not request.only_supplied:
+            question = replace(question, first_seen_at=first_seen(self._connection, facts))
         verdict = verify_package(facts, self._view(request, facts, at), question)
         return facts, with_evidence(verdict, facts, self._evidence)
 
@@ -154,6 +164,7 @@ class Verifier:
             anchors=view.anchors + anchors,
             untrusted=request.untrusted.certificates + view.untrusted,
             untrusted_keys=request.untrusted.keys + view.untrusted_keys,
+            revocation=replace(view.revocation, demanded=request.revocation),
         )
 
 
@@ -189,6 +200,7 @@ def verify_stored(
     if facts is None:
         problem = Problem(Reason.UNREADABLE, "the stored facts are of an older reader: the file must be read again")
         facts = PackageFacts(sha256, 0, None, 0, problem=problem)
+    question = replace(question, first_seen_at=first_seen(connection, facts))
     facts = with_stored_keys(connection, facts, expected.id)
     vendor = next((v for v in vendors if v.id == expected.id), None)
     verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor), question)

@@ -83,7 +83,7 @@ def test_a_valid_package_passes_and_every_key_is_there(
     assert verdict["package"]["size"] == package.stat().st_size
     assert verdict["vendor"] == {"id": None, "basis": "none", "suggested": None}
     assert verdict["basis"] == {
-        "trust": "supplied", "store_id": None, "store_revision": None, "time": "now", "decision": None,
+        "trust": "supplied", "store_id": None, "store_revision": None, "time": "now", "decision": "supplied",
     }  # fmt: skip
     (signature,) = verdict["signatures"]
     assert set(signature) == SIGNATURE

@@ -138,7 +138,7 @@ def test_supplied_anchor_needs_neither_store_nor_configuration(run: Run) -> None
         answer = _only(out)
         assert (code, answer["outcome"], answer["reason"], err) == (0, "passed", "trusted", "")
         assert answer["basis"] == {
-            "trust": "supplied", "store_id": None, "store_revision": None, "time": "now", "decision": None,
+            "trust": "supplied", "store_id": None, "store_revision": None, "time": "now", "decision": "supplied",
         }  # fmt: skip
 
 

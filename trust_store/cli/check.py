@@ -27,7 +27,8 @@ _FILE = click.Path(readable=False)
     help="A file with signatures over the package; each must verify. Default: the usual names beside it.",
 )  # fmt: skip
 @click.option("--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates or keys that help only.")
-@click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation list (not implemented yet).")
+@click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation lists or an OCSP response.")
+@click.option("--require-anchor", is_flag=True, help="A decision that allows the package's digest does not do.")
 @click.option("--certificate-identity", metavar="TEXT", help="Sigstore identity (not implemented yet).")
 @click.option("--certificate-oidc-issuer", metavar="URL", help="Sigstore issuer (not implemented yet).")
 @click.option("--namespace", metavar="TEXT", help="Namespace of SSH signatures (not implemented yet).")

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-
 from trust_store import query
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
@@ -16,7 +14,7 @@ from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.settings import load_trust_settings
 from trust_store.terminal import safe
 from trust_store.verification.question import ANY_VENDOR, Finding
-from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material
+from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material, read_revocation
 from trust_store.verifier import CheckRequest, PackageUnreadableError, Verifier, open_package, suggested_vendor
 
 if TYPE_CHECKING:
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
     from trust_store.settings import TrustSettings
     from trust_store.verifier import FactReader
 
-NO_REVOCATION_LISTS = Finding(Reason.REVOCATION_UNKNOWN, "not implemented: revocation lists")
 NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore identities")
+_FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
 _TEXTS = ("path", "at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
 
@@ -48,6 +46,7 @@ class CheckOptions:
     certificate_identity: str | None = None
     certificate_oidc_issuer: str | None = None
     namespace: str | None = None
+    require_anchor: bool = False
 
 
 class CheckSession:
@@ -75,10 +74,6 @@ class CheckSession:
     def request(self, path: str, options: CheckOptions) -> CheckRequest:
         """The question; raises UsageError for what cannot be asked, StoreUnavailableError where there is no configuration."""
         unmet: tuple[Finding, ...] = ()
-        for name in options.crls:
-            require_revocation_list(name)
-        if options.crls:
-            unmet += (NO_REVOCATION_LISTS,)
         if options.certificate_identity or options.certificate_oidc_issuer:
             unmet += (NO_IDENTITIES,)
         signatures = tuple(Path(name) for name in options.signatures)
@@ -93,6 +88,8 @@ class CheckSession:
             untrusted=_material(options.untrusted),
             only_supplied=options.only_anchors,
             unmet=unmet,
+            revocation=_revocation(options.crls),
+            require_anchor=options.require_anchor,
         )
 
     def verifier(self, request: CheckRequest) -> Verifier:
@@ -160,27 +157,28 @@ def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, 
             if not isinstance(value, str):
                 raise UsageError(f"{key!r} must be a string")
             values[key] = value
-        elif key == "only_anchors":
+        elif key in _FLAGS:
             if not isinstance(value, bool):
-                raise UsageError("'only_anchors' must be true or false")
+                raise UsageError(f"{key!r} must be true or false")
             values[key] = value
         else:
             raise UsageError(f"unknown key {safe(key, 60)!r}")
     if not values.get("path"):
         raise UsageError("'path' is missing")
+    # A demand on the command line is one for every line.
+    values["require_anchor"] = otherwise.require_anchor or values.get("require_anchor", False)
     return values.pop("path"), replace(otherwise, **values)
 
 
 def require_revocation_list(name: str) -> None:
-    """Raises UsageError unless the file is a revocation list (RFC 5280 section 5), PEM or DER."""
-    data = _read(Path(name))
-    try:
-        if b"-----BEGIN" in data:
-            x509.load_pem_x509_crl(data)
-        else:
-            x509.load_der_x509_crl(data)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"{safe(name, 300)} is no revocation list that can be read: {error}") from error
+    """Raises UsageError unless the file holds revocation lists or an OCSP response."""
+    _revocation((name,))
+
+
+def _revocation(names: Iterable[str]) -> tuple[bytes, ...]:
+    """Lists and responses that were handed over, each once; raises UsageError."""
+    found = [item for name in names for item in read_revocation(_read(Path(name)), safe(name, 200))]
+    return tuple(dict.fromkeys(found))
 
 
 def _material(names: Iterable[str]) -> SuppliedMaterial:

@@ -70,6 +70,11 @@ def decode_readable(data: bytes) -> tuple[tuple[Certificate, ...], tuple[bytes, 
     return tuple(found), tuple(refused) if found or refused else (data,)
 
 
+def pem_blocks(data: bytes, label: bytes) -> list[bytes]:
+    """DER of every PEM block with this label; raises MalformedError or ResourceLimitError."""
+    return [der for found, der in _blocks(data) if found == label]
+
+
 def _blocks(data: bytes) -> list[tuple[bytes, bytes]]:
     """(label, DER) of every PEM block (RFC 7468); a block that begins and does not end is malformed."""
     blocks = [(match[1], match[2]) for match in islice(_PEM.finditer(data), MAX_CERTIFICATES + 1)]

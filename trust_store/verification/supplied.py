@@ -6,11 +6,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trust_store.decode.x509 import decode_certificates
+from trust_store.decode.x509 import decode_certificates, pem_blocks
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError, UsageError
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor, TrustBasis
+from trust_store.model.trust_anchor import (
+    AnchorKind,
+    AnchorState,
+    Constraints,
+    Purpose,
+    SignerRule,
+    TrustAnchor,
+    TrustBasis,
+)
 from trust_store.signatures.protocol import CandidateKey
 from trust_store.verification.question import ANY_VENDOR
+from trust_store.verification.revocation import is_status_response
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
     from trust_store.model.openpgp_key import OpenPGPKey
 
 MAX_SUPPLIED_BYTES = 16 * 1024 * 1024
+SUPPLIED_PURPOSES = (Purpose.CODE.value, Purpose.FIRMWARE.value, Purpose.TIMESTAMP.value)
+"""Who hands an anchor over for one check means it for packages and for the timestamps on them, never for TLS or advisories."""
 _OPENPGP_ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _LATER: tuple[tuple[bytes, str], ...] = (
     (b"untrusted comment:", "minisign and signify keys"),
@@ -68,6 +79,28 @@ def read_material(data: bytes, name: str) -> SuppliedMaterial:
     return SuppliedMaterial(certificates=certificates)
 
 
+def read_revocation(data: bytes, name: str) -> tuple[bytes, ...]:
+    """Revocation lists (DER, or any number in PEM; RFC 5280 section 5) or one OCSP response (DER; RFC 6960) -> DER of each.
+
+    Which it is shows in the content, whatever the file is called. Raises UsageError for anything else, and for none.
+    """
+    from trust_store.decode.crl import load_list  # rare beside questions without lists
+    from trust_store.decode.ocsp import load_response
+
+    try:
+        found = tuple(pem_blocks(data, b"X509 CRL")) if b"-----BEGIN " in data else (data,)
+        for item in found:
+            if is_status_response(item):
+                load_response(item)
+            else:
+                load_list(item)
+    except (MalformedError, ResourceLimitError, UnsupportedError) as error:
+        raise UsageError(f"{name}: no revocation list and no OCSP response that can be read: {error}") from error
+    if not found:
+        raise UsageError(f"{name}: there is no revocation list in it")
+    return found
+
+
 def supplied_anchors(material: SuppliedMaterial, at: datetime) -> tuple[TrustAnchor, ...]:
     """The material as anchors of any vendor, dedicated, valid for one check: whoever hands them over vouches for them."""
     found = [_anchor(AnchorKind.X509, c.subject, c.der, at) for c in material.certificates]
@@ -88,5 +121,6 @@ def _anchor(kind: AnchorKind, name: str, data: bytes, at: datetime) -> TrustAnch
         recorded_at=at,
         effective_from=at,
         signer_rule=SignerRule(dedicated=True),
+        constraints=Constraints(purposes=SUPPLIED_PURPOSES),
         basis=TrustBasis.SUPPLIED,
     )
