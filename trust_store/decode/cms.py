@@ -90,7 +90,10 @@ _ARMOUR_START = re.compile(rb"\s{0,64}-----BEGIN (?:CMS|PKCS7|PKCS #7 SIGNED DAT
 
 @dataclass(frozen=True, slots=True)
 class SignerInfo:
-    """RFC 5652 5.3. Either issuer and serial number or the subject key identifier is set; ``attributes`` None where absent."""
+    """RFC 5652 5.3. Either issuer and serial number or the subject key identifier is set.
+
+    ``attributes`` are the signed ones, ``unsigned`` what nobody signed (``decode.unsigned_attributes``); None where absent.
+    """
 
     issuer_der: bytes
     serial_number: int | None
@@ -99,26 +102,33 @@ class SignerInfo:
     signature_algorithm: str
     signature: bytes
     attributes: Element | None
+    unsigned: Element | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedData:
-    """RFC 5652 5.1: content type, whether content is inside, the X.509 certificates as they stood, and the signer infos."""
+    """RFC 5652 5.1: content type, the content that is inside, the X.509 certificates as they stood, and the signer infos."""
 
     content_type: str
-    encapsulated: bool
+    content: Element | None
     certificates: tuple[bytes, ...]
     signer_infos: tuple[SignerInfo, ...]
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether content is inside."""
+        return self.content is not None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedAttributes:
-    """RFC 5652 5.4 and 11: the octets the signature is over, and the three attributes that matter here."""
+    """RFC 5652 5.4 and 11: the octets the signature is over, the three attributes that always matter, and the others' values."""
 
     signed: bytes
     content_type: str
     message_digest: bytes
     signing_time: datetime | None
+    others: tuple[tuple[str, tuple[Element, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ def parse_signed_data(data: bytes) -> SignedData:
     announced = {
         _algorithm(part, "digest algorithm")[0] for part in parts[1].expect(SET, "digestAlgorithms").children()
     }
-    content_type, encapsulated = _encapsulated(parts[2])
+    content_type, inside = _encapsulated(parts[2])
     certificates: tuple[bytes, ...] = ()
     rest = parts[3:]
     if rest[0].tag == _IMPLICIT_0:
@@ -187,7 +197,7 @@ def parse_signed_data(data: bytes) -> SignedData:
     if not {signer.digest_algorithm for signer in signers} <= {DIGESTS.get(oid) for oid in announced}:
         # RFC 5652 5.1 leaves it open; openssl refuses it, and what one verifier refuses must not pass here
         raise MalformedError("CMS: a signer's digest algorithm is not among those of the message")
-    return SignedData(content_type, encapsulated, certificates, signers)
+    return SignedData(content_type, inside, certificates, signers)
 
 
 def parse_attributes(element: Element) -> SignedAttributes:
@@ -195,7 +205,7 @@ def parse_attributes(element: Element) -> SignedAttributes:
     attributes = element.children()
     if not 0 < len(attributes) <= MAX_ATTRIBUTES:
         raise MalformedError(f"CMS: {len(attributes)} signed attributes")
-    values: dict[str, Element] = {}
+    values: dict[str, tuple[Element, ...]] = {}
     encodings: list[bytes] = []
     for attribute in attributes:
         parts = attribute.expect(SEQUENCE, "attribute").children()
@@ -207,18 +217,20 @@ def parse_attributes(element: Element) -> SignedAttributes:
         content = parts[1].expect(SET, "attribute values").children()
         if kind in (ID_CONTENT_TYPE, ID_MESSAGE_DIGEST, ID_SIGNING_TIME) and len(content) != 1:
             raise MalformedError(f"CMS: signed attribute {kind} has {len(content)} values")
-        values[kind] = content[0] if content else parts[1]
+        values[kind] = content
         body = der(parts[0]) + der_set([der(value) for value in content])
         encodings.append(bytes([SEQUENCE]) + length_octets(len(body)) + body)
     if ID_CONTENT_TYPE not in values or ID_MESSAGE_DIGEST not in values:
         raise MalformedError("CMS: signed attributes lack the content type or the message digest")
-    signing_time = _time(values[ID_SIGNING_TIME]) if ID_SIGNING_TIME in values else None
+    content_type, digest = values.pop(ID_CONTENT_TYPE)[0], values.pop(ID_MESSAGE_DIGEST)[0]
+    stated = values.pop(ID_SIGNING_TIME, None)
     # RFC 5652 5.4: the digest is over the DER of SET OF, not over the implicit [0] that stands in the message
     return SignedAttributes(
         der_set(encodings),
-        values[ID_CONTENT_TYPE].oid("content type"),
-        values[ID_MESSAGE_DIGEST].expect(OCTET_STRING, "message digest").content,
-        signing_time,
+        content_type.oid("content type"),
+        digest.expect(OCTET_STRING, "message digest").content,
+        _time(stated[0]) if stated else None,
+        tuple(values.items()),
     )
 
 
@@ -245,11 +257,11 @@ def _key_identifier(extensions: Element) -> str | None:
     return None
 
 
-def _encapsulated(element: Element) -> tuple[str, bool]:
+def _encapsulated(element: Element) -> tuple[str, Element | None]:
     parts = element.expect(SEQUENCE, "encapContentInfo").children()
     if not 0 < len(parts) <= 2:  # eContentType, eContent
         raise MalformedError("CMS: encapContentInfo is not a type and at most one content")
-    return parts[0].oid("eContentType"), len(parts) > 1
+    return parts[0].oid("eContentType"), parts[1] if len(parts) > 1 else None
 
 
 def _certificates(element: Element) -> tuple[bytes, ...]:
@@ -267,14 +279,15 @@ def _signer_info(element: Element) -> SignerInfo:
     if parts[0].expect(INTEGER, "version").integer("version") not in (1, 3):
         raise MalformedError("CMS: no such SignerInfo version")
     issuer, serial, identifier = _signer_identifier(parts[1])
-    digest = _digest_algorithm(parts[2])
+    digest = digest_algorithm(parts[2])
     rest = parts[3:]
     attributes = rest.pop(0) if rest[0].tag == _IMPLICIT_0 else None
     if len(rest) < 2 or len(rest) > 3 or (len(rest) == 3 and rest[2].tag != _IMPLICIT_1):
         raise MalformedError("CMS: a SignerInfo has the wrong parts")
     algorithm = _signature_algorithm(rest[0], digest)
     signature = rest[1].expect(OCTET_STRING, "signature").content
-    return SignerInfo(issuer, serial, identifier, digest, algorithm, signature, attributes)
+    unsigned = rest[2] if len(rest) > 2 else None
+    return SignerInfo(issuer, serial, identifier, digest, algorithm, signature, attributes, unsigned)
 
 
 def _signer_identifier(element: Element) -> tuple[bytes, int | None, str | None]:
@@ -295,7 +308,8 @@ def _algorithm(element: Element, what: str) -> tuple[str, Element | None]:
     return parts[0].oid(what), parts[1] if len(parts) > 1 else None
 
 
-def _digest_algorithm(element: Element) -> str:
+def digest_algorithm(element: Element) -> str:
+    """The digest that an AlgorithmIdentifier names; raises MalformedError or UnsupportedError."""
     oid, parameters = _algorithm(element, "digest algorithm")
     if parameters is not None and parameters.raw != bytes([NULL, 0]):  # RFC 5754 2: absent or NULL
         raise MalformedError("CMS: a digest algorithm with parameters")
@@ -330,12 +344,12 @@ def _pss_salt_octets(parameters: Element | None, digest: str) -> int:
         if len(inner) != 1:
             raise MalformedError("CMS: broken PSS parameters")
         if part.tag == _IMPLICIT_0:
-            hash_name = _digest_algorithm(inner[0])
+            hash_name = digest_algorithm(inner[0])
         elif part.tag == _IMPLICIT_1:
             oid, mask = _algorithm(inner[0], "mask generation")
             if oid != ID_MGF1 or mask is None:
                 raise UnsupportedError("CMS: a mask generation other than MGF1")
-            mask_name = _digest_algorithm(mask)
+            mask_name = digest_algorithm(mask)
         elif part.tag == 0xA2:
             salt = inner[0].integer("salt length")
         elif part.tag != 0xA3 or inner[0].integer("trailer") != 1:

@@ -119,6 +119,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "certificates": [table.setdefault(certificate, len(table)) for certificate in fact.certificates],
         "claimed_at": format_time(fact.claimed_at) if fact.claimed_at else None,
         "timestamps": [_base64(token) for token in fact.timestamps],
+        "countersignatures": fact.countersignatures,
         "key_checks": [[c.key, c.owner, c.holds, c.second_opinion] for c in fact.key_checks],
     }
 
@@ -127,7 +128,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
     item = _object(
         value,
         "scheme origin file problem hint digest_algorithm signature_algorithm signature signed digest content_matches "
-        "packet certificates claimed_at timestamps key_checks",
+        "packet certificates claimed_at timestamps countersignatures key_checks",
     )
     return SignatureFact(
         scheme=_text(item["scheme"]),
@@ -145,6 +146,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         certificates=_list(item["certificates"], lambda index: _at(certificates, index)),
         claimed_at=_optional(item["claimed_at"], _time_in),
         timestamps=_list(item["timestamps"], _bytes_in),
+        countersignatures=_natural(item["countersignatures"]),
         key_checks=_list(item["key_checks"], _check_in),
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "detached"
-VERSION = 1
+VERSION = 2
 CONTAINER = "none"
 DOC = """A file of no known container with a detached signature (CMS, OpenPGP) beside it. The signature covers every byte."""
 

@@ -73,7 +73,8 @@ class SignatureFact:
     ``digest`` is over the signed content (openpgp: content and trailer); ``signed`` the DER of CMS signed attributes that
     the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
     attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body.
-    ``timestamps`` are RFC 3161 tokens (DER ContentInfo) over ``signature``, unverified.
+    ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` how many
+    PKCS #9 countersignatures (RFC 5652 11.4) stand beside them.
     """
 
     scheme: str
@@ -91,6 +92,7 @@ class SignatureFact:
     certificates: tuple[bytes, ...] = ()
     claimed_at: datetime | None = None
     timestamps: tuple[bytes, ...] = ()
+    countersignatures: int = 0
     key_checks: tuple[KeyCheck, ...] = ()
 
 

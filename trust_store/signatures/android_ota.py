@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trust_store.decode import cms
 from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import key_kind, verifies
+from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
 from trust_store.signatures.protocol import DigestRequest
@@ -44,6 +45,7 @@ class PendingOTASignature:
 
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact; the value is over the content, so that ``signed`` stays empty."""
+        unsigned = unsigned_attributes(self.info)
         return SignatureFact(
             scheme=NAME,
             origin=self.origin,
@@ -60,6 +62,8 @@ class PendingOTASignature:
             digest=states[self.digests[0]].copy().digest(),
             content_matches=True,
             certificates=self.certificates,
+            timestamps=unsigned.timestamps,
+            countersignatures=unsigned.countersignatures,
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trust_store.decode import cms
 from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import verifies, verifies_message
+from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, DigestRequest
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 NAME = "cms"
 DOC = """RFC 5652 SignedData without content, DER or BER, bare or PEM; RSA PKCS #1 v1.5, RSA-PSS, ECDSA, DSA, Ed25519 (RFC 8419).
 
-Every SignerInfo is one signature. Countersignatures, timestamps and revocation lists inside are not read."""
+Every SignerInfo is one signature. RFC 3161 timestamps over it (at most 8) count where their authority is trusted; PKCS #9
+countersignatures are told and prove nothing; revocation lists inside are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class PendingCMSSignature:
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact, with the digest over the content compared with the one that was signed (RFC 5652 5.6)."""
         digest = states[self.digests[0]].copy().digest()
-        attributes = self.attributes
+        attributes, unsigned = self.attributes, unsigned_attributes(self.info)
         return SignatureFact(
             scheme=NAME,
             origin=self.origin,
@@ -63,6 +65,8 @@ class PendingCMSSignature:
             content_matches=attributes is None or hmac.compare_digest(attributes.message_digest, digest),
             certificates=self.certificates,
             claimed_at=attributes.signing_time if attributes else None,
+            timestamps=unsigned.timestamps,
+            countersignatures=unsigned.countersignatures,
         )
 
 

@@ -38,7 +38,7 @@ _UNREADABLE = (MalformedError, ResourceLimitError)
 class Use:
     """What an anchor is asked to vouch for: a package, its format, the validation time, when it was signed, with which digest.
 
-    ``signed_at`` holds every time that the signature claims or a timestamp proves.
+    ``signed_at`` holds every time that the signature claims or a timestamp proves. One of ``purposes`` is enough.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Use:
     at: datetime
     signed_at: tuple[datetime, ...]
     digest: str
+    purposes: frozenset[str] = PACKAGE_PURPOSES
 
 
 def path_scope_findings(
@@ -94,7 +95,7 @@ def _of_use(limits: Constraints, use: Use) -> list[str]:
         told.append("it is not for this product")
     if limits.formats and use.container not in limits.formats:
         told.append("it is not for this package format")
-    if not PACKAGE_PURPOSES & set(limits.purposes):
+    if not use.purposes & set(limits.purposes):
         told.append(f"it is not for signing packages, only for: {', '.join(limits.purposes) or 'nothing'}")
     if limits.valid_from and use.at < limits.valid_from:
         told.append(f"it is accepted only from {format_time(limits.valid_from)} on")

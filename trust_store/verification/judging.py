@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
 from trust_store.verification.anchor_scope import Use
@@ -14,24 +14,17 @@ if TYPE_CHECKING:
     from trust_store.model.verdict import MissingIssuer, Signer
     from trust_store.verification.material import TrustMaterial
     from trust_store.verification.question import Finding, PathOutcome, Question
+    from trust_store.verification.validation_time import ValidationTime
 
 SIGNATURE_CHECKS = 200
-"""Public-key operations spent on the paths of one signature, its timestamps included."""
-
-
-class ValidationTime(Protocol):
-    """The time a signature is judged at, and whether a trusted timestamp proves it."""
-
-    @property
-    def at(self) -> datetime: ...
-    @property
-    def proven(self) -> bool: ...
-    @property
-    def timestamped_at(self) -> datetime | None: ...
+"""Public-key operations spent on the paths of one signature; its timestamps have a budget of their own."""
 
 
 class SignatureJudging:
-    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes."""
+    """Judges one signature of a package. ``judge`` is the list of the steps; the results stand in the attributes.
+
+    ``told`` is what people should know and what says nothing against the signature.
+    """
 
     def __init__(
         self,
@@ -54,6 +47,7 @@ class SignatureJudging:
         self.key: str | None = None
         self.known_key = False
         self.findings: list[Finding] = []
+        self.told: tuple[Finding, ...] = ()
         self.outcomes: list[PathOutcome] = []
 
     def judge(self) -> None:
@@ -64,6 +58,7 @@ class SignatureJudging:
         """Take the proven time in place of the question's."""
         self.at, self.timestamped_at = time.at, time.timestamped_at
         self._proven_at = time.at if time.proven else None
+        self.told = time.findings
 
     def _use(self) -> Use:
         signed = (self._fact.claimed_at, self._proven_at)

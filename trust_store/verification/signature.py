@@ -64,7 +64,7 @@ def judge_signature(
             timestamped_at=judging.timestamped_at,
             reason=reasons[0] if reasons else Reason.TRUSTED,
             also=reasons[1:],
-            detail=detail_of(findings),
+            detail="; ".join(filter(None, (detail_of(findings), detail_of(judging.told)))),
             known_key=judging.known_key or _decided(judging.outcomes, question),
         ),
         key=judging.key,

@@ -1,0 +1,135 @@
+"""The time a signature is judged at: a proven timestamp if one verifies, else the question's. Pure.
+
+Timestamps stand beside a signature where anybody can put and take them. So a broken or untrusted one takes nothing away and gives
+nothing: it is told, and the signature is judged as if it were not there. A trusted one proves that the signature existed by then:
+certificates may have expired since, and a key may have been revoked or compromised since; what was wrong by then stays wrong.
+
+The proof has no end of its own: that the authority's certificate expires later does not matter (``chain.timestamping``). It ends with
+trust: where the authority's anchor or a key of its path is recorded as distrusted or compromised, at whatever date, since who has
+such a key writes any time; where it is revoked for a hard reason (RFC 3161 section 4); and where its algorithms are too weak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trust_store.chain.building import SignatureBudget
+from trust_store.chain.timestamping import prove
+from trust_store.chain.validation import PathProblem
+from trust_store.decode.x509 import load_certificate
+from trust_store.model.trust_anchor import Purpose
+from trust_store.model.verdict import Reason
+from trust_store.verification.anchor_scope import Use, path_scope_findings
+from trust_store.verification.anchor_state import state_findings
+from trust_store.verification.material import UNREADABLE, counts_for, vendor_findings
+from trust_store.verification.question import Finding
+from trust_store.verification.revocation import revocation_findings
+from trust_store.verification.signer_rule import rule_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.decode.timestamp_token import TimestampToken
+    from trust_store.model.certificate import Certificate
+    from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.verification.material import TrustMaterial
+    from trust_store.verification.question import Question
+
+MAX_TOKENS = 8
+TOKEN_CHECKS = 32
+"""Public-key operations spent on one token: what somebody adds to a signature takes nothing from it, nor from another token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationTime:
+    """``at`` is the time to judge at: where ``proven``, the end of the interval in which the trusted timestamp was made.
+
+    The signature existed before ``at`` then. ``timestamped_at`` is the timestamp's own time (genTime), None where nothing is proven.
+    ``findings`` tell what is wrong with the timestamps that prove nothing; they are no findings against the signature.
+    """
+
+    at: datetime
+    proven: bool = False
+    timestamped_at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def validation_time(
+    fact: SignatureFact, material: TrustMaterial, question: Question, *, container: str | None
+) -> ValidationTime:
+    """The validation time of one signature of a package of format ``container``: of several proven timestamps the earliest."""
+    told: list[Finding] = []
+    proven: list[tuple[datetime, datetime]] = []
+    if fact.countersignatures:
+        told.append(Finding(Reason.UNSUPPORTED_FORMAT, "a PKCS #9 countersignature proves no time (RFC 5652 11.4)"))
+    helping = _helping(fact, material) if fact.timestamps else []
+    authorities = [pair for pair in material.certificates if counts_for(pair[0], question)]
+    for token in fact.timestamps[:MAX_TOKENS]:
+        budget = SignatureBudget(TOKEN_CHECKS)
+        against = _Objections(material, question, container, budget)
+        found = prove(
+            token, fact.signature, authorities, helping, at=question.checked_at, budget=budget, objections=against
+        )
+        told += [Finding(problem.reason, problem.detail) for problem in found.problems]
+        if found.latest is None or found.at is None:
+            continue
+        # Accuracy and clock skew may reach past now; the signature is at hand now.
+        existed = min(found.latest, question.checked_at)
+        if existed <= question.at:
+            proven.append((existed, found.at))
+        else:
+            told.append(Finding(Reason.NOT_YET_VALID, "timestamp: it was made after the time that is asked about"))
+    if not proven:
+        return ValidationTime(question.at, findings=tuple(told))
+    existed, stated = min(proven)
+    return ValidationTime(existed, proven=True, timestamped_at=stated, findings=tuple(told))
+
+
+class _Objections:
+    """What the store knows against an authority, beyond the rules for paths."""
+
+    def __init__(
+        self, material: TrustMaterial, question: Question, container: str | None, budget: SignatureBudget
+    ) -> None:
+        self._material, self._question, self._container, self._budget = material, question, container, budget
+
+    def __call__(
+        self, anchor: TrustAnchor, path: tuple[Certificate, ...], token: TimestampToken
+    ) -> tuple[PathProblem, ...]:
+        return tuple(PathProblem(one.reason, one.detail) for one in self._findings(anchor, path, token))
+
+    def _findings(self, anchor: TrustAnchor, path: tuple[Certificate, ...], token: TimestampToken) -> Iterable[Finding]:
+        latest = token.info.latest
+        # A compromised key writes any time, so that nothing it says can be older than the compromise: no proven time here.
+        for certificate in path:
+            yield from self._material.tombstones_on(certificate, "the time-stamp authority", None)
+        yield from state_findings(anchor, latest, None)
+        use = Use(
+            name=self._question.name,
+            container=self._container,
+            at=latest,
+            signed_at=(latest,),
+            digest=token.signers[0].digest_algorithm,
+            purposes=frozenset({Purpose.TIMESTAMP.value}),
+        )
+        yield from path_scope_findings(anchor, use, path, self._budget)
+        yield from rule_findings(anchor, path)
+        # RFC 3161 section 4: a revocation for a soft reason spares what was stamped before, any other nothing.
+        yield from revocation_findings(
+            anchor, path, self._material, at=self._question.at, signed_at=latest, budget=self._budget
+        )
+        yield from vendor_findings(anchor, self._question)
+
+
+def _helping(fact: SignatureFact, material: TrustMaterial) -> list[Certificate]:
+    """Certificates that may be an authority's or fill a gap in its path: those the signature carries, and those at hand."""
+    carried = []
+    for der in fact.certificates:
+        try:
+            carried.append(load_certificate(der))
+        except UNREADABLE:
+            continue
+    return [*carried, *material.helping]
