@@ -14,11 +14,12 @@ from escalation.digest import NEVER_DEFERRED, defer
 from escalation.model import AlertContext, AlertDraft, Severity
 from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
-from monitor.matching import fitting, narrowest_rule
+from monitor.matching import fitting, narrowest_limits, narrowest_rule
+from monitor.set_alerts import decision_notice
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
 from trust_store import query
-from trust_store.anchor_management import propose_signer_rule
+from trust_store.anchor_management import propose_narrowest
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
@@ -136,6 +137,35 @@ class Alerting:
                     needing.append(sha256)
         return tuple(needing)
 
+    def report_decision(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
+        """Alert, in the decision's own transaction, about what nobody may learn of later: a mismatch, an emergency."""
+        self.report_mismatch(connection, result, person)
+        if result.get("alert") == "break_glass":
+            self._report_break_glass(connection, result, person)
+        elif (draft := decision_notice(result, person)) is not None:
+            self._raise(connection, draft)
+
+    def _report_break_glass(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
+        anchor = query.anchor(connection, str(result["anchor"]))
+        name = anchor.name if anchor else str(result["anchor"])
+        given, needed = result["approvals"], result["needed"]
+        effect = (
+            "it is trusted from now on: call the vendor, and if the key is not theirs 'rootwarden anchor distrust' ends it"
+            if result["outcome"] == "valid"
+            else "one more person can make it trusted: if this is no emergency, 'rootwarden anchor reject' ends it"
+        )
+        draft = notice(
+            "break_glass",
+            str(result["outcome"]),
+            Severity.CRITICAL,
+            f"{result['vendor']}: {person} broke the glass to have a key trusted without a call ({given} of {needed})",
+            subject=f"{result['anchor']}:{given}",
+            summary=f"{name}: {effect}",
+            vendor_id=str(result["vendor"]),
+            secrets=[i.value for i in anchor.identifiers] if anchor and anchor.state is AnchorState.PENDING else (),
+        )
+        self._raise(connection, draft)
+
     def report_mismatch(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
         """Alert, in the decision's own transaction, where what was read out is not the key's fingerprint: it may be an attack."""
         if result["outcome"] not in ("mismatch", "incomplete"):
@@ -226,14 +256,15 @@ class Alerting:
         return vendor is not None and effective_vendor(connection, vendor).policy.mode == "observe"
 
     def _proposals(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> tuple[TrustAnchor, ...]:
-        """The vendor's pending anchors that fit; a CA among them without a signer rule is proposed the narrowest one."""
+        """The vendor's pending anchors that fit; each is proposed the narrowest rules that cover this package."""
         if place.vendor_id is None:
             return ()
         found = fitting(facts, query.anchors(connection, place.vendor_id, {AnchorState.PENDING}))
         rule = narrowest_rule(facts)
+        vendor = self.settings.trust.vendor(place.vendor_id)
+        limits = narrowest_limits(facts, place.name, vendor.package_patterns if vendor else ())
         for anchor in found:
-            if rule is not None and not anchor.signer_rule.stated:
-                propose_signer_rule(connection, anchor.id, rule, at=self.now())
+            propose_narrowest(connection, anchor.id, rule, limits, at=self.now())
         return found
 
 

@@ -167,7 +167,7 @@ class Daemon:
                 vendors=self.settings.trust.vendors,
                 at=self._now(),
                 randomness=self._randomness,
-                within=lambda c, result: self.alerting.report_mismatch(c, result, person),
+                within=lambda c, result: self.alerting.report_decision(c, result, person),
             )
         finally:
             self._checkpoint(connection)

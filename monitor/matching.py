@@ -6,13 +6,14 @@ arithmetic holds under it. Names and key identifiers alone fit nothing.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget, find_paths
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, Purpose, SignerRule, TrustAnchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,18 @@ def narrowest_rule(facts: PackageFacts) -> SignerRule | None:
     if signers[0].subject_attributes:
         return SignerRule(subject=signers[0].subject_attributes)
     return SignerRule(spki_sha256=(signers[0].spki_sha256,))
+
+
+def narrowest_limits(facts: PackageFacts, name: str, patterns: Iterable[str]) -> Constraints:
+    """The limits that cover this package and as little else as possible: its format, the vendor's own patterns that fit its file name.
+
+    The file name itself is whoever named the file's, and no pattern.
+    """
+    return Constraints(
+        products=tuple(pattern for pattern in patterns if fnmatchcase(name, pattern)),
+        formats=(facts.format,) if facts.format else (),
+        purposes=(Purpose.CODE.value,),
+    )
 
 
 def _openpgp_owners(signature: SignatureFact) -> set[str]:

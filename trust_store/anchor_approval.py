@@ -7,37 +7,59 @@ although it is refused (a fingerprint that did not match) comes back as a ``Deci
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trust_store import audit, query
-from trust_store.anchor_changes import Decision, move, require_anchor, require_vendor
+from trust_store.anchor_changes import (
+    LAPSED,
+    Decision,
+    first_sighting,
+    move,
+    require_anchor,
+    require_not_lapsed,
+    require_vendor,
+)
 from trust_store.anchor_rules import (
+    BREAK_GLASS_PEOPLE,
+    Count,
+    Given,
     Reading,
     ReadingResult,
+    Way,
     approvals_needed,
     compare_reading,
+    count_accepted,
+    count_break_glass,
     named_contact,
     require_transition,
 )
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, TrustBasis
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.anchors import current
-from trust_store.storage.approvals import Approval, approvers, record_approval
+from trust_store.storage.approvals import Approval, approvals, record_approval
 from trust_store.storage.connection import transaction
+from trust_store.tally import count_on
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
+    from trust_store.anchor_changes import Sighting
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Vendor
+    from trust_store.storage.anchors import StoredAnchor
 
 UNCONFIRMED, DISOWNED = "unconfirmed", "disowned"
-COMPROMISE_CAUSE = "key_compromise"
-REVOCATION_CAUSES = ("unspecified", "affiliation_changed", "superseded", "cessation_of_operation", COMPROMISE_CAUSE)
-"""CRL reasons (RFC 5280 5.3.1) that make sense for an anchor; a key compromise makes it ``compromised``."""
+COMPROMISE_CAUSE = "key-compromise"
+REVOCATION_CAUSES = ("unspecified", "affiliation-changed", "superseded", "cessation-of-operation", COMPROMISE_CAUSE)
+"""CRL reasons (RFC 5280 5.3.1) that make sense for an anchor, with hyphens everywhere; a key compromise makes it ``compromised``.
+
+Which of them leave older signatures alone is said by ``verification``.
+"""
+OR_HOLD_DOWN = "or_hold_down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +72,158 @@ class Call:
     ticket: str
 
 
-def approve(
-    connection: sqlite3.Connection, anchor_id: str, call: Call, *, identity: str, vendor: Vendor | None, at: datetime
-) -> Decision:
-    """One person's approval of a pending anchor after a call to the vendor.
+@dataclass(frozen=True, slots=True)
+class _Acceptance:
+    """One approval of a pending anchor being given."""
 
-    Steps: (1) pending; (2) a configured contact was called; (3) the whole fingerprint was read out: what differs is recorded
-    and refused; (4) a CA has a signer rule; (5) each person once; (6) with the last approval needed the anchor is valid.
+    stored: StoredAnchor
+    vendor: Vendor
+    way: Way
+    first: Sighting
+    needed: int
+
+    @property
+    def anchor(self) -> TrustAnchor:
+        return self.stored.anchor
+
+    @property
+    def counts_from(self) -> datetime:
+        """Before this time an approval without a call takes no effect."""
+        return self.first.at + timedelta(days=self.vendor.policy.hold_down_days)
+
+
+def approve(
+    connection: sqlite3.Connection,
+    anchor_id: str,
+    call: Call,
+    *,
+    identity: str,
+    vendor: Vendor | None,
+    at: datetime,
+    way: Way = Way.CALL,
+    reason: str = "",
+) -> Decision:
+    """One person's approval of a pending anchor, after a call to the vendor unless ``way`` is another one (with its ``reason``).
+
+    Steps: (1) pending and not lapsed; (2) the way is open: a configured contact was called, or policy lets waiting stand for the
+    call, or the glass is broken, never over a tombstone; (3) whoever proposed the key does not approve it where more than one person
+    is needed; (4) the whole fingerprint was read out: what differs is recorded and refused; (5) a CA has a signer rule; (6) each
+    person once, but a wait is confirmed once it is over; (7) with the last approval needed the anchor is valid.
     """
     with transaction(connection):
         stored = require_anchor(connection, anchor_id)
         anchor = stored.anchor
+        first = first_sighting(connection, anchor_id)
+        if anchor.cause == LAPSED:
+            require_not_lapsed(stored, first, vendor.policy.proposal_lapse_days if vendor else 0, at)
         needed = require_transition(anchor.state, AnchorState.VALID)  # (1)
         asked = require_vendor(connection, vendor, anchor)
-        _require_call(call, asked)  # (2)
-        result = compare_reading(anchor, call.fingerprint_read)  # (3)
+        require_not_lapsed(stored, first, asked.policy.proposal_lapse_days, at)
+        over = bool(query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256))
+        _require_way(way, call, reason, asked, over_tombstone=over)  # (2)
+        wanted = BREAK_GLASS_PEOPLE if way is Way.BREAK_GLASS else approvals_needed(needed, asked, over_tombstone=over)
+        if wanted > 1 and first.actor == identity:  # (3)
+            raise DecisionRefusedError(
+                f"{identity} proposed {anchor_id} and {wanted} people have to approve it: two others must, each after a call of "
+                "their own (one person may do both only where the vendor's policy says approvals = 1)"
+            )
+        result = compare_reading(anchor, call.fingerprint_read)  # (4)
         if result.reading is not Reading.MATCH:
             return _refuse_reading(connection, anchor, call, result, identity, at)
-        _require_signer_rule(anchor)  # (4)
-        over = bool(query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256))
-        wanted = approvals_needed(needed, asked, over_tombstone=over)
-        approval = Approval(
-            anchor_id, AnchorState.VALID, stored.proposal_digest, identity, call.spoke_with, call.called, call.ticket,
-            result.algorithm,
+        _require_signer_rule(anchor)  # (5)
+        acceptance = _Acceptance(stored, asked, way, first, wanted)
+        counted = _accept(connection, acceptance, call, result.algorithm, identity, reason, at)  # (6)
+        return _conclude(connection, acceptance, counted, identity, at)  # (7)
+
+
+def _accept(
+    connection: sqlite3.Connection,
+    acceptance: _Acceptance,
+    call: Call,
+    algorithm: str,
+    identity: str,
+    reason: str,
+    at: datetime,
+) -> Count:
+    """Record the approval and count all that stand; raises DecisionRefusedError where it adds nothing to what the person gave."""
+    anchor, way = acceptance.anchor, acceptance.way
+    waits = acceptance.counts_from if way is Way.HOLD_DOWN else None
+    before = approvals(connection, anchor.id, AnchorState.VALID, acceptance.stored.proposal_digest)
+    _require_news([a for a in before if a.approver == identity and _stands(a, acceptance.vendor)], way, waits, at)
+    given = Approval(
+        anchor.id, AnchorState.VALID, acceptance.stored.proposal_digest, identity,
+        call.spoke_with or None, call.called or None, call.ticket or None, algorithm,
+        way=way, reason=reason or None, needed=acceptance.needed, counts_from=waits,
+    )  # fmt: skip
+    record_approval(connection, given, kind="anchor.approval", at=at)
+    standing = [
+        Given(a.approver, Way(a.way), a.needed, a.counts_from)
+        for a in (*before, given)
+        if _stands(a, acceptance.vendor)
+    ]
+    if way is Way.BREAK_GLASS:
+        return count_break_glass(standing)
+    return count_accepted(standing, needed=acceptance.needed, counts_from=acceptance.counts_from, at=at)
+
+
+def _require_news(own: list[Approval], way: Way, waits: datetime | None, at: datetime) -> None:
+    """Each person counts once; but waiting changes nothing by itself, so after it whoever approved before may say so again."""
+    if waits is None or at < waits:
+        again = [a for a in own if a.way == way or (way is Way.HOLD_DOWN and a.way == Way.CALL)]
+    else:
+        again = [a for a in own if a.way == way and a.recorded_at is not None and a.recorded_at >= waits]
+    if again:
+        early = (
+            f"; without a call it takes effect when somebody approves again from {waits:%Y-%m-%d %H:%M} UTC on"
+            if waits
+            else ""
+        )
+        raise DecisionRefusedError(f"{again[0].approver} has approved this already; another person is needed{early}")
+
+
+def _stands(approval: Approval, vendor: Vendor) -> bool:
+    """Whether policy as it counts now still takes an approval: the contact is still on record, waiting still stands for a call."""
+    if approval.way == Way.CALL:
+        return named_contact(vendor, approval.called or "") is not None
+    return approval.way == Way.BREAK_GLASS or vendor.policy.call == OR_HOLD_DOWN
+
+
+def _conclude(
+    connection: sqlite3.Connection, acceptance: _Acceptance, counted: Count, identity: str, at: datetime
+) -> Decision:
+    anchor = acceptance.anchor
+    alert = "break_glass" if acceptance.way is Way.BREAK_GLASS else None
+    if counted.basis is not None:
+        decision = move(
+            connection, acceptance.stored, AnchorState.VALID, identity, at, basis=counted.basis, approvals=counted.given,
+            needed=counted.needed, body={"basis": counted.basis.value},
         )  # fmt: skip
-        given = _count_on(connection, approval, at)  # (5)
-        if given < wanted:
-            return _recorded(anchor, AnchorState.VALID, given, wanted)
-        # (6) No hold-down: it is for keys accepted without a call, and there is no other way to get here than a call.
-        return move(
-            connection, stored, AnchorState.VALID, identity, at, basis=TrustBasis.CALLED, approvals=given, needed=wanted
+        return replace(decision, alert=alert)
+    if counted.waits_until is not None:
+        message = (
+            f"approval {counted.given} of {counted.needed} recorded; without a call {anchor.id} stays pending until somebody "
+            f"approves again on {counted.waits_until:%Y-%m-%d %H:%M} UTC or later (or at once with enough calls made)"
+        )
+        return Decision(anchor.id, anchor.vendor_id, "recorded", anchor.state, counted.given, counted.needed, message)
+    return replace(_recorded(anchor, AnchorState.VALID, counted.given, counted.needed), alert=alert)
+
+
+def _require_way(way: Way, call: Call, reason: str, vendor: Vendor, *, over_tombstone: bool) -> None:
+    if way is Way.CALL:
+        _require_call(call, vendor)
+        return
+    if not reason.strip():
+        raise DecisionRefusedError("an approval without a call needs a reason for the log: --reason TEXT")
+    if call.spoke_with or call.called:
+        raise DecisionRefusedError("either a call was made or it was not: leave --spoke-with and --called out")
+    if way is Way.HOLD_DOWN and vendor.policy.call != OR_HOLD_DOWN:
+        raise DecisionRefusedError(
+            f"the policy of {vendor.id} asks for a call: make it and give --spoke-with, --called and --ticket (waiting counts instead "
+            'only where [vendor.policy] says call = "or_hold_down")'
+        )
+    if way is Way.BREAK_GLASS and over_tombstone:
+        raise DecisionRefusedError(
+            "this key was disowned, distrusted or compromised: no emergency brings it back, only calls to the vendor do"
         )
 
 
@@ -146,21 +290,14 @@ def retire(
         bound = hashlib.sha256(
             f"{stored.proposal_digest} {stored.version} {new} {successor or ''}".encode()
         ).hexdigest()
-        given = _count_on(connection, Approval(anchor_id, new, bound, identity), at)
-        if given < wanted:
-            return _recorded(stored.anchor, new, given, wanted)
+        approval = Approval(anchor_id, new, bound, identity)
+        counted = count_on(connection, approval, wanted, kind="anchor.approval", at=at)
+        if not counted.complete:
+            return _recorded(stored.anchor, new, counted.given, counted.needed)
         return move(
-            connection, stored, new, identity, at, cause=cause, successor=successor, approvals=given, needed=wanted
-        )
-
-
-def _count_on(connection: sqlite3.Connection, approval: Approval, at: datetime) -> int:
-    """Record an approval and return how many distinct people have approved exactly this; each person once."""
-    before = approvers(connection, approval.subject, approval.transition, approval.digest)
-    if approval.approver in before:
-        raise DecisionRefusedError(f"{approval.approver} has approved this already; another person is needed")
-    record_approval(connection, approval, kind="anchor.approval", at=at)
-    return len(before) + 1
+            connection, stored, new, identity, at, cause=cause, successor=successor, approvals=counted.given,
+            needed=counted.needed,
+        )  # fmt: skip
 
 
 def _recorded(anchor: TrustAnchor, new: AnchorState, given: int, wanted: int) -> Decision:
@@ -208,11 +345,11 @@ def _require_call(call: Call, vendor: Vendor) -> None:
 
 
 def _require_signer_rule(anchor: TrustAnchor) -> None:
-    """A known root is not a known signer: a CA certificate says whose signatures count under it, or counts for nobody."""
-    if anchor.kind is not AnchorKind.X509 or anchor.signer_rule.stated:
+    """A known root is not a known signer: a CA says whose signatures count under it, or counts for nobody."""
+    if anchor.kind not in (AnchorKind.X509, AnchorKind.SPKI) or anchor.signer_rule.stated:
         return
     try:
-        is_ca = load_certificate(anchor.material).is_ca
+        is_ca = anchor.kind is AnchorKind.SPKI or load_certificate(anchor.material).is_ca
     except (MalformedError, ResourceLimitError, UnsupportedError) as error:
         raise DecisionRefusedError(f"the certificate of {anchor.id} cannot be read: {error}") from error
     if is_ca:

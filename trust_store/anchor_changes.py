@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from trust_store.anchor_rules import Reading, require_transition
-from trust_store.errors import DecisionRefusedError
+from trust_store.errors import DecisionRefusedError, StoreInconsistentError
+from trust_store.model.identifiers import parse_time
+from trust_store.model.trust_anchor import AnchorState
+from trust_store.storage import audit_log
 from trust_store.storage.anchors import StoredAnchor, append_version, current, proposal_digest
 from trust_store.storage.vendors import effective_vendor
 
@@ -14,15 +18,28 @@ if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
-    from trust_store.model.trust_anchor import AnchorState, TrustAnchor, TrustBasis
+    from trust_store.model.trust_anchor import TrustAnchor, TrustBasis
     from trust_store.model.vendor import Vendor
 
 MAX_NAME_CHARACTERS = 1000
+SYSTEM = "system"
+LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The first version of an anchor: when, and by whom (a person who imported it, or ``system``)."""
+
+    at: datetime
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a decision came to. ``outcome`` is the new state, ``recorded`` (more people needed), ``mismatch`` or ``incomplete``."""
+    """What a decision came to. ``outcome`` is the new state, ``recorded`` (more people needed), ``mismatch`` or ``incomplete``.
+
+    ``alert`` names what everybody has to be told of at once.
+    """
 
     anchor_id: str
     vendor_id: str
@@ -31,6 +48,7 @@ class Decision:
     approvals: int = 0
     needed: int = 0
     message: str = ""
+    alert: str | None = None
 
     @property
     def refused(self) -> bool:
@@ -46,6 +64,28 @@ def require_anchor(connection: sqlite3.Connection, anchor_id: str) -> StoredAnch
     return stored
 
 
+def first_sighting(connection: sqlite3.Connection, anchor_id: str) -> Sighting:
+    """When an anchor was heard of first, and from whom, as the audit log has it; raises StoreInconsistentError if it has not."""
+    row = connection.execute(
+        "SELECT seq FROM audit_log WHERE record_kind = 'anchor' AND record_id = ? AND record_version = 1", (anchor_id,)
+    ).fetchone()
+    if row is None:
+        raise StoreInconsistentError(f"audit_log: the first entry about {anchor_id} is missing")
+    entry = audit_log.entry(connection, row[0])
+    return Sighting(parse_time(entry["recorded_at"]), str(entry["actor"]))
+
+
+def require_not_lapsed(stored: StoredAnchor, first: Sighting, days: int, at: datetime) -> None:
+    """Raises DecisionRefusedError for a proposal that nobody decided within ``days`` days, closed already or not."""
+    anchor = stored.anchor
+    closed = anchor.state is AnchorState.REJECTED and anchor.cause == LAPSED
+    if closed or (anchor.state is AnchorState.PENDING and at >= first.at + timedelta(days=days)):
+        raise DecisionRefusedError(
+            f"{anchor.id} lapsed: nobody decided within {days} days of {first.at:%Y-%m-%d}. If the key is still in use, propose it "
+            f"again: rootwarden anchor import FILE --vendor {anchor.vendor_id}"
+        )
+
+
 def require_vendor(connection: sqlite3.Connection, vendor: Vendor | None, anchor: TrustAnchor) -> Vendor:
     """The anchor's vendor as its policy counts now; raises DecisionRefusedError if it is not configured."""
     if vendor is None or vendor.id != anchor.vendor_id:
@@ -56,12 +96,19 @@ def require_vendor(connection: sqlite3.Connection, vendor: Vendor | None, anchor
 
 
 def amend(
-    connection: sqlite3.Connection, stored: StoredAnchor, anchor: TrustAnchor, kind: str, actor: str, at: datetime
+    connection: sqlite3.Connection,
+    stored: StoredAnchor,
+    anchor: TrustAnchor,
+    kind: str,
+    actor: str,
+    at: datetime,
+    *,
+    body: dict[str, Any] | None = None,
 ) -> None:
     """Append a version in the same state."""
     changed = replace(anchor, recorded_at=at)
     amended = StoredAnchor(changed, stored.version + 1, stored.reference, proposal_digest(changed))
-    append_version(connection, amended, kind=kind, actor=actor, body={}, at=at)
+    append_version(connection, amended, kind=kind, actor=actor, body=body or {}, at=at)
 
 
 def move(

@@ -9,10 +9,21 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trust_store import query
-from trust_store.anchor_changes import Decision, amend, clean_text, move, require_anchor
+from trust_store.anchor_changes import (
+    LAPSED,
+    SYSTEM,
+    Decision,
+    amend,
+    clean_text,
+    first_sighting,
+    move,
+    require_anchor,
+    require_not_lapsed,
+)
+from trust_store.anchor_narrowing import inapplicable, widened
 from trust_store.anchor_rules import require_transition
 from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError
 from trust_store.model.claim import Authority
@@ -24,15 +35,14 @@ from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from trust_store.model.claim import Proposal
 
-SYSTEM = "system"
 MAX_MATERIAL_BYTES = 4 * 1024 * 1024
 MAX_IDENTIFIERS = 4096
-LAPSED = "lapsed"
+CONSTRAINED = "anchor.constrained"
 _OPEN = (AnchorState.PENDING, AnchorState.VALID, AnchorState.SUPERSEDED)
 
 
@@ -41,13 +51,15 @@ def propose(
     proposal: Proposal,
     *,
     signer_rule: SignerRule | None = None,
+    actor: str = SYSTEM,
     at: datetime,
     randomness: Callable[[int], bytes],
 ) -> str:
     """Record key material as a pending anchor and return its id; nothing trusts it.
 
-    A key that is pending, valid or superseded for the vendor already keeps its id. Otherwise ``previous`` names the tombstone
-    of the same key, or its earlier closed anchor. Raises MalformedError or ResourceLimitError.
+    ``actor`` is the person who proposes it, if it is one: where several people approve, he is none of them. A key that is pending,
+    valid or superseded for the vendor already keeps its id. Otherwise ``previous`` names the tombstone of the same key, or its
+    earlier closed anchor. Raises MalformedError or ResourceLimitError.
     """
     identifiers = _require_sound(proposal)
     with transaction(connection):
@@ -60,7 +72,7 @@ def propose(
         buried = query.tombstones_of(connection, identifiers, proposal.key_sha256)
         previous = buried[0].id if buried else earlier[0].anchor.id if earlier else None
         return _insert(
-            connection, proposal, identifiers, AnchorState.PENDING, SYSTEM, at, randomness, previous, signer_rule
+            connection, proposal, identifiers, AnchorState.PENDING, actor, at, randomness, previous, signer_rule
         )
 
 
@@ -88,20 +100,34 @@ def entomb(
         )
 
 
-def propose_signer_rule(connection: sqlite3.Connection, anchor_id: str, rule: SignerRule, *, at: datetime) -> bool:
-    """Suggest whose signatures count under a pending CA anchor; False if there is a rule or an approval already.
+def propose_narrowest(
+    connection: sqlite3.Connection, anchor_id: str, rule: SignerRule | None, constraints: Constraints, *, at: datetime
+) -> bool:
+    """Suggest the rules that cover the package at hand and as little else as possible; False if nothing changes.
 
-    ``dedicated`` is for a person to state, never for a suggestion.
+    A gap is filled once, while nobody has approved and nobody has stated rules: a later package cannot widen what an earlier one
+    suggested. ``dedicated`` is for a person to state, never for a suggestion.
     """
     with transaction(connection):
         stored = current(connection, anchor_id)
-        if stored is None or stored.anchor.state is not AnchorState.PENDING or stored.anchor.signer_rule.stated:
-            return False
-        if rule.dedicated or not rule.stated or stored.anchor.kind is not AnchorKind.X509:
+        if stored is None or stored.anchor.state is not AnchorState.PENDING:
             return False
         if approvers(connection, anchor_id, AnchorState.VALID, stored.proposal_digest):
             return False
-        amend(connection, stored, replace(stored.anchor, signer_rule=rule), "anchor.rule_suggested", SYSTEM, at)
+        spoken = connection.execute(
+            "SELECT 1 FROM audit_log WHERE subject = ? AND kind = ? LIMIT 1", (anchor_id, CONSTRAINED)
+        ).fetchone()
+        if spoken is not None:
+            return False
+        anchor = stored.anchor
+        if rule is not None and rule.stated and not rule.dedicated and not anchor.signer_rule.stated:
+            ruled = replace(anchor, signer_rule=rule)
+            anchor = anchor if inapplicable(ruled) else ruled
+        if stored.anchor.constraints == Constraints() and not stored.anchor.signer_rule.stated:
+            anchor = replace(anchor, constraints=constraints)
+        if anchor == stored.anchor:
+            return False
+        amend(connection, stored, anchor, "anchor.rule_suggested", SYSTEM, at)
         return True
 
 
@@ -112,27 +138,46 @@ def constrain(
     identity: str,
     at: datetime,
     rule: SignerRule | None = None,
-    constraints: Constraints | None = None,
+    limits: Mapping[str, Any] | None = None,
     follow_rotation: bool | None = None,
+    lapse_days: int | None = None,
 ) -> Decision:
-    """State the rules under which a pending key would be accepted; approvals given before are void, they were for other rules."""
+    """State the rules of an anchor: a signer rule as a whole, fields of ``Constraints`` one by one.
+
+    Pending: any rules, and approvals given before are void, they were for other rules. Valid or superseded: one person may only
+    narrow them (an earlier end, fewer products, a further condition), for lowering trust is never slowed; what widens a rule takes a
+    new proposal. In every other state rules are fixed.
+    """
     with transaction(connection):
         stored = require_anchor(connection, anchor_id)
         anchor = stored.anchor
-        if anchor.state is not AnchorState.PENDING:
-            raise DecisionRefusedError(f"{anchor_id} is {anchor.state}: only a pending anchor's rules can change")
+        if lapse_days is not None:
+            require_not_lapsed(stored, first_sighting(connection, anchor_id), lapse_days, at)
+        if anchor.state not in _OPEN:
+            raise DecisionRefusedError(f"{anchor_id} is {anchor.state}: its rules are fixed")
         changed = replace(
             anchor,
             signer_rule=anchor.signer_rule if rule is None else rule,
-            constraints=anchor.constraints if constraints is None else constraints,
+            constraints=replace(anchor.constraints, **(limits or {})),
             follow_rotation=anchor.follow_rotation if follow_rotation is None else follow_rotation,
         )
-        void = len(approvers(connection, anchor_id, AnchorState.VALID, stored.proposal_digest))
+        _require_sound_rules(changed)
         if proposal_digest(changed) == stored.proposal_digest:
             raise DecisionRefusedError(f"{anchor_id} has exactly these rules already")
-        amend(connection, stored, changed, "anchor.constrained", identity, at)
-        told = f"; {void} earlier approval(s) are void" if void else ""
-        return Decision(anchor_id, anchor.vendor_id, "constrained", anchor.state, message=f"rules recorded{told}")
+        if anchor.state is AnchorState.PENDING:
+            void = len(approvers(connection, anchor_id, AnchorState.VALID, stored.proposal_digest))
+            amend(connection, stored, changed, CONSTRAINED, identity, at)
+            told = f"; {void} earlier approval(s) are void" if void else ""
+            return Decision(anchor_id, anchor.vendor_id, "constrained", anchor.state, message=f"rules recorded{told}")
+        if wider := widened(anchor, changed):
+            raise DecisionRefusedError(
+                f"{anchor_id} is {anchor.state} and this would let more through ({', '.join(wider)}): a decided anchor's rules can only "
+                "be narrowed; remove the anchor and import the key again to have people decide on wider rules"
+            )
+        amend(connection, stored, changed, "anchor.narrowed", identity, at)
+        return Decision(
+            anchor_id, anchor.vendor_id, "narrowed", anchor.state, 1, 1, "rules narrowed, in effect at once"
+        )
 
 
 def lapse_proposals(
@@ -160,6 +205,19 @@ def _earlier(connection: sqlite3.Connection, proposal: Proposal) -> tuple[Stored
     return checked(connection, rows)
 
 
+def _require_sound_rules(anchor: TrustAnchor) -> None:
+    limits = anchor.constraints
+    if names := inapplicable(anchor):
+        raise DecisionRefusedError(
+            f"{anchor.id} is a key of kind {anchor.kind}, which issues no certificates: {', '.join(names)} cannot apply to it; "
+            "products, formats, purposes, times and digests can"
+        )
+    if limits.valid_from and limits.valid_until and limits.valid_from >= limits.valid_until:
+        raise DecisionRefusedError("'valid_from' must be before 'valid_until'")
+    if not limits.purposes:
+        raise DecisionRefusedError("an anchor is for at least one purpose")
+
+
 def _require_sound(proposal: Proposal) -> tuple[Identifier, ...]:
     """The proposal's identifiers; raises unless the material is what it is said to be and identifies exactly one key."""
     if len(proposal.material) > MAX_MATERIAL_BYTES or len(proposal.identifiers) > MAX_IDENTIFIERS:
@@ -170,11 +228,11 @@ def _require_sound(proposal: Proposal) -> tuple[Identifier, ...]:
     if proposal.vendor_id in ("", query.ANY_VENDOR):
         raise MalformedError("a proposal is about one vendor's key")
     identifiers = set(proposal.identifiers)
-    if proposal.kind is AnchorKind.X509:
-        identifiers.add(Identifier(IdentifierKind.SHA256, digest))
-    whole = IdentifierKind.SHA256 if proposal.kind is AnchorKind.X509 else IdentifierKind.OPENPGP
+    whole = IdentifierKind.OPENPGP if proposal.kind is AnchorKind.OPENPGP else IdentifierKind.SHA256
+    if whole is IdentifierKind.SHA256:
+        identifiers.add(Identifier(whole, digest))
     if sum(i.kind is whole for i in identifiers) != 1:
-        raise MalformedError("a proposal names exactly one certificate or OpenPGP key")
+        raise MalformedError("a proposal names exactly one certificate or key")
     return tuple(sorted(identifiers))
 
 

@@ -1,10 +1,13 @@
-"""Pure rules of the anchor states: which change is allowed, how many people it needs, whether what was read out is the key.
+"""Pure rules of the anchor states: which change is allowed, how many people it needs and have given it, whether what was read out
+is the key.
 
-The shell is ``anchor_management``.
+The shells are ``anchor_management`` and ``anchor_approval``.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
@@ -14,15 +17,21 @@ from typing import TYPE_CHECKING
 
 from trust_store.errors import DecisionRefusedError
 from trust_store.model.identifiers import IdentifierKind, normalise_hex
-from trust_store.model.trust_anchor import TRANSITIONS, AnchorKind, AnchorState, Approvals
+from trust_store.model.trust_anchor import TRANSITIONS, AnchorKind, AnchorState, Approvals, TrustBasis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Contact, Vendor
 
 SHA256_DIGITS = 64
 SHORTEST_TELLING_PART = 8
 WITHHELD = "withheld until decided"
+BREAK_GLASS_PEOPLE = 2
+_MINISIGN_CHARACTERS = 56
+"""Base64 of the 42 bytes of a minisign or signify public key."""
 _NOT_HEX = re.compile(r"[^0-9a-f]+")
 
 
@@ -32,6 +41,34 @@ class Reading(StrEnum):
     MATCH = "match"
     MISMATCH = "mismatch"
     INCOMPLETE = "incomplete"
+
+
+class Way(StrEnum):
+    """How an approver accepts a key: after a call to the vendor, after waiting instead of a call, or in an emergency."""
+
+    CALL = "call"
+    HOLD_DOWN = "hold_down"
+    BREAK_GLASS = "break_glass"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One approval that counts: who gave it, how, and what policy asked for then."""
+
+    approver: str
+    way: Way
+    needed: int
+    counts_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """``given`` of ``needed`` people; ``basis`` is set once that is enough, ``waits_until`` where only time is lacking."""
+
+    given: int
+    needed: int
+    basis: TrustBasis | None = None
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +96,37 @@ def approvals_needed(needed: Approvals, vendor: Vendor, *, over_tombstone: bool)
     return 1 if needed is Approvals.ONE else 0
 
 
+def count_accepted(given: Iterable[Given], *, needed: int, counts_from: datetime | None, at: datetime) -> Count:
+    """How far the approvals after a call or a wait have got; the stricter of the policy of then and of now counts.
+
+    Enough people who called: at once. Else those who waited count too, and nothing takes effect before the latest ``counts_from``
+    of theirs and of now: somebody has to approve after that, time alone changes nothing.
+    """
+    counted = [g for g in given if g.way is not Way.BREAK_GLASS]
+    wanted = max([needed, *(g.needed for g in counted)])
+    everybody = {g.approver for g in counted}
+    called = {g.approver for g in counted if g.way is Way.CALL}
+    if len(called) >= wanted:
+        return Count(len(called), wanted, TrustBasis.CALLED)
+    if len(everybody) < wanted:
+        return Count(len(everybody), wanted)
+    times = [counts_from, *(g.counts_from for g in counted if g.way is Way.HOLD_DOWN)]
+    earliest = max(t for t in times if t is not None) if any(times) else None
+    if earliest is not None and at < earliest:
+        return Count(len(everybody), wanted, waits_until=earliest)
+    return Count(len(everybody), wanted, TrustBasis.HOLD_DOWN)
+
+
+def count_break_glass(given: Iterable[Given]) -> Count:
+    """Two people who each broke the glass, whatever policy asks for otherwise; no other approval counts for it."""
+    people = {g.approver for g in given if g.way is Way.BREAK_GLASS}
+    basis = TrustBasis.BREAK_GLASS if len(people) >= BREAK_GLASS_PEOPLE else None
+    return Count(len(people), BREAK_GLASS_PEOPLE, basis)
+
+
 def expected_fingerprint(anchor: TrustAnchor) -> str:
-    """The whole fingerprint: SHA-256 of the certificate, or the OpenPGP primary key's (RFC 9580 5.5.4). Never shown to anybody."""
-    if anchor.kind is AnchorKind.X509:
+    """The whole fingerprint: the OpenPGP primary key's (RFC 9580 5.5.4), else SHA-256 of certificate or key. Never shown to anybody."""
+    if anchor.kind is not AnchorKind.OPENPGP:
         return hashlib.sha256(anchor.material).hexdigest()
     found = {i.value for i in anchor.identifiers if i.kind is IdentifierKind.OPENPGP}
     if len(found) != 1:
@@ -72,16 +137,29 @@ def expected_fingerprint(anchor: TrustAnchor) -> str:
 def compare_reading(anchor: TrustAnchor, typed: str) -> ReadingResult:
     """Compare what was read out with the whole fingerprint, in constant time.
 
-    Anything but hex of the full length is incomplete, a SHA-1 reading of a certificate included: part of a fingerprint or a
-    broken digest identifies nothing.
+    An SSH key's may be read as ``ssh-keygen -l`` prints it, a minisign key whole as its file has it. Anything else but hex of the
+    full length is incomplete, a SHA-1 reading of a certificate included: part of a fingerprint or a broken digest identifies nothing.
     """
     expected = expected_fingerprint(anchor)
-    read = normalise_hex(typed) or ""
-    algorithm = "sha256" if anchor.kind is AnchorKind.X509 else "openpgp"
+    read = normalise_hex(_as_hex(anchor.kind, typed)) or ""
+    algorithm = "openpgp" if anchor.kind is AnchorKind.OPENPGP else "sha256"
     if len(read) != len(expected):
         return ReadingResult(Reading.INCOMPLETE, algorithm, len(read), len(expected))
     same = hmac.compare_digest(read.encode(), expected.encode())
     return ReadingResult(Reading.MATCH if same else Reading.MISMATCH, algorithm, len(read), len(expected))
+
+
+def _as_hex(kind: AnchorKind, typed: str) -> str:
+    """The base64 in which SSH and minisign keys are read out, as hex of the SHA-256; other text as it is."""
+    text = "".join(typed.split())
+    try:
+        if kind is AnchorKind.SSH and text.startswith("SHA256:"):
+            return base64.b64decode(text.removeprefix("SHA256:").rstrip("=") + "=", validate=True).hex()
+        if kind is AnchorKind.MINISIGN and len(text) == _MINISIGN_CHARACTERS:
+            return hashlib.sha256(base64.b64decode(text, validate=True)).hexdigest()
+    except (binascii.Error, ValueError):
+        return typed
+    return typed
 
 
 def named_contact(vendor: Vendor, called: str) -> Contact | None:
@@ -99,4 +177,10 @@ def disclosed(anchor: TrustAnchor, text: str) -> str:
         for start in range(len(value) - SHORTEST_TELLING_PART + 1):
             if value[start : start + SHORTEST_TELLING_PART] in run:
                 return WITHHELD
+    if anchor.kind in (AnchorKind.SSH, AnchorKind.MINISIGN):
+        for material in (anchor.material, hashlib.sha256(anchor.material).digest()):
+            encoded = base64.b64encode(material).decode()
+            for start in range(len(encoded) - SHORTEST_TELLING_PART + 1):
+                if encoded[start : start + SHORTEST_TELLING_PART] in text:
+                    return WITHHELD
     return text

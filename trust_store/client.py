@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trust_store import audit, checkpoints
 from trust_store.decisions import perform
 from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
+from trust_store.policy_approval import person_deciding
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
@@ -99,8 +100,7 @@ def _in_process(
             f"uid {uid} does not own {database} and no daemon answers at {settings.control.socket}: "
             f"start the daemon ({silent})"
         )
-    person = settings.approvers.person(uid)
-    if person is None:
+    if settings.approvers.person_of(f"uid:{uid}") is None:
         raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) is not named in [approvers] of {settings.file}")
     checkpoint_file = database.with_name(checkpoints.CHECKPOINT_NAME)
     with exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
@@ -108,6 +108,7 @@ def _in_process(
         require_schema(connection, (MIGRATIONS,))
         audit.verify(connection)
         checkpoints.require_checkpoint(connection, checkpoint)
+        person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         try:
             return perform(
                 connection,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trust_store import anchor_approval, anchor_management
-from trust_store.anchor_approval import COMPROMISE_CAUSE, REVOCATION_CAUSES, Call
+from trust_store import anchor_approval, anchor_management, other_decisions
+from trust_store.anchor_approval import COMPROMISE_CAUSE, REVOCATION_CAUSES
+from trust_store.anchor_rules import Way
+from trust_store.baselines import Rules
+from trust_store.decision_arguments import LIMIT_ARGUMENTS, MAX_LIST, RULE_ARGUMENTS, Request, limits_of, rule_of
 from trust_store.decode.openpgp import load_keys
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import (
@@ -24,10 +26,8 @@ from trust_store.errors import (
     UsageError,
 )
 from trust_store.model.claim import Authority, Proposal
-from trust_store.model.identifiers import normalise_hex, parse_time
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule
-from trust_store.policy_approval import approve_policy
-from trust_store.storage.anchors import current
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.policy_approval import approve_approvers, approve_policy
 from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
@@ -39,61 +39,7 @@ if TYPE_CHECKING:
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.vendor import Vendor
 
-MAX_TEXT_CHARACTERS = 2000
-MAX_LIST = 100
 MAX_IMPORT_BYTES = 512 * 1024
-_SHORT_NAMES = ("CN", "O", "OU", "C", "L", "ST", "DC", "UID")
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One decision being made."""
-
-    connection: sqlite3.Connection
-    arguments: Mapping[str, Any]
-    identity: str
-    vendors: tuple[Vendor, ...]
-    at: datetime
-    randomness: Callable[[int], bytes]
-
-    @property
-    def anchor_id(self) -> str:
-        return self.text("anchor")
-
-    def vendor_of_anchor(self) -> Vendor | None:
-        stored = current(self.connection, self.anchor_id)
-        return next((v for v in self.vendors if stored and v.id == stored.anchor.vendor_id), None)
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.arguments.get(name)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS or (not value and default is None):
-            raise UsageError(f"{name!r} must be text of 1 to {MAX_TEXT_CHARACTERS} characters")
-        return value.encode("utf-8", "backslashreplace").decode()
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        value = self.arguments.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or len(value) > MAX_LIST or not all(isinstance(v, str) for v in value):
-            raise UsageError(f"{name!r} must be a list of at most {MAX_LIST} texts")
-        return tuple(v[:MAX_TEXT_CHARACTERS] for v in value)
-
-    def flag(self, name: str) -> bool | None:
-        value = self.arguments.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise UsageError(f"{name!r} must be true or false")
-        return value
-
-    def time(self, name: str) -> datetime | None:
-        try:
-            return parse_time(self.text(name)) if self.arguments.get(name) is not None else None
-        except ValueError as error:
-            raise UsageError(f"{name!r}: {error}") from error
-
-    def call(self) -> Call:
-        return Call(*(self.text(name, "") for name in ("fingerprint_read", "spoke_with", "called", "ticket")))
 
 
 def perform(
@@ -124,7 +70,7 @@ def perform(
     if unknown:
         raise UsageError(f"{command} knows no argument {unknown[0][:100]!r}")
     with transaction(connection):
-        result = function(_Request(connection, arguments, identity, vendors, at, randomness))
+        result = function(Request(connection, arguments, identity, vendors, at, randomness))
         if within is not None:
             within(connection, result)
     if result["outcome"] in ("mismatch", "incomplete"):
@@ -132,15 +78,19 @@ def perform(
     return result
 
 
-def _approve(request: _Request) -> dict[str, Any]:
+def _approve(request: Request) -> dict[str, Any]:
+    waited, broken = request.flag("without_call") is True, request.flag("break_glass") is True
+    if waited and broken:
+        raise UsageError("either --without-call or --break-glass: the one waits, the other does not")
+    way = Way.HOLD_DOWN if waited else Way.BREAK_GLASS if broken else Way.CALL
     decision = anchor_approval.approve(
         request.connection, request.anchor_id, request.call(), identity=request.identity,
-        vendor=request.vendor_of_anchor(), at=request.at,
+        vendor=request.vendor_of_anchor(), at=request.at, way=way, reason=request.text("reason", ""),
     )  # fmt: skip
     return _told(decision)
 
 
-def _reject(request: _Request) -> dict[str, Any]:
+def _reject(request: Request) -> dict[str, Any]:
     return _told(
         anchor_approval.reject(
             request.connection,
@@ -153,7 +103,7 @@ def _reject(request: _Request) -> dict[str, Any]:
     )
 
 
-def _lower(request: _Request, new: AnchorState, cause: str) -> dict[str, Any]:
+def _lower(request: Request, new: AnchorState, cause: str) -> dict[str, Any]:
     return _told(
         anchor_approval.lower(
             request.connection,
@@ -167,30 +117,30 @@ def _lower(request: _Request, new: AnchorState, cause: str) -> dict[str, Any]:
     )
 
 
-def _distrust(request: _Request) -> dict[str, Any]:
+def _distrust(request: Request) -> dict[str, Any]:
     return _lower(request, AnchorState.DISTRUSTED, request.text("reason"))
 
 
-def _compromise(request: _Request) -> dict[str, Any]:
+def _compromise(request: Request) -> dict[str, Any]:
     return _lower(request, AnchorState.COMPROMISED, COMPROMISE_CAUSE)
 
 
-def _revoke(request: _Request) -> dict[str, Any]:
-    cause = request.text("because", "unspecified").replace("-", "_")
+def _revoke(request: Request) -> dict[str, Any]:
+    cause = request.text("because", "unspecified").replace("_", "-")
     if cause not in REVOCATION_CAUSES:
         raise UsageError(f"a revocation is because {', '.join(REVOCATION_CAUSES)}")
     return _lower(request, AnchorState.COMPROMISED if cause == COMPROMISE_CAUSE else AnchorState.REVOKED, cause)
 
 
-def _supersede(request: _Request) -> dict[str, Any]:
+def _supersede(request: Request) -> dict[str, Any]:
     return _retire(request, AnchorState.SUPERSEDED, request.text("successor"))
 
 
-def _remove(request: _Request) -> dict[str, Any]:
+def _remove(request: Request) -> dict[str, Any]:
     return _retire(request, AnchorState.REMOVED, None)
 
 
-def _retire(request: _Request, new: AnchorState, successor: str | None) -> dict[str, Any]:
+def _retire(request: Request, new: AnchorState, successor: str | None) -> dict[str, Any]:
     decision = anchor_approval.retire(
         request.connection, request.anchor_id, new, identity=request.identity, vendor=request.vendor_of_anchor(),
         at=request.at, successor=successor, cause=request.text("reason", "") or None,
@@ -198,11 +148,15 @@ def _retire(request: _Request, new: AnchorState, successor: str | None) -> dict[
     return _told(decision)
 
 
-def _constrain(request: _Request) -> dict[str, Any]:
-    rule, limits = _rule(request), _constraints(request)
+def _constrain(request: Request) -> dict[str, Any]:
+    rule, limits = rule_of(request), limits_of(request)
     follow = request.flag("follow_rotation")
-    if rule is None and limits is None and follow is None:
-        raise UsageError("nothing to constrain: say --dedicated, --signer-subject, --signer-spki or a limit")
+    if rule is None and not limits and follow is None:
+        raise UsageError(
+            "nothing to constrain: say --dedicated or whose signatures count (--signer-subject, --signer-spki ...), or a limit "
+            "(--product, --format, --valid-until ...)"
+        )
+    vendor = request.vendor_of_anchor()
     return _told(
         anchor_management.constrain(
             request.connection,
@@ -210,42 +164,14 @@ def _constrain(request: _Request) -> dict[str, Any]:
             identity=request.identity,
             at=request.at,
             rule=rule,
-            constraints=limits,
+            limits=limits,
             follow_rotation=follow,
+            lapse_days=vendor.policy.proposal_lapse_days if vendor else None,
         )
     )
 
 
-def _rule(request: _Request) -> SignerRule | None:
-    """The signer rule that the arguments state, or None; dedicated and conditions contradict each other."""
-    subject = []
-    for pair in request.texts("signer_subject"):
-        name, mark, value = pair.partition("=")
-        if not mark or not name.strip() or not value:
-            raise UsageError(f"{pair[:100]!r}: a signer subject is written ATTRIBUTE=VALUE, for example O=Example Inc")
-        short = name.strip().upper()
-        subject.append((short if short in _SHORT_NAMES else name.strip(), value))
-    pins = tuple(normalise_hex(pin) or "" for pin in request.texts("signer_spki"))
-    if any(len(pin) != 64 for pin in pins):
-        raise UsageError("a signer SPKI pin is the SHA-256 of a public key: 64 hex digits")
-    rule = SignerRule(dedicated=request.flag("dedicated") is True, subject=tuple(subject), spki_sha256=pins)
-    if rule.dedicated and (rule.subject or rule.spki_sha256):
-        raise UsageError("dedicated means every signer under this CA: it goes with no signer subject or pin")
-    return rule if rule.stated else None
-
-
-def _constraints(request: _Request) -> Constraints | None:
-    """The limits that the arguments state, or None."""
-    products, formats = request.texts("products"), request.texts("formats")
-    first, last = request.time("valid_from"), request.time("valid_until")
-    if not (products or formats or first or last):
-        return None
-    if first and last and first >= last:
-        raise UsageError("'valid_from' must be before 'valid_until'")
-    return Constraints(products=products, formats=formats, valid_from=first, valid_until=last)
-
-
-def _import(request: _Request) -> dict[str, Any]:
+def _import(request: Request) -> dict[str, Any]:
     """Propose (or, with ``distrust``, bury) every key of a file; an import is a sighting and trusts nothing."""
     vendor = request.text("vendor")
     if not any(v.id == vendor for v in request.vendors):
@@ -261,14 +187,28 @@ def _import(request: _Request) -> dict[str, Any]:
             )
             if bury
             else anchor_management.propose(
-                request.connection, proposal, at=request.at, randomness=request.randomness
+                request.connection, proposal, actor=request.identity, at=request.at, randomness=request.randomness
             )
         )  # fmt: skip
     verb = "distrusted" if bury else "proposed"
     return {"outcome": verb, "vendor": vendor, "anchors": found, "message": f"{len(found)} key(s) {verb}"}
 
 
-def _data(request: _Request) -> bytes:
+def _propose_baseline(request: Request) -> dict[str, Any]:
+    """Propose every key of some files as one set; the rules stated are those of every member."""
+    files = request.arguments.get("data")
+    if not isinstance(files, list) or not 1 <= len(files) <= MAX_LIST:
+        raise UsageError(f"'data' must be a list of 1 to {MAX_LIST} files in base64")
+    found: list[Proposal] = []
+    left = MAX_IMPORT_BYTES
+    for file in files:
+        data = other_decisions.decoded(file, "data", left)
+        left -= len(data)
+        found += proposals_in(data, request.text("vendor"), f"baseline proposed by {request.identity}")
+    return other_decisions.propose_baseline(request, found, Rules(rule_of(request), limits_of(request)))
+
+
+def _data(request: Request) -> bytes:
     value = request.arguments.get("data")
     if not isinstance(value, str) or len(value) > MAX_IMPORT_BYTES * 4 // 3 + 4:
         raise UsageError(f"'data' must be base64 of at most {MAX_IMPORT_BYTES} bytes")
@@ -308,12 +248,16 @@ def _openpgp_proposal(key: OpenPGPKey, vendor_id: str, reference: str) -> Propos
     )
 
 
-def _approve_policy(request: _Request) -> dict[str, Any]:
+def _approve_policy(request: Request) -> dict[str, Any]:
     vendor_id = request.text("vendor")
     vendor = next((v for v in request.vendors if v.id == vendor_id), None)
     if vendor is None:
         raise DecisionRefusedError(f"vendor {vendor_id[:64]!r} is not configured")
     return approve_policy(request.connection, vendor, identity=request.identity, at=request.at)
+
+
+def _approve_approvers(request: Request) -> dict[str, Any]:
+    return approve_approvers(request.connection, request.vendors, identity=request.identity, at=request.at)
 
 
 def _told(decision: Decision) -> dict[str, Any]:
@@ -326,21 +270,19 @@ def _told(decision: Decision) -> dict[str, Any]:
         "approvals": decision.approvals,
         "needed": decision.needed,
         "message": decision.message,
+        "alert": decision.alert,
     }
 
 
 _CALL = frozenset({"spoke_with", "called", "ticket"})
-COMMANDS: dict[str, tuple[Callable[[_Request], dict[str, Any]], frozenset[str]]] = {
-    "anchor.approve": (_approve, frozenset({"anchor", "fingerprint_read"}) | _CALL),
+COMMANDS: dict[str, tuple[Callable[[Request], dict[str, Any]], frozenset[str]]] = {
+    "anchor.approve": (
+        _approve, frozenset({"anchor", "fingerprint_read", "without_call", "break_glass", "reason"}) | _CALL,
+    ),
     "anchor.compromise": (_compromise, frozenset({"anchor", "effective_from"})),
     "anchor.constrain": (
         _constrain,
-        frozenset(
-            {
-                "anchor", "dedicated", "signer_subject", "signer_spki", "follow_rotation", "products", "formats",
-                "valid_from", "valid_until",
-            }
-        ),
+        frozenset({"anchor", "follow_rotation", "clear"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,
     ),
     "anchor.distrust": (_distrust, frozenset({"anchor", "reason", "effective_from"})),
     "anchor.import": (_import, frozenset({"vendor", "data", "distrust", "reason"})),
@@ -348,6 +290,12 @@ COMMANDS: dict[str, tuple[Callable[[_Request], dict[str, Any]], frozenset[str]]]
     "anchor.remove": (_remove, frozenset({"anchor", "reason"})),
     "anchor.revoke": (_revoke, frozenset({"anchor", "because", "effective_from"})),
     "anchor.supersede": (_supersede, frozenset({"anchor", "successor", "reason"})),
+    "baseline.propose": (
+        _propose_baseline,
+        frozenset({"vendor", "data"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,
+    ),
+    "approvers.approve": (_approve_approvers, frozenset()),
     "policy.approve": (_approve_policy, frozenset({"vendor"})),
+    **other_decisions.COMMANDS,
 }  # fmt: skip
 """Command -> function and the arguments it knows."""

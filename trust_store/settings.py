@@ -14,6 +14,9 @@ from trust_store.model.vendor import Contact, Vendor, VendorPolicy
 
 FOREIGN_SECTIONS = ("intake", "delivery", "polling", "dashboard")
 FOREIGN_VENDOR_TABLES = ("source", "artefact")
+RESERVED_NAMES = ("system", "configuration")
+"""Actors of the audit log that are no people."""
+_NAMED_IDENTITY = re.compile(r"(?:uid:(?:0|[1-9][0-9]{0,9})|(?:token|login):[!-~]{1,200})\Z")
 _VENDOR_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -52,13 +55,23 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True)
 class Approvers:
-    """``[approvers]``: person = Unix user (name or uid) or a list of them; one uid stands for one person only."""
+    """``[approvers]``: person = identity or a list of them; one identity stands for one person only.
 
-    by_uid: tuple[tuple[int, str], ...] = ()
+    Identities are ``uid:NUMBER`` (written as the user's name or number as well), ``token:NAME`` (an API token's subject) and
+    ``login:NAME`` (a login of the dashboard).
+    """
 
-    def person(self, uid: int) -> str | None:
-        """The person a uid stands for, or None: an unmapped uid decides nothing."""
-        return dict(self.by_uid).get(uid)
+    by_identity: tuple[tuple[str, str], ...] = ()
+
+    def person_of(self, identity: str) -> str | None:
+        """The person an identity stands for, or None: an unmapped one decides nothing."""
+        return dict(self.by_identity).get(identity)
+
+    @property
+    def by_uid(self) -> tuple[tuple[int, str], ...]:
+        """The Unix users among the identities, by number."""
+        users = [(i.removeprefix("uid:"), person) for i, person in self.by_identity if i.startswith("uid:")]
+        return tuple(sorted((int(number), person) for number, person in users))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,30 +158,44 @@ def load_vendor(file: Path) -> Vendor:
 
 
 def _approvers(table: Any, file: Path) -> Approvers:
-    """The uid -> person table; a uid under two names is refused, so that nobody approves twice."""
+    """The identity -> person table; an identity under two names is refused, so that nobody approves twice."""
     if not isinstance(table, dict):
         raise ConfigError("[approvers] must be a table", file=file, line=line_of(file, "approvers"))
-    people: dict[int, str] = {}
-    for person, users in table.items():
-        for user in users if isinstance(users, list) else [users]:
-            uid = _uid(user, file, person)
-            if people.setdefault(uid, person) != person:
+    people: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for person, identities in table.items():
+        line = line_of(file, "approvers", person)
+        if person in RESERVED_NAMES or person != person.strip() or not person.isprintable() or not person:
+            raise ConfigError(f"{person!r} cannot be a person's name in [approvers]", file=file, line=line)
+        if names.setdefault(person.casefold(), person) != person:
+            raise ConfigError(f"{person!r} and {names[person.casefold()]!r} look like one person", file=file, line=line)
+        for user in identities if isinstance(identities, list) else [identities]:
+            identity = _identity(user, file, person)
+            if people.setdefault(identity, person) != person:
                 raise ConfigError(
-                    f"uid {uid} stands for both {people[uid]!r} and {person!r}",
+                    f"{identity.replace('uid:', 'uid ', 1)} stands for both {people[identity]!r} and {person!r}",
                     file=file,
-                    line=line_of(file, "approvers", person),
+                    line=line,
                 )
     return Approvers(tuple(sorted(people.items())))
 
 
-def _uid(user: Any, file: Path, person: str) -> int:
-    """The uid that ``user`` names; bool is no number here."""
+def _identity(user: Any, file: Path, person: str) -> str:
+    """What ``user`` names: a uid by number or name, a token, a login; bool is no number here."""
     if isinstance(user, int) and not isinstance(user, bool) and user >= 0:
-        return user
+        return f"uid:{user}"
     try:
         if isinstance(user, str):
-            return pwd.getpwnam(user).pw_uid
-    except KeyError:
+            if _NAMED_IDENTITY.match(user):
+                return user
+            if user.startswith(("token:", "login:", "uid:")):
+                raise ConfigError(
+                    f"approver {person!r}: {user!r} is not uid:NUMBER, token:NAME or login:NAME (without spaces, at most 200)",
+                    file=file,
+                    line=line_of(file, "approvers", person),
+                )
+            return f"uid:{pwd.getpwnam(user).pw_uid}"
+    except (KeyError, ValueError):  # the latter for a name with a NUL in it
         pass
     raise ConfigError(
         f"approver {person!r}: {user!r} is no Unix user here", file=file, line=line_of(file, "approvers", person)

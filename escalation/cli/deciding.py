@@ -16,6 +16,7 @@ from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, Sto
 from trust_store.policy_approval import person_deciding
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
+from trust_store.storage.schema import MIGRATIONS as TRUST_MIGRATIONS
 
 if TYPE_CHECKING:
     from trust_store.settings import TrustSettings
@@ -41,7 +42,7 @@ def _in_process(settings: TrustSettings, command: str, arguments: dict[str, Any]
     if owner != uid:
         raise DecisionRefusedError(f"uid {uid} does not own {database} and no daemon answers: start the daemon")
     with client.exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
-        require_schema(connection, (MIGRATIONS,))
+        require_schema(connection, (TRUST_MIGRATIONS, MIGRATIONS))
         person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         return decisions.perform(
             connection, command, arguments, identity=person, at=invocation.now(), randomness=invocation.randomness

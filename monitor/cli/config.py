@@ -42,7 +42,7 @@ def check(invocation: Invocation, *, as_json: bool) -> int:
         "file": str(settings.trust.file),
         "vendors": [v.id for v in settings.trust.vendors],
         "sources": len(settings.sources),
-        "approvers": sorted({person for _, person in settings.trust.approvers.by_uid}),
+        "approvers": sorted({person for _, person in settings.trust.approvers.by_identity}),
         "channels": [name for name in ("smtp", "slack") if getattr(delivery, name) is not None],
     }
     if as_json:

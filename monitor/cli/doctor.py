@@ -63,7 +63,7 @@ def examine(settings: MonitorSettings) -> Iterator[Finding]:
 
 
 def _policy(settings: MonitorSettings) -> Iterator[Finding]:
-    people = {person for _, person in settings.trust.approvers.by_uid}
+    people = {person for _, person in settings.trust.approvers.by_identity}
     if not people:
         yield Finding("warning", "[approvers] names nobody: no key can be decided", "add people to [approvers]")
     for uid, person in settings.trust.approvers.by_uid:

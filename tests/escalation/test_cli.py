@@ -22,6 +22,7 @@ from tests.escalation.test_rules import draft_of
 from trust_store.errors import DecisionRefusedError, StoreUnavailableError, TrustStoreError
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import migrate
+from trust_store.storage.schema import MIGRATIONS as TRUST_MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Office:
             f'[store]\ndirectory = "{folder}"\n[control]\nsocket = "{folder}/control.sock"\n[approvers]\n{person}'
         )
         connection = connect(folder / "rootwarden.db", create=True)
-        migrate(connection, folder / "migrate.lock", (MIGRATIONS,))
+        migrate(connection, folder / "migrate.lock", (TRUST_MIGRATIONS, MIGRATIONS))
         verdict = replace(make_verdict(name="evil\x1b[2J.zip"), also=("expired",))
         draft = draft_of(make_context(verdict=verdict))
         self.alert = raise_alert(connection, draft, channels=("smtp",), at=AT, randomness=randomness)

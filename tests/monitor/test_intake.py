@@ -119,7 +119,7 @@ class Place1:
         def perform(connection: Any) -> dict[str, Any]:
             return decisions.perform(
                 connection, command, arguments, identity="alice", vendors=self.settings.trust.vendors, at=self.clock.at,
-                randomness=self.randomness, within=lambda c, result: self.alerting.report_mismatch(c, result, "alice"),
+                randomness=self.randomness, within=lambda c, result: self.alerting.report_decision(c, result, "alice"),
             )  # fmt: skip
 
         result = await self.storage.run(perform)

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
 def pending(run: Any, tmp_path: Path) -> str:  # noqa: ARG001 - the store must be there
     """Id of a pending anchor."""
     with closing(query.connect(tmp_path / "rootwarden.db")) as connection:
-        return propose(connection)
+        return propose(connection, at=datetime.now(UTC))
 
 
 def approve(anchor_id: str, read: str) -> tuple[str, ...]:

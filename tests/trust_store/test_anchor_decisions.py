@@ -239,7 +239,7 @@ def test_rules_change_only_while_pending(store: sqlite3.Connection) -> None:
     with pytest.raises(UsageError, match="nothing to constrain"):
         decide(store, "anchor.constrain", "ann", anchor=anchor_id)
     decide(store, "anchor.reject", "ann", anchor=anchor_id, because="unconfirmed")
-    with pytest.raises(DecisionRefusedError, match="only a pending"):
+    with pytest.raises(DecisionRefusedError, match="its rules are fixed"):
         decide(store, "anchor.constrain", "ann", anchor=anchor_id, follow_rotation=True)
 
 
@@ -375,13 +375,13 @@ def test_a_signer_rule_is_suggested_once_and_never_dedicated(store: sqlite3.Conn
     """A suggestion fills a gap before anybody approved; it never says dedicated and never replaces a rule."""
     anchor_id = propose(store, rule=None)
     rule = SignerRule(subject=(("O", "Example"),))
-    suggest = anchor_management.propose_signer_rule
+    suggest, free = anchor_management.propose_narrowest, Constraints()
     assert [
-        suggest(store, anchor_id, DEDICATED, at=AT),
-        suggest(store, anchor_id, SignerRule(), at=AT),
-        suggest(store, "anchor_none", rule, at=AT),
-        suggest(store, anchor_id, rule, at=AT),
-        suggest(store, anchor_id, SignerRule(subject=(("O", "Other"),)), at=AT),
+        suggest(store, anchor_id, DEDICATED, free, at=AT),
+        suggest(store, anchor_id, SignerRule(), free, at=AT),
+        suggest(store, "anchor_none", rule, free, at=AT),
+        suggest(store, anchor_id, rule, free, at=AT),
+        suggest(store, anchor_id, SignerRule(subject=(("O", "Other"),)), free, at=AT),
     ] == [False, False, False, True, False]
 
 
@@ -390,7 +390,8 @@ def test_no_rule_is_suggested_after_an_approval(store: sqlite3.Connection) -> No
     leaf = certificate("Leaf", ca=False)
     anchor_id = anchor_management.propose(store, proposal_of(leaf), at=AT, randomness=randomness)
     approve(store, anchor_id, "ann", hashlib.sha256(leaf).hexdigest())
-    assert not anchor_management.propose_signer_rule(store, anchor_id, SignerRule(subject=(("O", "E"),)), at=AT)
+    rule, limits = SignerRule(subject=(("O", "E"),)), Constraints(formats=("zip",))
+    assert not anchor_management.propose_narrowest(store, anchor_id, rule, limits, at=AT)
 
 
 def test_proposals_lapse(store: sqlite3.Connection) -> None:
@@ -485,7 +486,7 @@ def test_a_revocation_says_since_when_and_why(store: sqlite3.Connection) -> None
     )
     found = query.anchor(store, anchor_id)
     assert found is not None
-    assert (found.state, found.cause) == (AnchorState.COMPROMISED, "key_compromise")
+    assert (found.state, found.cause) == (AnchorState.COMPROMISED, "key-compromise")
     assert found.effective_from == AT.replace(month=3, day=1, hour=0)
 
 

@@ -49,7 +49,7 @@ def settings(folder: Path, **people: int) -> TrustSettings:
         file=folder / "rootwarden.toml",
         store=StoreSettings(folder),
         control=ControlSettings(folder / "control.sock"),
-        approvers=Approvers(tuple((uid, name) for name, uid in people.items())),
+        approvers=Approvers(tuple((f"uid:{uid}", name) for name, uid in people.items())),
         vendors=(vendor(),),
     )
 
@@ -154,7 +154,7 @@ def test_two_uids_of_one_person_are_one_approver(folder: Path) -> None:
     anchor_id = store_of(folder, ANN)
     where = settings(folder, ann=ANN)
     where = TrustSettings(
-        where.file, where.store, where.control, Approvers(((ANN, "ann"), (BOB, "ann"))), where.vendors
+        where.file, where.store, where.control, Approvers(((f"uid:{ANN}", "ann"), (f"uid:{BOB}", "ann"))), where.vendors
     )
 
     def work() -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_whole_configuration_is_read(tmp_path: Path) -> None:
     settings = load_trust_settings(file)
     assert settings.store.database == tmp_path / "state/rootwarden.db"
     assert settings.approvers.by_uid == ((0, "bob"), (4711, "alice"), (4712, "bob"))
-    assert (settings.approvers.person(4711), settings.approvers.person(1)) == ("alice", None)
+    assert (settings.approvers.person_of("uid:4711"), settings.approvers.person_of("uid:1")) == ("alice", None)
     (read,) = settings.vendors
     assert (read.domains, read.policy.approvals, read.package_patterns) == (("dten.example",), 1, ("Full-*.zip",))
     assert read.contacts[0].phone == "+1 555 0100"

@@ -32,6 +32,7 @@ from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import KeyCheck, PackageFacts, SignatureFact, SignatureOrigin, SignerHint
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.vendor import Contact
+from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import (
     forget_retained,
@@ -43,13 +44,13 @@ from trust_store.storage.facts import (
     save_facts,
     sightings,
 )
+from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.vendors import (
     AWAITING,
     EFFECTIVE,
     VendorChange,
     effective_vendor,
     latest,
-    record_approvers,
     record_vendors,
 )
 
@@ -73,8 +74,9 @@ def store(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_anchors_of_other_vendors_never_count(store: sqlite3.Connection) -> None:
     """A view holds the expected vendor's anchors; `any` holds every vendor's, no vendor nobody's."""
     own, other = propose(store), propose(store, "Other root", "other")
+    facts = package(certificate("New root"), certificate("Other root"))
     seen = {
-        asked: {a.id for a in query.trust_view(store, asked, package(), None).anchors}
+        asked: {a.id for a in query.trust_view(store, asked, facts, None).anchors}
         for asked in ("dten", "other", "any", "nobody", None)
     }
     assert seen == {"dten": {own}, "other": {other}, "any": {own, other}, "nobody": set(), None: set()}
@@ -94,7 +96,7 @@ def test_pending_material_helps_and_is_not_trusted(store: sqlite3.Connection) ->
     """A pending certificate is offered for path building, and its anchor stays pending in the view."""
     propose(store)
     anchor_management.propose(store, openpgp_proposal("ab" * 20), at=AT, randomness=randomness)
-    view = query.trust_view(store, "dten", package(), vendor())
+    view = query.trust_view(store, "dten", package(certificate("New root")), vendor())
     assert [c.der for c in view.untrusted] == [certificate("New root")]
     assert (view.untrusted_keys, view.trust, view.vendor) == ((), "store", vendor())
     assert {a.state for a in view.anchors} == {AnchorState.PENDING}
@@ -385,20 +387,20 @@ def test_a_removed_approval_row_is_found_when_counting(store: sqlite3.Connection
 def test_who_may_approve_is_on_record(store: sqlite3.Connection) -> None:
     """The first list is recorded, the same again is not, and a new person is a change that weakens; one fewer is not."""
 
-    def record_people(*people: tuple[int, str]) -> VendorChange | None:
+    def record_people(*people: tuple[str, str]) -> VendorChange | None:
         with transaction(store):
             return record_approvers(store, people, AT)
 
     told = [
-        record_people((1, "ann")),
-        record_people((1, "ann")),
-        record_people((1, "ann"), (2, "bob")),
+        record_people(("uid:1", "ann")),
+        record_people(("uid:1", "ann")),
+        record_people(("uid:1", "ann"), ("uid:2", "bob")),
         record_people(),
     ]
     assert [c and (c.field, c.new, c.weakens) for c in told] == [
         None,
         None,
-        ("approvers", {"1": "ann", "2": "bob"}, True),
+        ("approvers", {"uid:1": "ann", "uid:2": "bob"}, True),
         ("approvers", {}, False),
     ]
     assert len(audit.entries(store)) == 3

@@ -6,18 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
-from trust_store.model.identifiers import format_time
+from trust_store.model.identifiers import format_time, parse_time
 from trust_store.storage import audit_log
+from trust_store.storage.approver_list import still_counts
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
+PLAIN = "plain"
+"""The way of an approval that no vendor has to be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's approval of one change; the call's details are None where the change needs no call."""
+    """One person's approval of one change; the call's details are None where none was made.
+
+    ``way`` is plain or how a key was accepted (``anchor_rules.Way``). ``needed`` is how many people policy asked for then,
+    ``counts_from`` the earliest time at which the approval may take effect under the policy of then (None: at once).
+    """
 
     subject: str
     transition: str
@@ -27,6 +35,11 @@ class Approval:
     called: str | None = None
     ticket: str | None = None
     algorithm: str | None = None
+    way: str = PLAIN
+    reason: str | None = None
+    needed: int = 1
+    counts_from: datetime | None = None
+    recorded_at: datetime | None = None
 
 
 def record_approval(connection: sqlite3.Connection, approval: Approval, *, kind: str, at: datetime) -> None:
@@ -42,12 +55,18 @@ def record_approval(connection: sqlite3.Connection, approval: Approval, *, kind:
         "called": approval.called,
         "ticket": approval.ticket,
         "algorithm": approval.algorithm,
+        "way": approval.way,
+        "reason": approval.reason,
+        "needed": approval.needed,
+        "counts_from": format_time(approval.counts_from) if approval.counts_from else None,
         "recorded_at": format_time(at),
     }
     table = RECORD_TABLES["approval"]
     record = audit_log.Record("approval", approval.subject, number, content_digest(table, row))
-    body = {key: row[key] for key in ("transition", "spoke_with", "called", "ticket", "algorithm")}
-    seq = audit_log.append(connection, kind, approval.approver, approval.subject, body, at, record=record)
+    told = ("transition", "spoke_with", "called", "ticket", "algorithm", "way", "reason", "needed", "counts_from")
+    seq = audit_log.append(
+        connection, kind, approval.approver, approval.subject, {key: row[key] for key in told}, at, record=record
+    )
     marks = ",".join("?" * (len(table.content) + 1))
     connection.execute(
         f"INSERT INTO approval ({','.join(table.content)}, audit_seq) VALUES ({marks})",  # noqa: S608 - names from this program
@@ -55,14 +74,40 @@ def record_approval(connection: sqlite3.Connection, approval: Approval, *, kind:
     )
 
 
-def approvers(connection: sqlite3.Connection, subject: str, transition: str, digest: str) -> tuple[str, ...]:
-    """The distinct people who approved exactly this, in order; raises StoreInconsistentError if a row is not what was recorded."""
+def approvals(connection: sqlite3.Connection, subject: str, transition: str, digest: str) -> tuple[Approval, ...]:
+    """The approvals of exactly this that still count, the oldest first: those of people who may still approve.
+
+    Raises StoreInconsistentError if a row is not what was recorded.
+    """
     found = [
-        str(row["approver"])
+        _approval(row)
         for row in _rows(connection, subject)
         if (row["transition"], row["proposal_digest"]) == (transition, digest)
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(a for a in found if still_counts(connection, a.approver))
+
+
+def approvers(connection: sqlite3.Connection, subject: str, transition: str, digest: str) -> tuple[str, ...]:
+    """The distinct people whose approval of exactly this still counts, in order; raises as ``approvals`` does."""
+    return tuple(dict.fromkeys(a.approver for a in approvals(connection, subject, transition, digest)))
+
+
+def _approval(row: sqlite3.Row) -> Approval:
+    return Approval(
+        subject=row["subject"],
+        transition=row["transition"],
+        digest=row["proposal_digest"],
+        approver=row["approver"],
+        spoke_with=row["spoke_with"],
+        called=row["called"],
+        ticket=row["ticket"],
+        algorithm=row["algorithm"],
+        way=row["way"],
+        reason=row["reason"],
+        needed=row["needed"],
+        counts_from=parse_time(row["counts_from"]) if row["counts_from"] else None,
+        recorded_at=parse_time(row["recorded_at"]),
+    )
 
 
 def _rows(connection: sqlite3.Connection, subject: str) -> list[sqlite3.Row]:

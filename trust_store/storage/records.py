@@ -39,7 +39,7 @@ RECORD_TABLES = {
         "number",
         (
             "subject", "number", "transition", "proposal_digest", "approver", "spoke_with", "called", "ticket",
-            "algorithm", "recorded_at",
+            "algorithm", "way", "reason", "needed", "counts_from", "recorded_at",
         ),
     ),
     "vendor": RecordTable(

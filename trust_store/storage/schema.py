@@ -34,7 +34,7 @@ _DECISIONS = (
     "CREATE INDEX audit_log_subject ON audit_log (subject, seq)",
     "CREATE INDEX audit_log_vendor ON audit_log (record_kind, vendor_id, record_id, record_version)",
     "CREATE INDEX audit_log_record ON audit_log (record_kind, record_id, record_version)",
-    "CREATE INDEX audit_log_state ON audit_log (state, record_kind, record_id, record_version)",
+    "CREATE INDEX audit_log_state ON audit_log (state, record_kind, seq)",
     """CREATE TABLE anchor_version (
         anchor_id TEXT NOT NULL, version INTEGER NOT NULL, vendor_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
         key_sha256 TEXT NOT NULL, material BLOB NOT NULL, identifiers TEXT NOT NULL, state TEXT NOT NULL,
@@ -45,19 +45,27 @@ _DECISIONS = (
         audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
         PRIMARY KEY (anchor_id, version))""",
     "CREATE INDEX anchor_version_vendor ON anchor_version (vendor_id, anchor_id, version)",
+    "CREATE INDEX anchor_version_standing ON anchor_version (vendor_id, state, audit_seq)",
+    "CREATE INDEX anchor_version_state ON anchor_version (state, audit_seq)",
+    """CREATE INDEX anchor_version_unnamed ON anchor_version (audit_seq)
+        WHERE version = 1 AND kind IN ('sigstore_identity', 'sigstore_root')""",
     "CREATE INDEX anchor_version_key ON anchor_version (key_sha256, vendor_id)",
     "CREATE INDEX anchor_version_pending ON anchor_version (recorded_at, anchor_id) WHERE state = 'pending'",
     """CREATE VIEW anchor_current AS SELECT v.* FROM anchor_version v
         WHERE v.version = (SELECT max(w.version) FROM anchor_version w WHERE w.anchor_id = v.anchor_id)""",
     """CREATE TABLE approval (
         subject TEXT NOT NULL, number INTEGER NOT NULL, transition TEXT NOT NULL, proposal_digest TEXT NOT NULL,
-        approver TEXT NOT NULL, spoke_with TEXT, called TEXT, ticket TEXT, algorithm TEXT, recorded_at TEXT NOT NULL,
+        approver TEXT NOT NULL, spoke_with TEXT, called TEXT, ticket TEXT, algorithm TEXT, way TEXT NOT NULL, reason TEXT,
+        needed INTEGER NOT NULL, counts_from TEXT, recorded_at TEXT NOT NULL,
         audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
-        PRIMARY KEY (subject, number), UNIQUE (subject, transition, proposal_digest, approver))""",
+        PRIMARY KEY (subject, number))""",
     """CREATE TABLE identifier (
         kind TEXT NOT NULL, value TEXT NOT NULL, owner_kind TEXT NOT NULL, owner_id TEXT NOT NULL,
         PRIMARY KEY (kind, value, owner_kind, owner_id)) WITHOUT ROWID""",
     "CREATE INDEX identifier_owner ON identifier (owner_kind, owner_id)",
+    """CREATE TABLE tombstone (
+        kind TEXT NOT NULL, value TEXT NOT NULL, anchor_id TEXT NOT NULL,
+        PRIMARY KEY (kind, value, anchor_id)) WITHOUT ROWID""",
     """CREATE TABLE vendor_snapshot (
         vendor_id TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, content TEXT NOT NULL,
         state TEXT NOT NULL, recorded_at TEXT NOT NULL,
@@ -87,6 +95,7 @@ _DECISIONS = (
     *_append_only("audit_log"),
     *_append_only("head_signature"),
     *_append_only("anchor_version"),
+    *_append_only("tombstone"),
     *_append_only("approval"),
     *_append_only("vendor_snapshot"),
     *_append_only("digest_decision_version"),
@@ -112,7 +121,7 @@ _PACKAGES = (
     """CREATE TABLE revocation_material (
         sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('crl', 'ocsp')), issuer_sha256 TEXT NOT NULL,
         url TEXT NOT NULL, material BLOB NOT NULL, this_update TEXT NOT NULL, next_update TEXT, fetched_at TEXT NOT NULL)""",
-    "CREATE INDEX revocation_material_issuer ON revocation_material (issuer_sha256, this_update)",
+    "CREATE INDEX revocation_material_issuer ON revocation_material (issuer_sha256, kind, this_update)",
     "CREATE INDEX revocation_material_url ON revocation_material (url, fetched_at)",
 )
 

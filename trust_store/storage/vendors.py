@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-APPROVERS = "approvers"
 EFFECTIVE, AWAITING, REMOVED = "effective", "awaiting", "removed"
+_WEAKER = frozenset({("claimed_time", "accept"), ("call", "or_hold_down"), ("mode", "observe")})
+"""Values of policy that ask for less than the other value of the same field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +66,6 @@ def record_vendors(
     return tuple(changes)
 
 
-def record_approvers(
-    connection: sqlite3.Connection, people: Iterable[tuple[int, str]], at: datetime
-) -> VendorChange | None:
-    """Record who may approve, as (uid, person), inside the caller's transaction; returns the change since the last time, if any.
-
-    The first sight is no change. A uid or person that is new weakens; it is logged for an alert, and counts at once.
-    """
-    now = {str(uid): person for uid, person in people}
-    last = connection.execute(
-        "SELECT * FROM audit_log WHERE subject = ? AND kind = 'approvers.recorded' ORDER BY seq DESC LIMIT 1",
-        (APPROVERS,),
-    ).fetchone()
-    if last is not None:
-        audit_log.require_own_hash(last)
-    before: dict[str, str] = json.loads(last["body"])["approvers"] if last is not None else {}
-    if last is not None and before == now:
-        return None
-    audit_log.append(
-        connection, "approvers.recorded", "configuration", APPROVERS, {"approvers": now, "previous": before}, at
-    )
-    raise_revision(connection)
-    return (
-        VendorChange("", APPROVERS, before, now, weakens=not now.items() <= before.items())
-        if last is not None
-        else None
-    )
-
-
 def effective_vendor(connection: sqlite3.Connection, vendor: Vendor) -> Vendor:
     """The vendor as it counts now: what the file says, except for a weakening that nobody approved."""
     held = effective(connection, vendor.id)
@@ -105,6 +78,8 @@ def effective_vendor(connection: sqlite3.Connection, vendor: Vendor) -> Vendor:
         hold_down_days=max(old.hold_down_days, new.hold_down_days),
         required_signatures=max(old.required_signatures, new.required_signatures),
         claimed_time="accept" if (old.claimed_time, new.claimed_time) == ("accept", "accept") else "reject",
+        call="or_hold_down" if (old.call, new.call) == ("or_hold_down", "or_hold_down") else "required",
+        mode="observe" if (old.mode, new.mode) == ("observe", "observe") else "enforce",
     )
     known = _ways(held.vendor)
     contacts = tuple(
@@ -112,6 +87,15 @@ def effective_vendor(connection: sqlite3.Connection, vendor: Vendor) -> Vendor:
         for c in vendor.contacts
     )  # fmt: skip
     return replace(vendor, policy=policy, contacts=tuple(c for c in contacts if c.phone or c.mail or c.portal))
+
+
+def most_approvals(connection: sqlite3.Connection, vendors: Iterable[Vendor]) -> int:
+    """The most people that any vendor's policy asks for, of those loaded and those ever recorded: a file that is gone still counts."""
+    found = [effective_vendor(connection, vendor).policy.approvals for vendor in vendors]
+    for row in connection.execute("SELECT DISTINCT vendor_id FROM vendor_snapshot").fetchall():
+        held = effective(connection, str(row[0]))
+        found.append(held.vendor.policy.approvals if held else VendorPolicy().approvals)
+    return max(found, default=VendorPolicy().approvals)
 
 
 def latest(connection: sqlite3.Connection, vendor_id: str) -> VendorSnapshot | None:
@@ -144,6 +128,28 @@ def effective(connection: sqlite3.Connection, vendor_id: str) -> VendorSnapshot 
     return found
 
 
+def as_known_at(connection: sqlite3.Connection, vendor_id: str, known_at: datetime) -> VendorSnapshot | None:
+    """The version that counted as recorded by ``known_at``, checked against the audit log; None where there was none yet."""
+    moment = format_time(known_at)
+    said = connection.execute(
+        "SELECT max(record_version) FROM audit_log"
+        " WHERE record_kind = 'vendor' AND vendor_id = ? AND state = ? AND recorded_at <= ?",
+        (vendor_id, EFFECTIVE, moment),
+    ).fetchone()[0]
+    found = _checked(
+        connection,
+        connection.execute(
+            "SELECT * FROM vendor_snapshot WHERE vendor_id = ? AND state = ? AND recorded_at <= ? ORDER BY version DESC LIMIT 1",
+            (vendor_id, EFFECTIVE, moment),
+        ).fetchone(),
+    )
+    if said != (found.version if found else None):
+        raise StoreInconsistentError(
+            f"vendor_snapshot: {vendor_id} was not at version {said}, where the audit log has it at {moment}"
+        )
+    return found
+
+
 def approve_snapshot(connection: sqlite3.Connection, awaiting: VendorSnapshot, actor: str, at: datetime) -> None:
     """Make an awaiting version count; the caller has counted the approvals."""
     approved = replace(awaiting, version=awaiting.version + 1, state=EFFECTIVE)
@@ -156,7 +162,10 @@ def digest_of(vendor: Vendor) -> str:
 
 
 def changes_between(old: Vendor, new: Vendor) -> list[VendorChange]:
-    """Field by field; pure. Fewer people, fewer signatures, a shorter wait, self-claimed time and new ways to call weaken."""
+    """Field by field; pure.
+
+    Fewer people, fewer signatures, a shorter wait, self-claimed time, no call, observing only and new ways to call weaken.
+    """
     found = [
         VendorChange(new.id, name, getattr(old, name), getattr(new, name), weakens=False)
         for name in ("name", "domains", "package_patterns")
@@ -166,7 +175,7 @@ def changes_between(old: Vendor, new: Vendor) -> list[VendorChange]:
         before, after = getattr(old.policy, name), getattr(new.policy, name)
         lowers = name in ("approvals", "hold_down_days", "required_signatures") and after < before
         if before != after:
-            weakens = lowers or (name == "claimed_time" and after == "accept")
+            weakens = lowers or (name, after) in _WEAKER
             found.append(VendorChange(new.id, f"policy.{name}", before, after, weakens=weakens))
     if old.contacts != new.contacts:
         before_ways, after_ways = _ways(old), _ways(new)
