@@ -12,6 +12,7 @@ import json
 import sqlite3
 
 from trust_store.errors import StoreInconsistentError
+from trust_store.storage import anchors, tombstones
 from trust_store.storage.audit_log import (
     Record,
     append,
@@ -52,8 +53,11 @@ def verify(connection: sqlite3.Connection, *, last: int | None = None, signed: b
         newest = head(connection)
         first = 1 if last is None else max(1, newest.seq - last + 1)
         written = _walk(connection, first, newest)
+        buried = [e["record_id"] for e in written["anchor"].values() if e["state"] in tombstones.STATES]
         for kind in RECORD_TABLES:
             _compare(connection, kind, first, written[kind])
+        lost = [stored.anchor for stored in anchors.current_of(connection, buried)]
+        tombstones.require_projection(connection, lost, whole=first == 1)
         if first == 1:
             _compare_identifiers(connection)
         if signed:

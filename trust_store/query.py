@@ -1,34 +1,38 @@
 """The read-only questions about what is trusted that commands, the daemon and escalation ask.
 
-Every anchor handed out was checked against the audit log first, the set of a vendor's anchors as well: an edited, added or removed
-row raises StoreInconsistentError, it never changes an answer.
+Every anchor handed out was checked against the audit log first, that it is the newest version as well: an edited or removed row
+raises StoreInconsistentError. What a verdict rests on is found by identifier, so that its cost does not grow with the store; an
+anchor that the index hides makes nothing pass, and tombstones are found by an index of their own that is compared with the log.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 from typing import TYPE_CHECKING, Protocol
 
 from trust_store import audit, client_memory
 from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
-from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, StoreInconsistentError, UnsupportedError
+from trust_store.errors import StoreInconsistentError
 from trust_store.model.claim import Authority
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import TrustView
+from trust_store.model.verdict import Relative
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import anchors as rows
+from trust_store.storage import lookup, revocation_material, tombstones
 from trust_store.storage.connection import connect
-from trust_store.storage.facts import identifiers_in
+from trust_store.storage.digest_decisions import in_effect
+from trust_store.storage.facts import identifiers_in, tried_in
 from trust_store.storage.migrations import require_schema
+from trust_store.storage.related import IDENTITIES, STANDING, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
-from trust_store.storage.vendors import effective_vendor
+from trust_store.storage.vendors import as_known_at, effective_vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from trust_store.model.certificate import Certificate
@@ -44,19 +48,9 @@ MAX_UNTRUSTED = 256
 OPENING_WALK_ENTRIES = 500
 """So many newest audit entries are walked on opening; ``audit verify`` and the daemon walk all of them."""
 
-_STANDING = {
-    AnchorState.VALID: 0,
-    AnchorState.SUPERSEDED: 1,
-    AnchorState.REVOKED: 2,
-    AnchorState.COMPROMISED: 2,
-    AnchorState.DISTRUSTED: 2,
-    AnchorState.PENDING: 4,
-    AnchorState.REMOVED: 5,
-    AnchorState.REJECTED: 5,
-}
-_TOMBSTONES = frozenset({AnchorState.DISTRUSTED, AnchorState.COMPROMISED})
-_IDENTITIES = frozenset({IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP})
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
+MAX_RELATIVES = 8
+MAX_FILLING_TOMBSTONES = 16
+_FILLING = (AnchorState.VALID, AnchorState.SUPERSEDED, AnchorState.REVOKED, AnchorState.PENDING)
 
 
 class EvidenceSource(Protocol):
@@ -143,34 +137,46 @@ def stored_anchor(connection: sqlite3.Connection, anchor_id: str) -> StoredAncho
 def anchors_with(connection: sqlite3.Connection, identifiers: Iterable[Identifier]) -> tuple[TrustAnchor, ...]:
     """Anchors of any vendor and state that one of ``identifiers`` points at: a look-up, not an identification."""
     with snapshot(connection):
-        found = rows.checked(connection, rows.rows_of(connection, _owners(connection, identifiers)))
+        found = rows.current_of(connection, lookup.owners(connection, identifiers))
     return tuple(s.anchor for s in sorted(found, key=_newest_first))
 
 
 def trust_view(
-    connection: sqlite3.Connection, vendor_id: str | None, facts: PackageFacts, vendor: Vendor | None
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    facts: PackageFacts,
+    vendor: Vendor | None,
+    *,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
 ) -> TrustView:
     """All that a verdict about ``facts`` for this vendor is computed from.
 
-    The vendor's anchors in every state (``any``: every vendor's; None: nobody's), and any vendor's tombstones on a key that the
-    package carries or names. Pending material helps to build paths and is never trusted. ``vendor`` as its policy counts now.
+    The vendor's anchors in every state (``any``: every vendor's; None: nobody's) and any vendor's tombstones, as far as the keys that
+    the package carries or names, or the issuers of these, lead to them. Pending material helps to build paths and is never trusted.
+    ``vendor`` as its policy counts. ``at`` (None: no decision about the digest is looked for) is the time asked about,
+    ``known_at`` (None: now) leaves out everything that was recorded later.
     """
+    every = vendor_id == ANY_VENDOR
+    own = None if every else vendor_id
+    start = identifiers_in(facts) | tried_in(facts)
     with snapshot(connection):
-        own = _of(connection, vendor_id)
-        lost = rows.tombstones(connection)
-        lifting = (*own, *_lifting(connection, lost))
+        found = {s.anchor.id: s for s in related(connection, own, start, every_vendor=every, known_at=known_at)}
+        found |= {s.anchor.id: s for s in unnamed(connection, own, facts, every_vendor=every, known_at=known_at)}
+        lifting = on_the_key_of(connection, found.values(), known_at)
+        chosen = [s for s in found.values() if not _lifted(s, lifting, vendor_id)]
         revision, identity = store_revision(connection), store_id(connection)
-        counting = effective_vendor(connection, vendor) if vendor else None
-    named = frozenset(identifiers_in(facts)) | _carried(facts)
-    known = {s.anchor.id for s in own}
-    foreign = [s for s in lost if s.anchor.id not in known and named & set(s.anchor.identifiers)]
-    chosen = [s for s in (*own, *foreign) if not _lifted(s, lifting, vendor_id)]
-    certificates, keys = _untrusted(own)
+        counting = _counting(connection, vendor, known_at) if vendor else None
+        revocation = revocation_material.load(connection, _issuers(facts, chosen), known_at=known_at)
+        decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
+    certificates, keys = _untrusted(chosen)
     return TrustView(
         anchors=tuple(s.anchor for s in chosen),
         untrusted=certificates,
         untrusted_keys=keys,
         vendor=counting,
+        revocation=revocation,
+        decisions=decisions,
         trust="store",
         store_id=identity,
         store_revision=revision,
@@ -178,26 +184,34 @@ def trust_view(
 
 
 def candidates(
-    connection: sqlite3.Connection, vendor_id: str | None, hints: Iterable[SignerHint | Identifier] = ()
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    hints: Iterable[SignerHint | Identifier] = (),
+    *,
+    fill: bool = True,
+    known_at: datetime | None = None,
 ) -> tuple[CandidateKey, ...]:
     """Keys to try on signatures that carry none: those that a hint points at first, then by standing, at most 64.
 
-    Pending ones too (vendor-authenticated first) and any vendor's tombstones: that the arithmetic holds trusts nothing.
+    Pending ones too (vendor-authenticated first) and any vendor's tombstones: that the arithmetic holds trusts nothing. With
+    ``fill`` the vendor's other keys and the newest tombstones follow, for signatures that do not say which key made them.
     """
-    wanted = frozenset(i for hint in hints for i in _hinted(hint))
+    wanted = lookup.either_key(i for hint in hints for i in _hinted(hint))
+    every = vendor_id in (None, ANY_VENDOR)
+    own = None if every else vendor_id
     with snapshot(connection):
-        found = {s.anchor.id: s for s in _of(connection, vendor_id)}
-        for stored in rows.checked(connection, rows.rows_of(connection, _owners(connection, wanted))):
-            if vendor_id is None or stored.anchor.vendor_id == vendor_id or stored.anchor.state in _TOMBSTONES:
-                found.setdefault(stored.anchor.id, stored)
-        for stored in rows.tombstones(connection):
-            found.setdefault(stored.anchor.id, stored)
+        tombstones.require_complete(connection)
+        ids = {*lookup.owners(connection, wanted, own), *tombstones.owners(connection, wanted)}
+        hinted = {s.anchor.id: s for s in rows.current_of(connection, ids, known_at)}
+        found = {i: s for i, s in hinted.items() if every or _concerns(s, own)}
+        if fill:
+            _fill(connection, found, vendor_id, known_at)
 
     def order(stored: StoredAnchor) -> tuple[bool, int, bool, float, str]:
         anchor = stored.anchor
         return (
-            not wanted & set(anchor.identifiers),
-            _STANDING[anchor.state],
+            anchor.id not in hinted,
+            STANDING[anchor.state],
             not _authenticated(anchor),
             -anchor.recorded_at.timestamp(),
             anchor.id,
@@ -209,52 +223,103 @@ def candidates(
     return tuple(unique.values())[:MAX_CANDIDATE_KEYS]
 
 
+def relatives(
+    connection: sqlite3.Connection, vendor_id: str | None, name: str | None, key_identifier: str | None
+) -> tuple[Relative, ...]:
+    """Anchors that are like an issuer nobody has, at most 8, the best standing first.
+
+    ``name`` as in RFC 4514 and ``key_identifier`` are what the certificate below says of it: another key under that name, another
+    certificate of that key, or another certificate that the same issuer issued. Only hints were compared.
+    """
+    named = Identifier(IdentifierKind.SUBJECT, digest) if name and (digest := lookup.written_name(name)) else None
+    keyed = Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, key_identifier) if key_identifier else None
+    own = None if vendor_id in (None, ANY_VENDOR) else vendor_id
+    kinds = (
+        ("same_name_new_key", {named} if named else set()),
+        ("same_key_new_certificate", {keyed} if keyed else set()),
+        ("sibling", lookup.downward({named} if named else ())),
+    )
+    told: dict[str, tuple[int, Relative]] = {}
+
+    def tell(stored: StoredAnchor, kind: str) -> None:
+        anchor = stored.anchor
+        if own in (None, anchor.vendor_id):
+            told.setdefault(
+                anchor.id, (STANDING[anchor.state], Relative(anchor.id, anchor.name, anchor.state.value, kind))
+            )
+
+    with snapshot(connection):
+        for kind, wanted in kinds:
+            for stored in rows.current_of(connection, lookup.owners(connection, wanted, own, limit=MAX_CANDIDATE_KEYS)):
+                tell(stored, kind)
+        if own is not None and (maker := lookup.organisation(name or "")):
+            for stored in rows.by_standing(connection, own, AnchorState.VALID, MAX_CANDIDATE_KEYS):
+                if lookup.organisation(stored.anchor.name) == maker:
+                    tell(stored, "sibling")
+    order = [kind for kind, _ in kinds]
+    best = sorted(told.values(), key=lambda pair: (order.index(pair[1].kind), pair[0]))
+    return tuple(like for _, like in best)[:MAX_RELATIVES]
+
+
 def same_key(first: Iterable[Identifier], second: Iterable[Identifier]) -> bool:
     """Whether two sets of identifiers share an identity (digest of certificate, key or OpenPGP key), not merely a hint."""
-    return any(i.kind in _IDENTITIES for i in set(first) & set(second))
+    return any(i.kind in IDENTITIES for i in set(first) & set(second))
 
 
 def tombstones_of(
     connection: sqlite3.Connection, identifiers: Iterable[Identifier], key_sha256: str
 ) -> tuple[TrustAnchor, ...]:
     """Distrusted and compromised anchors of any vendor on the very same key, the newest first."""
-    wanted = tuple(identifiers)
+    wanted = {*identifiers, Identifier(IdentifierKind.SHA256, key_sha256)}
+    tombstones.require_complete(connection)
+    ids = tombstones.owners(connection, (i for i in wanted if i.kind in IDENTITIES))
     found = [
         s.anchor
-        for s in rows.tombstones(connection)
+        for s in rows.current_of(connection, ids)
         if s.anchor.key_sha256 == key_sha256 or same_key(s.anchor.identifiers, wanted)
     ]
     return tuple(sorted(found, key=lambda a: (a.recorded_at, a.id), reverse=True))
 
 
-def _of(connection: sqlite3.Connection, vendor_id: str | None) -> tuple[StoredAnchor, ...]:
-    if vendor_id is None:
-        return ()
-    return rows.of_every_vendor(connection) if vendor_id == ANY_VENDOR else rows.of_vendor(connection, vendor_id)
+def _counting(connection: sqlite3.Connection, vendor: Vendor, known_at: datetime | None) -> Vendor:
+    """The vendor as its policy counts now, or as it counted when that was all that was known."""
+    if known_at is None:
+        return effective_vendor(connection, vendor)
+    held = as_known_at(connection, vendor.id, known_at)
+    return held.vendor if held else vendor
 
 
-def _owners(connection: sqlite3.Connection, identifiers: Iterable[Identifier]) -> list[str]:
-    """Ids of the anchors that the identifier index knows for ``identifiers``."""
-    found: set[str] = set()
-    for identifier in sorted(set(identifiers)):
-        owners = connection.execute(
-            "SELECT owner_id FROM identifier WHERE kind = ? AND value = ? AND owner_kind = 'anchor' LIMIT 1000",
-            (identifier.kind.value, identifier.value),
-        )
-        found |= {str(row[0]) for row in owners}
-    return sorted(found)
+def _concerns(stored: StoredAnchor, vendor_id: str | None) -> bool:
+    return stored.anchor.vendor_id == vendor_id or stored.anchor.state in tombstones.STATES
 
 
-def _lifting(connection: sqlite3.Connection, lost: Iterable[StoredAnchor]) -> tuple[StoredAnchor, ...]:
-    """Anchors on the key of a tombstone: one of them may have been approved over it."""
-    identifiers = {i for s in lost for i in s.anchor.identifiers if i.kind in _IDENTITIES}
-    return rows.checked(connection, rows.rows_of(connection, _owners(connection, identifiers)))
+def _fill(
+    connection: sqlite3.Connection, found: dict[str, StoredAnchor], vendor_id: str | None, known_at: datetime | None
+) -> None:
+    """Add the newest keys of each standing until there are enough to try, and of all vendors' tombstones the newest."""
+    for state in tombstones.STATES:
+        for stored in rows.by_standing(connection, None, state, MAX_FILLING_TOMBSTONES, known_at):
+            found.setdefault(stored.anchor.id, stored)
+    own = None if vendor_id == ANY_VENDOR else vendor_id
+    for state in _FILLING if vendor_id is not None else ():
+        if len(found) >= MAX_CANDIDATE_KEYS:
+            return
+        for stored in rows.by_standing(connection, own, state, MAX_CANDIDATE_KEYS, known_at):
+            found.setdefault(stored.anchor.id, stored)
+
+
+def _issuers(facts: PackageFacts, chosen: Iterable[StoredAnchor]) -> set[str]:
+    """SHA-256 of the certificates at hand that may have issued others."""
+    carried = (der for signature in facts.signatures for der in signature.certificates)
+    stored = (s.anchor.material for s in chosen if s.anchor.kind is AnchorKind.X509)
+    found = (lookup.certificate_of(der) for der in (*carried, *stored))
+    return {certificate.sha256 for certificate in found if certificate is not None and certificate.is_ca}
 
 
 def _lifted(stored: StoredAnchor, others: Iterable[StoredAnchor], vendor_id: str | None) -> bool:
     """Whether a tombstone was overruled: the same key was approved later (by k + 1 people), by its own or the asked vendor's."""
     tombstone = stored.anchor
-    if tombstone.state not in _TOMBSTONES:
+    if tombstone.state not in tombstones.STATES:
         return False
     return any(
         other.anchor.state is AnchorState.VALID
@@ -267,22 +332,6 @@ def _lifted(stored: StoredAnchor, others: Iterable[StoredAnchor], vendor_id: str
     )
 
 
-def _carried(facts: PackageFacts) -> frozenset[Identifier]:
-    """Identifiers of the certificates in a package, their key digests included, so that a re-issued one is recognised."""
-    found: set[Identifier] = set()
-    for der in {der for signature in facts.signatures for der in signature.certificates}:
-        found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(der).hexdigest()))
-        with contextlib.suppress(*_UNREADABLE):
-            certificate = load_certificate(der)
-            found |= {i for i in certificate.identifiers if i.kind is not IdentifierKind.SUBJECT}
-            if certificate.authority_key_identifier:
-                # The tombstone may be of a root that the package does not carry.
-                issuer = certificate.authority_key_identifier
-                found.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, issuer))
-            found.add(Identifier(IdentifierKind.SUBJECT, certificate.issuer))
-    return frozenset(found)
-
-
 def _untrusted(own: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tuple[OpenPGPKey, ...]]:
     """What is pending, decoded, vendor-authenticated and newest first, capped; what cannot be decoded helps nobody."""
     pending = sorted(
@@ -292,12 +341,13 @@ def _untrusted(own: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tu
     certificates: list[Certificate] = []
     keys: list[OpenPGPKey] = []
     for stored in pending:
-        with contextlib.suppress(*_UNREADABLE):
-            if stored.anchor.kind is AnchorKind.X509:
-                certificates.append(load_certificate(stored.anchor.material))
-            else:
-                from trust_store.decode.openpgp import load_keys  # most stores hold certificates only
+        if stored.anchor.kind is AnchorKind.X509:
+            certificate = lookup.certificate_of(stored.anchor.material)
+            certificates += [certificate] if certificate else []
+        elif stored.anchor.kind is AnchorKind.OPENPGP:
+            from trust_store.decode.openpgp import load_keys  # most stores hold certificates only
 
+            with contextlib.suppress(*lookup.UNREADABLE):
                 keys += load_keys(stored.anchor.material)
     return tuple(certificates), tuple(keys)
 
@@ -312,7 +362,8 @@ def _hinted(hint: SignerHint | Identifier) -> tuple[Identifier, ...]:
         (IdentifierKind.OPENPGP_SUBKEY, hint.openpgp),
         (IdentifierKind.KEY_ID, hint.key_id),
     )
-    return tuple(Identifier(kind, value) for kind, value in named if value)
+    issued = lookup.issued(hint.issuer_der, hint.serial_number) if hint.serial_number is not None else frozenset()
+    return (*(Identifier(kind, value) for kind, value in named if value), *issued)
 
 
 def _authenticated(anchor: TrustAnchor) -> bool:

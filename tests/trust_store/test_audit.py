@@ -20,6 +20,7 @@ from trust_store import anchor_approval, audit, checkpoints, instance_key, query
 from trust_store.errors import SchemaMismatchError, StoreInconsistentError, StoreUnavailableError
 from trust_store.storage.audit_log import COLUMNS
 from trust_store.storage.connection import connect, transaction
+from trust_store.storage.facts import hints_in
 from trust_store.storage.records import RECORD_TABLES
 from trust_store.storage.vendors import record_vendors
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NAMES = ("New root", "Pending", "Stolen")
 HISTORY = ("audit_log", "anchor_version", "approval", "vendor_snapshot")
 
 
@@ -59,7 +61,7 @@ def copy(written: Path, tmp_path: Path) -> Path:
     path = tmp_path / "rootwarden.db"
     copy_store(written, tmp_path)
     with closing(connect(path)) as connection:
-        for table in HISTORY:
+        for table in (*HISTORY, "tombstone"):
             connection.execute(f"DROP TRIGGER {table}_no_update")
             connection.execute(f"DROP TRIGGER {table}_no_delete")
         connection.execute("PRAGMA foreign_keys = OFF")
@@ -128,9 +130,13 @@ def test_no_answer_is_given_from_a_changed_anchor(tampered: sqlite3.Connection, 
         old = tampered.execute(f"SELECT {column} FROM anchor_version WHERE audit_seq = ?", (number,)).fetchone()[0]
         new = old + 1000 if isinstance(old, int) else old[:-1] + b"?" if isinstance(old, bytes) else f"{old or ''}?"
         tampered.execute(f"UPDATE anchor_version SET {column} = ? WHERE audit_seq = ?", (new, number))
-        for ask in (query.trust_view, lambda c, v, *_: query.candidates(c, v), lambda c, *_: query.anchors(c)):
+        for ask in (
+            query.trust_view,
+            lambda c, v, f, _: query.candidates(c, v, hints_in(f)),
+            lambda c, *_: query.anchors(c),
+        ):
             with pytest.raises(StoreInconsistentError):
-                ask(tampered, vendor_id, package(), None)
+                ask(tampered, vendor_id, package(*map(certificate, NAMES)), None)
         tampered.execute("ROLLBACK")
 
 
@@ -155,7 +161,7 @@ def test_a_removed_revocation_revives_nothing(tampered: sqlite3.Connection) -> N
     anchor_approval.lower(tampered, anchor_id, query.AnchorState.REVOKED, identity="ann", cause="x", at=AT)
     tampered.execute("DELETE FROM anchor_version WHERE state = 'revoked'")
     with pytest.raises(StoreInconsistentError):
-        query.trust_view(tampered, "dten", package(), None)
+        query.trust_view(tampered, "dten", package(certificate("New root")), None)
     with pytest.raises(StoreInconsistentError):
         query.anchor(tampered, anchor_id)
 
@@ -167,9 +173,13 @@ def test_an_added_row_trusts_nothing(tampered: sqlite3.Connection) -> None:
         "state, constraints, signer_rule, follow_rotation, authority, reference, cause, previous, successor, basis, proposal_digest, "
         "recorded_at, effective_from, effective_until, 999 FROM anchor_current WHERE state = 'valid'"
     )
-    for ask in (lambda: audit.verify(tampered), lambda: query.trust_view(tampered, "dten", package(), None)):
-        with pytest.raises(StoreInconsistentError, match="anchor_forged"):
-            ask()
+    facts = package(certificate("New root"))
+    with pytest.raises(StoreInconsistentError, match="anchor_forged"):
+        audit.verify(tampered)
+    assert "anchor_forged" not in {a.id for a in query.trust_view(tampered, "dten", facts, None).anchors}
+    tampered.execute("INSERT INTO identifier SELECT kind, value, owner_kind, 'anchor_forged' FROM identifier")
+    with pytest.raises(StoreInconsistentError, match="anchor_forged"):
+        query.trust_view(tampered, "dten", facts, None)
 
 
 def test_swapped_entries_are_found(tampered: sqlite3.Connection) -> None:
@@ -209,6 +219,27 @@ def test_hidden_identifiers_hide_no_tombstone(tampered: sqlite3.Connection) -> N
     tampered.execute("DELETE FROM identifier")
     view = query.trust_view(tampered, "dten", package(certificate("Stolen")), None)
     assert "distrusted" in {a.state.value for a in view.anchors}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM tombstone WHERE kind = 'spki_sha256'",
+        "DELETE FROM tombstone",
+        "INSERT INTO tombstone VALUES ('sha256', 'x', 'anchor_x')",
+        "UPDATE tombstone SET value = 'x' WHERE kind = 'sha256'",
+    ],
+)
+def test_a_tombstone_cannot_be_hidden(tampered: sqlite3.Connection, statement: str) -> None:
+    """The index of tombstones is compared with the log: by every question in number, by both walks row by row."""
+    tampered.execute(statement)
+    for last in (None, 500):
+        with pytest.raises(StoreInconsistentError, match="tombstone"):
+            audit.verify(tampered, last=last)
+    if not statement.startswith("UPDATE"):
+        for ask in (query.trust_view, lambda c, v, *_: query.candidates(c, v)):
+            with pytest.raises(StoreInconsistentError, match="tombstone"):
+                ask(tampered, "dten", package(), None)
 
 
 def test_the_outside_checkpoint_finds_a_rollback(written: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor, TrustBasis
-from trust_store.storage import audit_log
+from trust_store.storage import audit_log, lookup, tombstones
 from trust_store.storage.head import known_store_id, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
@@ -146,11 +146,13 @@ def append_version(
         "effective_until": None,
     }
     table = RECORD_TABLES["anchor"]
+    buried = tombstones.bury(connection, anchor) if anchor.state in tombstones.STATES else {}
     record = audit_log.Record(
         "anchor", anchor.id, stored.version, content_digest(table, row), anchor.vendor_id, anchor.state.value
     )
     seq = audit_log.append(
-        connection, kind, actor, anchor.id, {**body, "vendor": anchor.vendor_id, "state": anchor.state.value}, at, record=record
+        connection, kind, actor, anchor.id, {**body, **buried, "vendor": anchor.vendor_id, "state": anchor.state.value}, at,
+        record=record,
     )  # fmt: skip
     marks = ",".join("?" * (len(table.content) + 1))
     connection.execute(
@@ -158,10 +160,7 @@ def append_version(
         (*(row[column] for column in table.content), seq),
     )
     if stored.version == 1:
-        connection.executemany(
-            "INSERT OR IGNORE INTO identifier VALUES (?, ?, 'anchor', ?)",
-            [(i.kind.value, i.value, anchor.id) for i in anchor.identifiers],
-        )
+        lookup.index(connection, anchor)
     raise_revision(connection)
     return seq
 
@@ -214,27 +213,66 @@ def of_every_vendor(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
     return _exactly(connection, rows, expected)
 
 
-def tombstones(connection: sqlite3.Connection) -> tuple[StoredAnchor, ...]:
-    """Every distrusted or compromised anchor of any vendor, found from the log's side: an edited row cannot hide one."""
-    # These states are final, so the one version that has them is the current one; one query a state keeps to its index.
-    expected = [
-        row
-        for state in (AnchorState.DISTRUSTED, AnchorState.COMPROMISED)
-        for row in connection.execute(
-            "SELECT record_id, record_version FROM audit_log WHERE state = ? AND record_kind = 'anchor'", (state.value,)
-        )
-    ]
-    return _exactly(connection, rows_of(connection, [str(r[0]) for r in expected]), expected)
+def current_of(
+    connection: sqlite3.Connection, anchor_ids: Iterable[str], known_at: datetime | None = None
+) -> tuple[StoredAnchor, ...]:
+    """The anchors named, each in its newest version by the log; with ``known_at`` the newest that was recorded by then.
 
-
-def rows_of(connection: sqlite3.Connection, anchor_ids: list[str]) -> list[sqlite3.Row]:
-    """The current rows of the anchors named."""
-    rows: list[sqlite3.Row] = []
-    for start in range(0, len(anchor_ids), MAX_ROWS_PER_QUERY):
-        part = anchor_ids[start : start + MAX_ROWS_PER_QUERY]
+    Raises StoreInconsistentError where a row is not what the log recorded, or is not the newest that the log has.
+    """
+    found: list[StoredAnchor] = []
+    ids = sorted(set(anchor_ids))
+    moment = None if known_at is None else format_time(known_at)
+    for start in range(0, len(ids), MAX_ROWS_PER_QUERY):
+        part = ids[start : start + MAX_ROWS_PER_QUERY]
         marks = ",".join("?" * len(part))
-        rows += connection.execute(f"SELECT * FROM anchor_current WHERE anchor_id IN ({marks})", part)  # noqa: S608 - marks only
-    return rows
+        versions = connection.execute(
+            f"SELECT * FROM anchor_version v WHERE v.anchor_id IN ({marks}) AND v.version = "  # noqa: S608 - marks only
+            "(SELECT max(w.version) FROM anchor_version w WHERE w.anchor_id = v.anchor_id AND (? IS NULL OR w.recorded_at <= ?))",
+            (*part, moment, moment),
+        ).fetchall()
+        expected = connection.execute(
+            "SELECT record_id, max(record_version) FROM audit_log WHERE record_kind = 'anchor'"  # noqa: S608 - marks only
+            f" AND record_id IN ({marks}) AND (? IS NULL OR recorded_at <= ?) GROUP BY record_id",
+            (*part, moment, moment),
+        )
+        found += _exactly(connection, versions, expected)
+    return tuple(found)
+
+
+def as_known_at(connection: sqlite3.Connection, anchor_id: str, known_at: datetime) -> StoredAnchor | None:
+    """One anchor as it was recorded by ``known_at``, or None where nobody had heard of it."""
+    found = current_of(connection, [anchor_id], known_at)
+    return found[0] if found else None
+
+
+def by_standing(
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    state: AnchorState,
+    limit: int,
+    known_at: datetime | None = None,
+) -> tuple[StoredAnchor, ...]:
+    """Up to ``limit`` anchors (of one vendor, or of all where None) that are in ``state``, those that came into it last first.
+
+    At most eight times as many versions are looked at: anchors that have left the state since are passed over.
+    """
+    chosen = "vendor_id = ? AND state = ?" if vendor_id is not None else "state = ?"
+    asked = (vendor_id, state.value) if vendor_id is not None else (state.value,)
+    seen: dict[str, None] = {}
+    for row in connection.execute(
+        f"SELECT anchor_id FROM anchor_version WHERE {chosen} ORDER BY audit_seq DESC LIMIT ?",  # noqa: S608 - own text
+        (*asked, 8 * limit),
+    ):
+        seen[str(row[0])] = None
+    standing: list[StoredAnchor] = []
+    ids = list(seen)
+    for start in range(0, len(ids), limit):
+        part = {s.anchor.id: s for s in current_of(connection, ids[start : start + limit], known_at)}
+        standing += [part[i] for i in ids[start : start + limit] if i in part and part[i].anchor.state is state]
+        if len(standing) >= limit:
+            break
+    return tuple(standing[:limit])
 
 
 def _exactly(

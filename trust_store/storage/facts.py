@@ -6,21 +6,24 @@ returned. Facts hold whatever is trusted, so they are not in the audit log.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trust_store.decode.cms import parse_signed_data
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
+from trust_store.storage import lookup
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.package_facts import KeyCheck, PackageFacts, SignatureFact
 
 NO_READER = ""
 MAX_NAME_CHARACTERS = 4096
@@ -108,22 +111,66 @@ def load_facts(
 
 
 def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
-    """Everything by which the keys in a package may be looked up; taken from hints and carried certificates, undecided."""
+    """Everything by which the keys in a package, and the issuers that it lacks, may be looked up; undecided.
+
+    Taken from hints, keys that hold, and carried certificates: of each its own digests and its issuer's name and key identifier.
+    """
+    found = set(hints_in(facts))
+    for signature in facts.signatures:
+        if name := lookup.name_digest(signature.hint.issuer_der):
+            found.add(Identifier(IdentifierKind.ISSUER, name))
+        for der in (*signature.certificates, *_stamping(signature)):
+            certificate = lookup.certificate_of(der)
+            found |= lookup.own(certificate) | lookup.below(certificate) if certificate else set()
+        for check in signature.key_checks:
+            found |= _checked(signature, check) if check.holds else set()
+    return frozenset(found)
+
+
+def hints_in(facts: PackageFacts) -> frozenset[Identifier]:
+    """By what the keys that made the signatures may be found: what signatures say of themselves, and carried certificates."""
     found: set[Identifier] = set()
     for signature in facts.signatures:
+        hint = signature.hint
         for kind, value in (
-            (IdentifierKind.SUBJECT_KEY_IDENTIFIER, signature.hint.subject_key_identifier),
-            (IdentifierKind.OPENPGP, signature.hint.openpgp),
-            (IdentifierKind.KEY_ID, signature.hint.key_id),
+            (IdentifierKind.SUBJECT_KEY_IDENTIFIER, hint.subject_key_identifier),
+            (IdentifierKind.OPENPGP, hint.openpgp),
+            (IdentifierKind.KEY_ID, hint.key_id),
         ):
             if value:
                 found.add(Identifier(kind, value))
+        if hint.serial_number is not None:
+            found |= lookup.issued(hint.issuer_der, hint.serial_number)
         for der in signature.certificates:
             found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(der).hexdigest()))
         for check in signature.key_checks:
-            kind = IdentifierKind.OPENPGP if signature.scheme == "openpgp" else IdentifierKind.SHA256
-            found |= {Identifier(kind, check.key), Identifier(kind, check.owner)} if check.holds else set()
+            found |= _checked(signature, check) if check.holds else set()
     return frozenset(found)
+
+
+def tried_in(facts: PackageFacts) -> frozenset[Identifier]:
+    """The keys that a signature was tried with, whether it holds under them or not."""
+    return frozenset(
+        i for signature in facts.signatures for check in signature.key_checks for i in _checked(signature, check)
+    )
+
+
+def _checked(signature: SignatureFact, check: KeyCheck) -> set[Identifier]:
+    kinds = (
+        (IdentifierKind.OPENPGP,)
+        if signature.scheme == "openpgp"
+        else (IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256)
+    )
+    return {Identifier(kind, value) for kind in kinds for value in (check.key, check.owner)}
+
+
+def _stamping(signature: SignatureFact) -> tuple[bytes, ...]:
+    """Certificates inside the timestamps over a signature; a token that cannot be read carries none."""
+    found: list[bytes] = []
+    for token in signature.timestamps:
+        with contextlib.suppress(*lookup.UNREADABLE):
+            found += parse_signed_data(token).certificates
+    return tuple(found)
 
 
 def packages_with(connection: sqlite3.Connection, identifiers: Iterable[Identifier]) -> tuple[str, ...]:

@@ -1,0 +1,172 @@
+"""The anchors that may have a say about a package: found by its identifiers and, round by round, by those of their issuers.
+
+Path building goes from a certificate to the certificates of its issuer's name, so that this closure holds every anchor on any
+path, at a cost that depends on the package and not on the store. What is cut off by a limit leads nowhere: nothing passes for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trust_store.model.identifiers import Identifier, IdentifierKind
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.storage import anchors as rows
+from trust_store.storage import lookup, tombstones
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.storage.anchors import StoredAnchor
+
+MAX_ROUNDS = 16
+MAX_ANCHORS = 512
+MAX_UNNAMED = 64
+MAX_AFFECTED = 4096
+"""Anchors looked at for what a change may affect; beyond that everything is looked at."""
+IDENTITIES = frozenset({IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP})
+STANDING = {
+    AnchorState.VALID: 0,
+    AnchorState.SUPERSEDED: 1,
+    AnchorState.REVOKED: 2,
+    AnchorState.COMPROMISED: 2,
+    AnchorState.DISTRUSTED: 2,
+    AnchorState.PENDING: 4,
+    AnchorState.REMOVED: 5,
+    AnchorState.REJECTED: 5,
+}
+"""Which anchors come first where not all can be looked at."""
+_UNNAMED_SCHEME = "sigstore"
+_NAMED_IN_PACKAGES = frozenset({AnchorKind.X509, AnchorKind.SPKI, AnchorKind.OPENPGP, AnchorKind.MINISIGN})
+"""Kinds whose signatures say by identifier or name which key made them."""
+_LEADING = frozenset({IdentifierKind.ISSUER, IdentifierKind.AUTHORITY_KEY_IDENTIFIER})
+
+
+def related(
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    start: Iterable[Identifier],
+    *,
+    every_vendor: bool = False,
+    known_at: datetime | None = None,
+) -> tuple[StoredAnchor, ...]:
+    """The vendor's anchors in every state, and any vendor's tombstones, that ``start`` or an issuer of what was found leads to.
+
+    ``vendor_id`` None (and not ``every_vendor``): tombstones only. At most 512; tombstones first, then by standing.
+    """
+    found: dict[str, StoredAnchor] = {}
+    asked: set[Identifier] = set()
+    tombstones.require_complete(connection)
+    wanted = _towards_issuers(start)
+    for _ in range(MAX_ROUNDS):
+        fresh = wanted - asked
+        if not fresh:
+            break
+        asked |= fresh
+        buried = [i for i in tombstones.owners(connection, fresh) if i not in found]
+        ids = lookup.owners(connection, fresh, vendor_id) if vendor_id is not None or every_vendor else ()
+        others = [i for i in ids if i not in found and i not in buried]
+        room = MAX_ANCHORS - len(found) - len(buried)
+        chosen = others if len(others) <= room else _best(connection, others, max(room, 0))
+        for stored in rows.current_of(connection, (*buried, *chosen), known_at):
+            anchor = stored.anchor
+            if every_vendor or anchor.vendor_id == vendor_id or anchor.state in tombstones.STATES:
+                found[anchor.id] = stored
+                wanted |= _towards_issuers(lookup.of_material(anchor))
+        if len(found) >= MAX_ANCHORS:
+            break
+    return tuple(found.values())
+
+
+def unnamed(
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    facts: PackageFacts,
+    *,
+    every_vendor: bool = False,
+    known_at: datetime | None = None,
+) -> tuple[StoredAnchor, ...]:
+    """Anchors that no identifier in a package leads to (sigstore identities and roots), the newest 64, where a signature needs them."""
+    needed = any(signature.scheme.startswith(_UNNAMED_SCHEME) for signature in facts.signatures)
+    if not needed or (vendor_id is None and not every_vendor):
+        return ()
+    ids = connection.execute(
+        "SELECT anchor_id FROM anchor_version WHERE version = 1 AND kind IN ('sigstore_identity', 'sigstore_root')"
+        " AND (? OR vendor_id = ?) ORDER BY audit_seq DESC LIMIT ?",
+        (every_vendor, vendor_id, MAX_UNNAMED),
+    ).fetchall()
+    found = rows.current_of(connection, [str(row[0]) for row in ids], known_at)
+    return tuple(s for s in found if every_vendor or s.anchor.vendor_id == vendor_id)
+
+
+def on_the_key_of(
+    connection: sqlite3.Connection, buried: Iterable[StoredAnchor], known_at: datetime | None = None
+) -> tuple[StoredAnchor, ...]:
+    """Anchors of any vendor on the keys of these tombstones: one of them may have been approved over it."""
+    identities = {
+        i
+        for s in buried
+        if s.anchor.state in tombstones.STATES
+        for i in lookup.all_of(s.anchor)
+        if i.kind in IDENTITIES
+    }
+    return rows.current_of(connection, lookup.owners(connection, identities), known_at) if identities else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """Which packages a change may concern: those found by ``identifiers``, those of ``vendors``, or ``everything``."""
+
+    identifiers: frozenset[Identifier] = frozenset()
+    vendors: frozenset[str] = frozenset()
+    everything: bool = False
+
+
+def affected(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> Affected:
+    """What a change of these anchors may concern.
+
+    The packages that name the anchors' own keys and names or what they issued, and the same for every stored certificate below
+    them. An anchor that no identifier in a package leads to concerns every package of its vendor, and everybody's once it is buried.
+    """
+    found: set[Identifier] = set()
+    vendors: set[str] = set()
+    everything = False
+    seen: set[str] = set()
+    waiting = sorted(set(anchor_ids))
+    while waiting:
+        if len(seen) + len(waiting) > MAX_AFFECTED:
+            return Affected(everything=True)
+        seen |= set(waiting)
+        leading: set[Identifier] = set()
+        for stored in rows.current_of(connection, waiting):
+            if stored.anchor.kind not in _NAMED_IN_PACKAGES:
+                vendors.add(stored.anchor.vendor_id)
+                everything = everything or stored.anchor.state in tombstones.STATES
+            own = lookup.all_of(stored.anchor)
+            leading |= lookup.downward(own)
+            found |= {i for i in own if i.kind not in _LEADING}
+        found |= leading
+        waiting = [i for i in lookup.owners(connection, leading) if i not in seen]
+    return Affected(frozenset(found), frozenset(vendors), everything)
+
+
+def _towards_issuers(identifiers: Iterable[Identifier]) -> set[Identifier]:
+    """What to look up next: the keys named, and the issuers named; not everything else that those issuers issued."""
+    named = lookup.either_key(identifiers)
+    return {i for i in named if i.kind not in _LEADING} | lookup.upward(named)
+
+
+def _best(connection: sqlite3.Connection, anchor_ids: list[str], room: int) -> list[str]:
+    """So many of the anchors, valid ones first and those recorded first before others: a flood puts none out that stood before."""
+    states: dict[str, str] = {}
+    for start in range(0, len(anchor_ids), rows.MAX_ROWS_PER_QUERY):
+        part = anchor_ids[start : start + rows.MAX_ROWS_PER_QUERY]
+        marks = ",".join("?" * len(part))
+        found = connection.execute(f"SELECT anchor_id, state FROM anchor_current WHERE anchor_id IN ({marks})", part)  # noqa: S608 - marks only
+        states |= {str(row[0]): str(row[1]) for row in found}
+    # The state is only to sort by here; the row itself is checked against the log when it is read.
+    order = {state.value: rank for state, rank in STANDING.items()}
+    return sorted(anchor_ids, key=lambda i: (order.get(states.get(i, ""), len(order)), i))[:room]
