@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from monitor.cli import main
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trust_store.model.package_facts import PackageFacts
-
-from datetime import UTC, datetime
 
 TOP_KEYS = {
     "schema", "package", "format", "vendor", "outcome", "reason", "also", "summary", "checked_at", "validation_time",
@@ -260,24 +261,70 @@ def test_the_worst_code_counts(codes: list[int], expected: int) -> None:
     assert exit_code(codes) == expected
 
 
-def test_revocation_lists_are_not_passed_over(run: Run, here: Path, pki: VendorPKI) -> None:
-    """A revocation list that this program does not look at yet leaves the answer open; so does a sigstore identity."""
+def _list_of(pki: VendorPKI, *serials: int, days: int = 30) -> bytes:
+    """The root's revocation list (DER), current from yesterday for ``days``; negative: it has run out."""
     now = datetime.now(UTC)
-    crl = (
+    builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(pki.root.subject)
-        .last_update(now)
-        .next_update(now.replace(year=now.year + 1))
-        .sign(pki.root_key, hashes.SHA256())
+        .last_update(now - timedelta(days=60))
+        .next_update(now + timedelta(days=days))
+        .add_extension(x509.CRLNumber(1), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(pki.root_key.public_key()), critical=False)
     )
-    (here / "list.crl").write_bytes(crl.public_bytes(Encoding.DER))
-    (here / "list.pem").write_bytes(crl.public_bytes(Encoding.PEM))
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(days=1)).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(pki.root_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _pem(der: bytes) -> bytes:
+    return b"-----BEGIN X509 CRL-----\n" + base64.encodebytes(der) + b"-----END X509 CRL-----\n"
+
+
+def test_revocation_lists_handed_over_decide(run: Run, here: Path, pki: VendorPKI) -> None:
+    """A list that names the signer revokes it, one that does not lets it pass, and one that has run out leaves it open."""
     root = ("check", "--json", "--only-anchors", "--anchors", "root.pem")
-    for name in ("list.crl", "list.pem"):
-        code, out, _ = run(*root, "--crl", name, "firmware.bin")
-        assert (code, _only(out)["reason"]) == (3, "revocation_unknown")
-        assert "not implemented: revocation lists" in _only(out)["summary"]
-    code, out, _ = run(*root, "--certificate-identity", "release@dten.example", "firmware.bin")
+    for lists, expected in (
+        (_pem(_list_of(pki)), (0, "trusted")),
+        (_list_of(pki, pki.signer.serial_number), (10, "revoked")),
+        (_list_of(pki, days=-1), (3, "revocation_unknown")),
+        (_pem(_list_of(pki, days=-1)) + _pem(_list_of(pki)), (0, "trusted")),
+    ):
+        (here / "list.crl").write_bytes(lists)
+        code, out, _ = run(*root, "--crl", "list.crl", "firmware.bin")
+        assert (code, _only(out)["reason"]) == expected
+
+
+def test_an_ocsp_response_is_known_by_its_content(run: Run, here: Path, pki: VendorPKI) -> None:
+    """A response in a file given as list decides like one."""
+    now = datetime.now(UTC)
+    for status, expected in (
+        (ocsp.OCSPCertStatus.GOOD, (0, "trusted")),
+        (ocsp.OCSPCertStatus.REVOKED, (10, "revoked")),
+    ):
+        revoked = status is ocsp.OCSPCertStatus.REVOKED
+        response = (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                pki.signer, pki.root, hashes.SHA256(), status, now - timedelta(days=1), now + timedelta(days=1),
+                now - timedelta(days=2) if revoked else None, x509.ReasonFlags.key_compromise if revoked else None,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, pki.root)
+            .sign(pki.root_key, hashes.SHA256())
+        )  # fmt: skip
+        (here / "answer.crl").write_bytes(response.public_bytes(Encoding.DER))
+        code, out, _ = run(
+            "check", "--json", "--only-anchors", "--anchors", "root.pem", "--crl", "answer.crl", "firmware.bin"
+        )
+        assert (code, _only(out)["reason"]) == expected
+
+
+def test_an_identity_that_cannot_be_checked_is_not_passed_over(run: Run, here: Path) -> None:
+    """A sigstore identity asked for of a signature that has none keeps it from passing."""
+    asked = ("--certificate-identity", "release@dten.example", "firmware.bin")
+    code, out, _ = run("check", "--json", "--only-anchors", "--anchors", "root.pem", *asked)
+    assert (here / "root.pem").exists()
     assert (code, _only(out)["reason"]) == (3, "unexpected_signer")
 
 

@@ -75,7 +75,13 @@ def key_scope_findings(anchor: TrustAnchor, use: Use, keys: Iterable[tuple[str, 
     told = _of_use(limits, use) + _distrusted_since(limits, use, ()) + _weak(limits, keys)
     if limits.permitted_names or limits.excluded_names:
         told.append("it constrains names in certificates, and the signer is a key without one")
-    return _findings(anchor, told)
+    found = _findings(anchor, told)
+    if limits.revocation == "required":
+        # Nobody issues revocation lists about a key without a certificate.
+        found.append(
+            Finding(Reason.REVOCATION_UNKNOWN, "revocation lists are required, and there are none about a bare key")
+        )
+    return found
 
 
 def anchor_moments(anchor: TrustAnchor) -> tuple[datetime, ...]:

@@ -15,11 +15,13 @@ from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import Reason
 from trust_store.verification.anchor_state import spared, tombstone_reason
 from trust_store.verification.question import ANY_VENDOR, Finding
+from trust_store.verification.revocation import decode_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from trust_store.chain.revocation import RevocationSet
     from trust_store.model.certificate import Certificate
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.trust_anchor import TrustAnchor
@@ -51,7 +53,8 @@ class TrustMaterial:
     ``certificates``: X.509 anchors, and names with a key (kind ``spki``) in the shape of one. ``keys``: OpenPGP. ``raw``: keys that sign
     packages themselves, with their canonical digest. Keys of other kinds are reached by no scheme here; their tombstones count.
     ``helping`` and ``helping_keys`` are everything at hand that names a signer or fills a gap in a path and is not trusted.
-    ``buried`` are keys of any vendor that are compromised or distrusted. ``view`` is what all of it came from.
+    ``buried`` are keys of any vendor that are compromised or distrusted. ``revocation`` is all that is known of it, what was handed over
+    with the question (``demanded_revocation``) included. ``view`` is what all of it came from.
     """
 
     view: TrustView
@@ -61,6 +64,8 @@ class TrustMaterial:
     helping: tuple[Certificate, ...]
     helping_keys: tuple[OpenPGPKey, ...]
     buried: frozenset[Tombstone]
+    revocation: RevocationSet | None = None
+    demanded_revocation: RevocationSet | None = None
 
     def tombstones(self, values: Iterable[str], name: str, proven_at: datetime | None = None) -> list[Finding]:
         """A finding for each reason for which one of ``values`` (digests, fingerprints) is buried and not spared."""
@@ -154,6 +159,7 @@ class _Gathered:
 
     def material(self) -> TrustMaterial:
         """All of it, frozen."""
+        lists = self._view.revocation
         return TrustMaterial(
             view=self._view,
             certificates=tuple(self._certificates),
@@ -162,6 +168,8 @@ class _Gathered:
             helping=tuple(self._helping.values()),
             helping_keys=tuple(self._helping_keys.values()),
             buried=frozenset(self._buried),
+            revocation=decode_revocation((*lists.demanded, *lists.crls, *lists.ocsp)),
+            demanded_revocation=decode_revocation(lists.demanded),
         )
 
 

@@ -142,8 +142,9 @@ class X509Judging(SignatureJudging):
         problems, steps = self._validate(path)
         findings += problems
         findings += revocation_findings(
-            anchor, path, self._material, at=self.at, signed_at=self._proven_at, budget=self._budget
-        )
+            anchor, path, self._material,
+            at=self._question.at, signed_at=self._proven_at, budget=self._budget, carried=self._carried,
+        )  # fmt: skip
         findings += vendor_findings(anchor, self._question)
         moments = [moment for certificate in path for moment in (certificate.not_before, certificate.not_after)]
         nodes = [PathNode(certificate.subject, certificate.sha256) for certificate in path]
