@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trust_store import anchor_approval, anchor_management, other_decisions
 from trust_store.anchor_approval import COMPROMISE_CAUSE, REVOCATION_CAUSES
+from trust_store.anchor_imports import import_keys
 from trust_store.anchor_rules import Way
 from trust_store.baselines import Rules
 from trust_store.decision_arguments import LIMIT_ARGUMENTS, MAX_LIST, RULE_ARGUMENTS, Request, limits_of, rule_of
-from trust_store.decode.openpgp import load_keys
-from trust_store.decode.x509 import decode_certificates
-from trust_store.errors import (
-    DecisionRefusedError,
-    MalformedError,
-    ResourceLimitError,
-    UnsupportedError,
-    UsageError,
-)
-from trust_store.model.claim import Authority, Proposal
+from trust_store.errors import DecisionRefusedError, UsageError
+from trust_store.exchange.importing import proposals_in
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.policy_approval import approve_approvers, approve_policy
 from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from trust_store.anchor_changes import Decision
-    from trust_store.model.openpgp_key import OpenPGPKey
+    from trust_store.model.claim import Proposal
     from trust_store.model.vendor import Vendor
 
-MAX_IMPORT_BYTES = 512 * 1024
+MAX_IMPORT_BYTES = 8 * 1024 * 1024
+"""Of one request: its base64 fits into the longest line that the daemon's control socket takes (16 MiB)."""
+MAX_NAME_CHARACTERS = 200
+_ISSUING_KINDS = frozenset({AnchorKind.X509, AnchorKind.SPKI})
 
 
 def perform(
@@ -177,21 +174,37 @@ def _import(request: Request) -> dict[str, Any]:
     if not any(v.id == vendor for v in request.vendors):
         raise DecisionRefusedError(f"vendor {vendor[:64]!r} is not configured")
     bury = request.flag("distrust") is True
-    reason = request.text("reason", "") or ("imported as distrusted" if bury else "")
-    found: list[str] = []
-    for proposal in proposals_in(_data(request), vendor, f"imported by {request.identity}"):
-        found.append(
-            anchor_management.entomb(
-                request.connection, proposal, identity=request.identity, reason=reason, at=request.at,
-                randomness=request.randomness,
-            )
-            if bury
-            else anchor_management.propose(
-                request.connection, proposal, actor=request.identity, at=request.at, randomness=request.randomness
-            )
-        )  # fmt: skip
-    verb = "distrusted" if bury else "proposed"
-    return {"outcome": verb, "vendor": vendor, "anchors": found, "message": f"{len(found)} key(s) {verb}"}
+    reason = request.text("reason", "") or "imported as distrusted"
+    keys = import_keys(
+        request.connection, _ruled(request, _proposals(request, _data(request), "imported")), bury_because=reason if bury else None,
+        identity=request.identity, at=request.at, randomness=request.randomness,
+    )  # fmt: skip
+    counts = Counter(key.outcome for key in keys)
+    return {
+        "outcome": "distrusted" if bury else "proposed",
+        "vendor": vendor,
+        "anchors": [key.anchor_id for key in keys if key.anchor_id],
+        "keys": [key.told() for key in keys],
+        "message": ", ".join(f"{count} key(s) {outcome}" for outcome, count in sorted(counts.items())),
+    }
+
+
+def _proposals(request: Request, data: bytes, how: str) -> tuple[Proposal, ...]:
+    """The keys of one file, under the name that the file had where it came from."""
+    return proposals_in(
+        data,
+        request.text("vendor"),
+        f"{how} by {request.identity}",
+        name=request.text("name", "")[:MAX_NAME_CHARACTERS],
+    )
+
+
+def _ruled(request: Request, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
+    """The proposals under what the file says of them and what the importer states: limits one by one, a rule for whatever issues."""
+    rule, limits = rule_of(request), limits_of(request)
+    for proposal in proposals:
+        applied = proposal.signer_rule if rule is None or proposal.kind not in _ISSUING_KINDS else rule
+        yield replace(proposal, signer_rule=applied, constraints=replace(proposal.constraints, **limits))
 
 
 def _propose_baseline(request: Request) -> dict[str, Any]:
@@ -204,7 +217,8 @@ def _propose_baseline(request: Request) -> dict[str, Any]:
     for file in files:
         data = other_decisions.decoded(file, "data", left)
         left -= len(data)
-        found += proposals_in(data, request.text("vendor"), f"baseline proposed by {request.identity}")
+        # What a file lists as distrusted is no part of what the team relies on.
+        found += [p for p in _proposals(request, data, "baseline proposed") if not p.distrusted]
     return other_decisions.propose_baseline(request, found, Rules(rule_of(request), limits_of(request)))
 
 
@@ -216,36 +230,6 @@ def _data(request: Request) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise UsageError("'data' is not base64") from error
-
-
-def proposals_in(data: bytes, vendor_id: str, reference: str) -> tuple[Proposal, ...]:
-    """Certificates (PEM, DER, PKCS#7) or OpenPGP keys of a file as proposals; raises UsageError if it holds neither."""
-    try:
-        if b"BEGIN PGP" not in data:
-            try:
-                found = [
-                    Proposal(
-                        vendor_id, AnchorKind.X509, c.subject, c.sha256, c.der, c.identifiers, Authority.UNAUTHENTICATED,
-                        reference,
-                    )
-                    for c in decode_certificates(data)
-                ]  # fmt: skip
-            except MalformedError:
-                if b"-----BEGIN" in data:
-                    raise
-                found = []
-            if found:
-                return tuple(found[:MAX_LIST])
-        return tuple(_openpgp_proposal(key, vendor_id, reference) for key in load_keys(data)[:MAX_LIST])
-    except (MalformedError, UnsupportedError, ResourceLimitError) as error:
-        raise UsageError(f"the file holds no certificates or OpenPGP keys that can be read: {error}") from error
-
-
-def _openpgp_proposal(key: OpenPGPKey, vendor_id: str, reference: str) -> Proposal:
-    digest = hashlib.sha256(key.data).hexdigest()
-    return Proposal(
-        vendor_id, AnchorKind.OPENPGP, key.name, digest, key.data, key.identifiers, Authority.UNAUTHENTICATED, reference
-    )
 
 
 def _approve_policy(request: Request) -> dict[str, Any]:
@@ -285,7 +269,9 @@ COMMANDS: dict[str, tuple[Callable[[Request], dict[str, Any]], frozenset[str]]] 
         frozenset({"anchor", "follow_rotation", "clear"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,
     ),
     "anchor.distrust": (_distrust, frozenset({"anchor", "reason", "effective_from"})),
-    "anchor.import": (_import, frozenset({"vendor", "data", "distrust", "reason"})),
+    "anchor.import": (
+        _import, frozenset({"vendor", "data", "name", "distrust", "reason"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,
+    ),
     "anchor.reject": (_reject, frozenset({"anchor", "because", "fingerprint_read"}) | _CALL),
     "anchor.remove": (_remove, frozenset({"anchor", "reason"})),
     "anchor.revoke": (_revoke, frozenset({"anchor", "because", "effective_from"})),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from trust_store.model.trust_anchor import Constraints, SignerRule
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,7 +84,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Key material found in a channel, proposed as a pending anchor of ``vendor_id``; ``reference`` is the URL it came from."""
+    """Key material found in a channel, proposed as a pending anchor of ``vendor_id``; ``reference`` is the URL it came from.
+
+    ``constraints`` and ``signer_rule`` are suggested with it. ``distrusted`` is True where the source lists the key as one not to
+    be trusted, False where it lists it as trusted, None where it does not say.
+    """
 
     vendor_id: str
     kind: AnchorKind
@@ -92,3 +98,6 @@ class Proposal:
     identifiers: tuple[Identifier, ...]
     authority: Authority
     reference: str
+    constraints: Constraints = field(default_factory=Constraints)
+    signer_rule: SignerRule = field(default_factory=SignerRule)
+    distrusted: bool | None = None

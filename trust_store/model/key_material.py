@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class KeyMaterial:
     """``material`` is as the ``AnchorKind`` says; ``name`` is text from outside.
 
-    ``constraints`` are what the file itself says about the key (purposes, validity). ``distrusted``: the file lists it as one
-    that must not be trusted. Every kind but OpenPGP has exactly one identifier ``sha256``, the digest of ``material``.
+    ``constraints`` are what the file itself says about the key (purposes, validity). ``distrusted``: True where the file lists it
+    as one that must not be trusted, False where it lists it as trusted, None where it does not say. Every kind but OpenPGP has
+    exactly one identifier ``sha256``, the digest of ``material``.
     """
 
     kind: AnchorKind
@@ -25,7 +26,7 @@ class KeyMaterial:
     material: bytes
     identifiers: tuple[Identifier, ...]
     constraints: Constraints = field(default_factory=Constraints)
-    distrusted: bool = False
+    distrusted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import binascii
 import re
+import warnings
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from cryptography import x509
 
 from trust_store.decode import asn1, spki
 from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading
@@ -35,12 +38,12 @@ _PURPOSES = {
 
 
 def certificate_material(
-    certificate: Certificate, *, constraints: Constraints | None = None, distrusted: bool = False
+    certificate: Certificate, *, constraints: Constraints | None = None, distrusted: bool | None = None
 ) -> KeyMaterial:
-    """A certificate as key material, under its subject's name."""
+    """A certificate as key material, under its subject's name; where nothing is stated, for what its own extension allows."""
     return KeyMaterial(
         AnchorKind.X509, certificate.subject, certificate.der, certificate.identifiers,
-        constraints or Constraints(), distrusted,
+        constraints or Constraints(purposes=_own_purposes(certificate)), distrusted,
     )  # fmt: skip
 
 
@@ -148,6 +151,25 @@ def _of_block(label: str, der: bytes, name: str) -> tuple[KeyMaterial, ...]:
     if label == "RSA PUBLIC KEY":
         return (key_material(spki.spki_of_pkcs1(der), name),)
     return ()
+
+
+def _own_purposes(certificate: Certificate) -> tuple[str, ...]:
+    """What the certificate's extended key usage (RFC 5280 4.2.1.12) leaves; code where it has none."""
+    try:
+        usages = spki.guarded(lambda: _extended_key_usage(certificate.der), "extension")
+    except (MalformedError, UnsupportedError):
+        return Constraints().purposes  # no path through it will be valid; that is told where paths are
+    return purposes_of(usages) or Constraints().purposes
+
+
+def _extended_key_usage(der: bytes) -> tuple[str, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # oddities that the library will refuse one day are judged elsewhere
+        try:
+            extensions = x509.load_der_x509_certificate(der).extensions
+            return tuple(u.dotted_string for u in extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+            return ()
 
 
 def _trusted(der: bytes) -> KeyMaterial:

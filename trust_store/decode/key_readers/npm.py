@@ -7,6 +7,7 @@ in any encoding), so it is a hint and never what a key is compared by.
 from __future__ import annotations
 
 import binascii
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from trust_store.decode import spki
@@ -79,7 +80,10 @@ def _key(entry: dict[str, Any]) -> KeyMaterial:
         raise MalformedError("a key that is not of the type it says")
     key_id = _text(entry, "keyid")
     identifiers = (spki.whole(der), Identifier(IdentifierKind.KEY_ID, key_id), *spki.spki_identifiers(der))
-    return KeyMaterial(AnchorKind.NPM, key_id, der, identifiers, Constraints(valid_until=_expiry(entry)))
+    digest = binascii.b2a_base64(hashlib.sha256(der).digest(), newline=False).decode().rstrip("=")
+    # A key id that is the digest is what the vendor will be asked to read out, and so no name to show.
+    name = "npm registry key" if digest in key_id else f"npm registry key {key_id}"
+    return KeyMaterial(AnchorKind.NPM, name, der, identifiers, Constraints(valid_until=_expiry(entry)))
 
 
 def _expiry(entry: dict[str, Any]) -> datetime | None:

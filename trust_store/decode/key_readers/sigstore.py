@@ -90,7 +90,9 @@ class IdentityReader:
         material = json.dumps(
             {"identity": identity, "issuer": issuer}, ensure_ascii=False, separators=(",", ":"), sort_keys=True
         ).encode()
-        key = KeyMaterial(AnchorKind.SIGSTORE_IDENTITY, f"{identity} {issuer}", material, (spki.whole(material),))
+        key = KeyMaterial(
+            AnchorKind.SIGSTORE_IDENTITY, f"sigstore identity at {issuer}", material, (spki.whole(material),)
+        )
         return Reading((key,))
 
 
