@@ -10,7 +10,7 @@ most one marked repeat comes of one crash. An answer that refuses was an answer:
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +23,7 @@ from escalation.errors import (
 )
 from escalation.model import Delivery, DeliveryState, Receipt
 from escalation.storage.rows import delivery_of
+from trust_store.checkpoints import newest_line
 from trust_store.model.identifiers import format_time
 from trust_store.storage.connection import transaction
 from trust_store.terminal import safe
@@ -194,7 +195,7 @@ def _take(connection: sqlite3.Connection, channel: str, now: datetime) -> Delive
     if row is None:
         return None
     try:
-        return delivery_of(row)
+        return replace(delivery_of(row), checkpoint=newest_line(connection))
     except EscalationError as error:
         _dead(connection, row["id"], str(error))
         raise _UnreadableError(row["id"], str(error)) from error

@@ -145,7 +145,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of the outbox: one message for one channel. ``attempts`` counts those that ended without success."""
+    """One row of the outbox: one message for one channel. ``attempts`` counts those that ended without success.
+
+    ``checkpoint`` is the newest signed line about the audit log, for a channel that keeps what it was given.
+    """
 
     id: str
     alert_id: str
@@ -160,6 +163,7 @@ class Delivery:
     sent_at: datetime | None = None
     last_error: str | None = None
     possible_repeat_of: str | None = None
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from monitor.retention import enforce
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
 from monitor.storage_thread import StorageThread
+from monitor.tamper_watch import TamperWatch
 from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
@@ -61,6 +62,7 @@ RETENTION_SECONDS = 3600.0
 DIGEST_SECONDS = 300.0
 STOP_SECONDS = 1.5
 HEARTBEAT_SECONDS = 15.0
+WATCH_SECONDS = 60.0
 RECONSIDER_BATCH = 200
 log = structlog.get_logger("rootwarden")
 
@@ -99,6 +101,8 @@ class Daemon:
         self._control = ControlServer(
             settings.trust.control, self.answer, internal_error=lambda e: log.error("request failed", error=e)
         )
+        self._tamper_watch = TamperWatch(settings.trust, tuple(self._channels), now, randomness)
+        self._told_head: audit.Head | None = None
         self._stop = asyncio.Event()
         self._look = asyncio.Event()
         self._send = asyncio.Event()
@@ -121,6 +125,8 @@ class Daemon:
             await self._fetcher.aclose()
             for channel in self._channels.values():
                 await channel.close()
+            with contextlib.suppress(TrustStoreError):
+                await self.storage.run(self._tell_checkpoint)
             self.storage.close()
         log.info("stopped")
         return 0
@@ -158,6 +164,7 @@ class Daemon:
     def _perform(
         self, connection: sqlite3.Connection, command: str, arguments: dict[str, Any], person: str
     ) -> dict[str, Any]:
+        self._tamper_watch.look(connection)
         try:
             return decisions.perform(
                 connection,
@@ -195,12 +202,30 @@ class Daemon:
                 changes.append(approvers)
             for change in changes:
                 self.alerting.report_policy_change(connection, change)
-        self._checkpoint(connection)
+            self._tamper_watch.report_rekeyed(connection)
+        self._tamper_watch.look_at_files(connection)
+        self._tell_checkpoint(connection)
         log.info("store opened", interrupted_deliveries=repeats, policy_changes=len(changes))
 
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection) -> checkpoints.Checkpoint | None:
         path = self.settings.trust.store.directory / checkpoints.CHECKPOINT_NAME
-        checkpoints.keep_checkpoint(connection, path, self._now())
+        return checkpoints.keep_checkpoint(connection, path, self._now())
+
+    def _tell_checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Have the journal, which may be kept elsewhere, know the head of the log where it changed."""
+        kept = self._checkpoint(connection)
+        if kept is not None and kept.head != self._told_head:
+            self._told_head = kept.head
+            log.info("checkpoint", line=kept.line)
+
+    async def _look_for_tampering(self) -> None:
+        """What was changed behind the daemon's back, and the checkpoint of the minute."""
+        try:
+            for edit in await self.storage.run(self._tamper_watch.look):
+                log.warning("edited on disk, not loaded", subject=safe(edit.subject, 60), what=safe(edit.what, 200))
+            await self.storage.run(self._tell_checkpoint)
+        finally:
+            self._send.set()
 
     async def _run_jobs(self) -> None:
         """The fixed jobs, until stopped; a job that fails is told and goes on, one that ends is a reason to stop."""
@@ -215,6 +240,7 @@ class Daemon:
         jobs.add_job(
             self._quietly(self._heartbeat), "interval", seconds=watchdog_seconds() or HEARTBEAT_SECONDS, **every
         )
+        jobs.add_job(self._quietly(self._look_for_tampering), "interval", seconds=WATCH_SECONDS, **every)
         jobs.start()
         sending = [self._deliver(name) for name in self._channels]
         loops = [asyncio.create_task(job) for job in (self._take_in(), self._watch(), *sending)]

@@ -87,7 +87,9 @@ def require_checkpoint(connection: sqlite3.Connection, said: Checkpoint | None) 
         return
     store, seq = known_store_id(connection), said.head.seq
     if said.store != store:
-        raise StoreInconsistentError(f"the outside checkpoint is of store {said.store}, this is {store or 'an unused one'}")
+        raise StoreInconsistentError(
+            f"the outside checkpoint is of store {said.store}, this is {store or 'an unused one'}"
+        )
     message = _DOMAIN + _said(said.store, said.head, said.at).encode()
     public = instance_key.public_key(database_of(connection))
     if not instance_key.verifies(public, said.signature, message) and not any(
@@ -117,6 +119,16 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     if len(found) != 1 or text != f"{found[0].line}\n":
         raise StoreInconsistentError(f"{path} is no audit checkpoint")
     return found[0]
+
+
+def newest_line(connection: sqlite3.Connection) -> str:
+    """The line that is kept beside this connection's database, empty where there is none: it is passed on, not believed."""
+    database = database_of(connection)
+    try:
+        kept = read_checkpoint(database.with_name(CHECKPOINT_NAME)) if database is not None else None
+    except (StoreInconsistentError, StoreUnavailableError):
+        kept = None
+    return kept.line if kept is not None else ""
 
 
 def keep_checkpoint(connection: sqlite3.Connection, path: Path, at: datetime) -> Checkpoint | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY_NAME, PUBLIC_NAME = "instance.key", "instance.pub"
+NEXT_NAME = "instance.key.next"
 CREDENTIALS = ("instance-key", "rootwarden_instance-key")
 MAX_KEY_BYTES = 4096
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
@@ -123,9 +124,32 @@ def public_key(database: Path | None) -> str:
 def create(database: Path) -> InstanceKey:
     """Make a new key for ``database`` and write both halves; what was there is replaced. Raises StoreUnavailableError."""
     key = InstanceKey.generate()
-    secret = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _write(database.with_name(KEY_NAME), secret, 0o600)
+    _write(database.with_name(KEY_NAME), _private_pem(key), 0o600)
     _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    return key
+
+
+def create_next(database: Path) -> InstanceKey:
+    """Make the key that is to replace a lost one; it waits beside the database until the log says so. Raises StoreUnavailableError."""
+    key = InstanceKey.generate()
+    _write(database.with_name(NEXT_NAME), _private_pem(key), 0o600)
+    return key
+
+
+def next_key(database: Path) -> InstanceKey | None:
+    """The key that waits to replace a lost one, if any."""
+    data = _read(database.with_name(NEXT_NAME), private=True)
+    return None if data is None else _private(data, database.with_name(NEXT_NAME))
+
+
+def promote_next(database: Path) -> InstanceKey:
+    """Have the waiting key take its place; raises StoreUnavailableError."""
+    key = next_key(database)
+    if key is None:
+        raise StoreUnavailableError(f"{database.with_name(NEXT_NAME)} is gone")
+    _write(database.with_name(KEY_NAME), _private_pem(key), 0o600)
+    _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    database.with_name(NEXT_NAME).unlink(missing_ok=True)
     return key
 
 
@@ -167,6 +191,10 @@ def _public_file(database: Path) -> str | None:
     if not isinstance(key, Ed25519PublicKey):
         raise StoreInconsistentError(f"{path} is no Ed25519 key: restore it from the backup")
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def _private_pem(key: InstanceKey) -> bytes:
+    return key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _public_pem(key: InstanceKey) -> bytes:

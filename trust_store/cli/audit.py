@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from trust_store import audit, checkpoints
+from trust_store import audit, checkpoints, client_memory
+from trust_store.cli.audit_instance import accept_restored, rekey_command
+from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError, UsageError
 from trust_store.query import snapshot
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import connect
@@ -19,42 +22,88 @@ from trust_store.terminal import safe
 if TYPE_CHECKING:
     import sqlite3
 
+    from trust_store.checkpoints import Checkpoint
+
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def command() -> None:
-    """The hash-chained log of decisions.
+    """The hash-chained, signed log of decisions.
 
     \b
     Examples:
       rootwarden audit verify
       rootwarden audit show --limit 20
+      rootwarden audit checkpoint >> /mnt/elsewhere/checkpoints
     """
 
 
 @command.command()
+@click.option(
+    "--checkpoint", "given", multiple=True, metavar="FILE|LINE",
+    help="Also check every checkpoint in this file (a mail, an export of the journal), or this line.",
+)  # fmt: skip
 @JSON_OPTION
-def verify(*, as_json: bool) -> int:
-    """Walk the whole log and compare the tables with it; exit 4 and the name of the first bad row if anything differs.
+def verify(given: tuple[str, ...], *, as_json: bool) -> int:
+    """Walk the whole log, verify who signed it and compare the tables with it; exit 4 and the name of the first bad row otherwise.
 
     \b
     Examples:
       rootwarden audit verify
       rootwarden audit verify --json
+      journalctl -u rootwarden -o cat > journal.txt; rootwarden audit verify --checkpoint journal.txt
     """
     settings = load_trust_settings(click.get_current_context().obj.config)
-    checkpoint = checkpoints.read_checkpoint(settings.store.database.with_name(checkpoints.CHECKPOINT_NAME))
-    with closing(connect(settings.store.database, read_only=True)) as connection, snapshot(connection):
-        require_schema(connection, (MIGRATIONS,))
-        newest = audit.verify(connection)
-        checkpoints.require_checkpoint(connection, checkpoint)
+    database, folder = settings.store.database, client_memory.memory_folder()
+    outside = [said for text in given for said in _given(text)]
+    kept = checkpoints.read_checkpoint(database.with_name(checkpoints.CHECKPOINT_NAME))
+    with closing(connect(database, read_only=True)) as connection:
+        with snapshot(connection):
+            require_schema(connection, (MIGRATIONS,))
+            known = client_memory.recall(connection, folder)
+        with snapshot(connection):
+            newest = audit.verify(connection)
+            for said in (kept, *outside):
+                checkpoints.require_checkpoint(connection, said)
+            client_memory.require_not_older(connection, folder, known)
     if as_json:
-        seen = checkpoint.head.seq if checkpoint else None
-        click.echo(json.dumps({"ok": True, "entries": newest.seq, "head": newest.hash, "checkpoint": seen}))
-    else:
-        outside = f", outside checkpoint at {checkpoint.head.seq}" if checkpoint else ", no outside checkpoint"
-        click.echo(f"audit log intact: {newest.seq} entries, head {newest.hash}{outside}")
+        answer = {"ok": True, "entries": newest.seq, "head": newest.hash, "revision": newest.revision}
+        seen = {"checkpoint": kept.head.seq if kept else None, "checkpoints": len(outside)}
+        click.echo(json.dumps({**answer, **seen}))
+        return 0
+    beside = f", outside checkpoint at {kept.head.seq}" if kept else ", no outside checkpoint"
+    more = f", {len(outside)} given checkpoint(s) contained" if outside else ""
+    click.echo(f"audit log intact: {newest.seq} entries, head {newest.hash}{beside}{more}")
+    return 0
+
+
+@command.command()
+@JSON_OPTION
+def checkpoint(*, as_json: bool) -> int:
+    """Print one signed line about the log as it is, to be kept where nobody who writes to this machine reaches it.
+
+    \b
+    Examples:
+      rootwarden audit checkpoint >> /mnt/elsewhere/checkpoints
+      rootwarden audit checkpoint --json | jq -r .line
+    """
+    invocation = click.get_current_context().obj
+    database = load_trust_settings(invocation.config).store.database
+    with closing(connect(database, read_only=True)) as connection, snapshot(connection):
+        require_schema(connection, (MIGRATIONS,))
+        newest = audit.require_signed_head(connection)
+        try:
+            made = checkpoints.checkpoint(connection, invocation.now())
+        except (StoreInconsistentError, StoreUnavailableError):
+            # The private key is the daemon's alone: what it wrote last serves, if it is about this very log.
+            made = checkpoints.read_checkpoint(database.with_name(checkpoints.CHECKPOINT_NAME))
+            if made is None or made.head != newest:
+                raise
+            checkpoints.require_checkpoint(connection, made)
+    if made is None:
+        raise UsageError("the log is empty: there is nothing to hold on to yet")
+    click.echo(json.dumps(_checkpoint_dict(made)) if as_json else made.line)
     return 0
 
 
@@ -84,6 +133,36 @@ def show(after: int | None, limit: int, *, as_json: bool) -> int:
         head = f"{entry['seq']:>6}  {entry['recorded_at']}  {safe(entry['kind'], 40):<28}"
         click.echo(f"{head} {safe(entry['actor'], 40):<16} {safe(entry['subject'], 60)}  {body}")
     return 0
+
+
+command.add_command(accept_restored)
+command.add_command(rekey_command)
+
+
+def _given(text: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints that an option names: a line itself, or a file with any number of them."""
+    try:
+        if not text.lstrip().startswith("rootwarden-checkpoint/"):
+            with Path(text).open("rb") as stream:
+                data = stream.read(checkpoints.MAX_TEXT_BYTES + 1)
+            if len(data) > checkpoints.MAX_TEXT_BYTES:
+                raise UsageError(f"--checkpoint {text}: larger than {checkpoints.MAX_TEXT_BYTES} bytes")
+            text = data.decode("utf-8", "replace")
+        return checkpoints.parse_all(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--checkpoint: cannot be read: {error}") from error
+    except MalformedError as error:
+        raise UsageError(f"--checkpoint: {error}") from error
+
+
+def _checkpoint_dict(said: Checkpoint) -> dict[str, Any]:
+    return {
+        "line": said.line,
+        "store": said.store,
+        "entries": said.head.seq,
+        "head": said.head.hash,
+        "revision": said.head.revision,
+    }
 
 
 def _to_dict(row: sqlite3.Row) -> dict[str, Any]:

@@ -84,6 +84,19 @@ def open_head(connection: sqlite3.Connection) -> None:
     connection.before_commit = functools.partial(sign_head, key=key)
 
 
+def signed_by(connection: sqlite3.Connection, public: str) -> bool:
+    """Whether the head as it stands is signed by the key whose public half is ``public`` (hex)."""
+    found, signature = _head_row(connection)
+    return instance_key.verifies(public, signature, _message(known_store_id(connection), found))
+
+
+def start_rekeyed_head(connection: sqlite3.Connection, key: instance_key.InstanceKey) -> None:
+    """``open_head`` with a key that replaces a lost one; the caller has verified the head under the lost key."""
+    if not isinstance(connection, StoreConnection) or not connection.writing:
+        raise ValueError("an audit entry is written in the transaction() of what it records")
+    connection.before_commit = functools.partial(sign_head, key=key)
+
+
 def sign_head(connection: sqlite3.Connection, key: instance_key.InstanceKey) -> None:
     """Sign the head as it stands now."""
     now = head(connection)
