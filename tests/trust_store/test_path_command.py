@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from monitor.cli import Invocation
-from tests.trust_store.path_craft import AT, alternative, authority, eku, issue
+from tests.trust_store.path_craft import AT, Issued, alternative, authority, eku, issue
 from trust_store.cli import path as command
 from trust_store.cli.path import command as group
 from trust_store.errors import UsageError
@@ -37,10 +37,19 @@ def files(tmp_path: Path) -> Path:
     """leaf.pem, bad.pem, int.pem, root.pem, other.pem and a revocation list, crl.pem."""
     for file, issued in (("leaf", LEAF), ("bad", BAD), ("int", INT), ("root", ROOT), ("other", OTHER)):
         (tmp_path / f"{file}.pem").write_text(issued.pem)
-    builder = x509.CertificateRevocationListBuilder().issuer_name(ROOT.certificate.subject)
-    crl = builder.last_update(AT).next_update(AT + timedelta(days=9)).sign(ROOT.key, hashes.SHA256())
-    (tmp_path / "crl.pem").write_bytes(crl.public_bytes(Encoding.PEM))
+    (tmp_path / "crl.pem").write_bytes(_list(ROOT))
     return tmp_path
+
+
+def _list(issuer: Issued, *revoked: Issued) -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+    builder = (
+        builder.last_update(AT).next_update(AT + timedelta(days=9)).add_extension(x509.CRLNumber(1), critical=False)
+    )
+    for certificate in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(certificate.certificate.serial_number)
+        builder = builder.add_revoked_certificate(entry.revocation_date(AT).build())
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def _run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -184,7 +193,8 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "depth": ({"max_depth": 1}, "trusted"),
     "less depth": ({"max_depth": 0}, "path_invalid"),
     "an explicit policy": ({"policies": {"require_explicit": True}}, "path_invalid"),
-    "revocation lists": ({"crls": ["anything"]}, "path_invalid"),
+    "a list that is none": ({"crls": ["anything"]}, "revocation_unknown"),
+    "no lists": ({"crls": []}, "trusted"),
     "no anchors": ({"anchors": []}, "unknown_root"),
     "a leaf that is none": ({"leaf": "junk"}, "malformed"),
     "a lone surrogate": ({"leaf": "\ud800"}, "malformed"),
@@ -203,7 +213,6 @@ def test_every_demand_of_a_batch_line_is_checked(
     code, (answer,) = _batch(monkeypatch, capsys, {**GOOD, **more})
     assert answer["reason"] == reason, answer
     assert code == {"passed": 0, "indeterminate": 3, "failed": 10}[answer["outcome"]]
-    assert ("not implemented: revocation lists" in answer["detail"]) is (case == "revocation lists")
 
 
 def test_a_line_beyond_the_cap_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,8 +244,20 @@ def test_files_that_cannot_be_had(
         _ask(monkeypatch, "--leaf", "leaf.pem")
     assert _ask(monkeypatch, *good, "--untrusted", "junk") == 0
     capsys.readouterr()
-    assert _ask(monkeypatch, *good, "--crl", "crl.pem") == 10
-    assert "not implemented: revocation lists" in capsys.readouterr().out
+
+
+def test_lists_make_revocation_required_for_the_whole_path(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one of two issuers' lists nothing is known about the other's certificate (3); a revoked one fails (10)."""
+    monkeypatch.chdir(files)
+    good = ("--leaf", "leaf.pem", "--untrusted", "int.pem", "--anchors", "root.pem", "--crl", "crl.pem")
+    assert _ask(monkeypatch, *good) == 3
+    assert "revocation_unknown" in capsys.readouterr().out
+    for revoked, code in ((), 0), ((LEAF,), 10):
+        (files / "int-crl.pem").write_bytes(_list(INT, *revoked))
+        assert _ask(monkeypatch, *good, "--crl", "int-crl.pem") == code
+    assert "revoked on 2026-11-25" in capsys.readouterr().out
 
 
 def test_what_is_printed_names_the_path_and_the_missing_issuer(

@@ -14,7 +14,7 @@ from trust_store.chain.names import CanonicalName, canonical
 from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from trust_store.model.certificate import Certificate
@@ -25,6 +25,8 @@ MAX_COMPARISONS = 100_000
 MAX_PATH_CERTIFICATES = 16
 MAX_PATHS = 32
 MAX_STEPS = 5000
+MAX_SEARCHES = 24
+"""Searches for the paths of those who sign revocation lists and OCSP responses, over every path of a question."""
 
 
 class SignatureBudget:
@@ -33,6 +35,7 @@ class SignatureBudget:
     def __init__(self, limit: int = DEFAULT_BUDGET) -> None:
         self.left = limit
         self._comparisons = MAX_COMPARISONS
+        self._searches = MAX_SEARCHES
         self._known: dict[tuple[str, str], bool] = {}
 
     @property
@@ -54,12 +57,20 @@ class SignatureBudget:
 
     def holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
         """Whether the issuer's key signed it; what was found out once is free. None where there is nothing left to pay with."""
-        key = (issuer.spki_sha256, certificate.sha256)
+        return self.proved((issuer.spki_sha256, certificate.sha256), lambda: signature_holds(issuer.spki, certificate))
+
+    def proved(self, key: tuple[str, str], check: Callable[[], bool]) -> bool | None:
+        """What ``check``, one public-key operation, says about ``key``: (SHA-256 of the public key, SHA-256 of what was signed)."""
         if key not in self._known:
             if not self.spend():
                 return None
-            self._known[key] = signature_holds(issuer.spki, certificate)
+            self._known[key] = check()
         return self._known[key]
+
+    def search(self) -> bool:
+        """Take one search for the path of somebody else than the end entity; False where none is left."""
+        self._searches -= 1
+        return self._searches >= 0
 
 
 @dataclass(frozen=True, slots=True)

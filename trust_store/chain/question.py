@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget, find_paths
 from trust_store.chain.names import same_name
-from trust_store.chain.validation import PathProblem, ValidationParameters, validate_path
+from trust_store.chain.revocation import check_path
+from trust_store.chain.revocation_material import RevocationSet
+from trust_store.chain.validation import PathProblem, PathResult, ValidationParameters, validate_path
 from trust_store.decode import asn1
 from trust_store.decode.x509 import decode_certificates, decode_readable
 from trust_store.errors import MalformedError, ResourceLimitError
@@ -18,7 +20,6 @@ from trust_store.model.verdict import PRECEDENCE, Outcome, Reason, outcome_of
 
 if TYPE_CHECKING:
     from trust_store.chain.building import PathSearch
-    from trust_store.chain.validation import PathResult
     from trust_store.model.certificate import Certificate
 
 MAX_DETAIL = 500
@@ -29,13 +30,17 @@ _VERSION, _SUBJECT = 0xA0, 5
 
 @dataclass(frozen=True, slots=True)
 class PathQuestion:
-    """``leaf``, ``untrusted`` and ``anchors`` are PEM, DER or PKCS#7; ``not_done`` names demands that are not implemented."""
+    """``leaf``, ``untrusted`` and ``anchors`` are PEM, DER or PKCS#7, ``crls`` PEM or DER, ``ocsp`` DER.
+
+    Any list or response makes revocation required: the status of every certificate below the anchor must be known.
+    """
 
     leaf: bytes
     anchors: tuple[bytes, ...]
     parameters: ValidationParameters
     untrusted: tuple[bytes, ...] = ()
-    not_done: tuple[str, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,15 @@ def answer(question: PathQuestion) -> PathAnswer:
     anchors = _anchors(question.anchors)
     if isinstance(anchors, PathAnswer):
         return anchors
-    if question.not_done:
-        return PathAnswer(Reason.PATH_INVALID, f"not implemented: {', '.join(question.not_done)}"[:MAX_DETAIL])
     untrusted, unreadable = _untrusted(question.untrusted)
     budget = SignatureBudget()
     search = find_paths(leaf, untrusted, anchors, budget, at=question.parameters.at)
-    furthest: tuple[tuple[int, bool], PathAnswer] | None = None
+    revocation = RevocationSet.decode(question.crls, question.ocsp) if question.crls or question.ocsp else None
+    furthest: tuple[tuple[bool, int, bool], PathAnswer] | None = None
     for path in search.paths:
         result = validate_path(path, question.parameters, budget)
+        if revocation is not None:
+            result = _with_revocation(path, result, revocation, untrusted, question.parameters, budget)
         if not result.problems:
             return PathAnswer(Reason.TRUSTED, _good(path), path)
         rank, found = _failed(path, result)
@@ -126,8 +132,24 @@ def _good(path: tuple[Certificate, ...]) -> str:
     return f"{len(path)} certificates up to {anchor}"[:MAX_DETAIL]
 
 
-def _failed(path: tuple[Certificate, ...], result: PathResult) -> tuple[tuple[int, bool], PathAnswer]:
-    """The answer for one path, and its rank: how far it came, and whether what stopped it is evidence against it."""
+def _with_revocation(
+    path: tuple[Certificate, ...],
+    result: PathResult,
+    revocation: RevocationSet,
+    untrusted: tuple[Certificate, ...],
+    parameters: ValidationParameters,
+    budget: SignatureBudget,
+) -> PathResult:
+    """Section 6.3 beside 6.1: a revoked certificate is told even where another rule is broken as well."""
+    found = check_path(
+        path, revocation, policy="required", at=parameters.at, budget=budget, untrusted=untrusted,
+        profile=parameters.profile, web_pki=parameters.profile and parameters.purpose == "server-auth",
+    )  # fmt: skip
+    return PathResult((*result.problems, *found), result.steps)
+
+
+def _failed(path: tuple[Certificate, ...], result: PathResult) -> tuple[tuple[bool, int, bool], PathAnswer]:
+    """The answer for one path, and its rank: revoked before all, then how far it came, then evidence against it."""
 
     def weight(problem: PathProblem) -> tuple[bool, int]:
         return outcome_of(problem.reason) is not Outcome.FAILED, PRECEDENCE.index(problem.reason)
@@ -135,7 +157,7 @@ def _failed(path: tuple[Certificate, ...], result: PathResult) -> tuple[tuple[in
     problems = sorted(result.problems, key=weight)
     details = dict.fromkeys(problem.detail for problem in problems)
     found = PathAnswer(problems[0].reason, "; ".join(details)[:MAX_DETAIL], path)
-    return (result.steps, found.outcome is Outcome.FAILED), found
+    return (found.reason is Reason.REVOKED, result.steps, found.outcome is Outcome.FAILED), found
 
 
 def _nowhere(search: PathSearch, refused: tuple[bytes, ...], anchors: tuple[Certificate, ...]) -> PathAnswer:

@@ -13,10 +13,10 @@ import click
 from trust_store.chain.peer_names import KINDS
 from trust_store.chain.question import PathAnswer, PathQuestion, answer
 from trust_store.chain.validation import PURPOSES, ValidationParameters
-from trust_store.cli.check_request import require_revocation_list
 from trust_store.cli.output import write_line
 from trust_store.cli.path_request import parse_line, parse_question, peer_name
-from trust_store.decode.x509 import MAX_BUNDLE_BYTES, decode_certificates
+from trust_store.decode.crl import MAX_LIST_BYTES, decode_lists
+from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import Outcome, Reason
@@ -52,7 +52,14 @@ def command() -> None:
 @click.option("--leaf", type=_FILE, metavar="FILE", help="The end entity's certificate alone, PEM or DER.")
 @click.option("--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates that may help.")
 @click.option("--anchors", multiple=True, type=_FILE, metavar="FILE", help="Certificates trusted for this question.")
-@click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation list (not implemented yet).")
+@click.option(
+    "--crl",
+    "crls",
+    multiple=True,
+    type=_FILE,
+    metavar="FILE",
+    help="Revocation list, PEM or DER; makes them required for the whole path.",
+)
 @click.option("--at", metavar="TIME", help="Ask about this time; ISO 8601 with zone. Default: now.")
 @click.option("--purpose", type=click.Choice(list(PURPOSES)), help="What the key is to be used for.  [default: any]")
 @click.option("--dns", metavar="NAME", help="The host name it must be for.")
@@ -98,15 +105,13 @@ def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
     )
     anchors = tuple(_anchor_file(name) for name in asked["anchors"])
     untrusted = tuple(_file(name) for name in asked["untrusted"])
-    for name in asked["crls"]:
-        require_revocation_list(name)
+    crls = tuple(_list_file(name) for name in asked["crls"])
     try:
         leaf = _read(asked["leaf"])
     except PackageUnreadableError as error:
         found = PathAnswer(Reason.UNREADABLE, safe(str(error)))
     else:
-        not_done = ("revocation lists",) if asked["crls"] else ()
-        found = answer(PathQuestion(leaf, anchors, parameters, untrusted, not_done))
+        found = answer(PathQuestion(leaf, anchors, parameters, untrusted, crls))
     for line in [json.dumps(_as_dict(found))] if as_json else _text(found):
         write_line(line)
     return _CODES[found.outcome]
@@ -185,6 +190,15 @@ def _anchor_file(name: str) -> bytes:
     return data
 
 
+def _list_file(name: str) -> bytes:
+    data = _file(name)
+    try:
+        decode_lists(data)
+    except (MalformedError, ResourceLimitError) as error:
+        raise UsageError(f"{safe(name, 300)}: no revocation list that can be read: {error}") from error
+    return data
+
+
 def _file(name: str) -> bytes:
     try:
         return _read(name)
@@ -196,6 +210,6 @@ def _read(name: str) -> bytes:
     """A regular file, one byte beyond the cap at most, so that the decoder refuses it; raises PackageUnreadableError."""
     with open_package(Path(name)) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
         try:
-            return stream.read(MAX_BUNDLE_BYTES + 1)
+            return stream.read(2 * MAX_LIST_BYTES + 1)
         except OSError as error:
             raise PackageUnreadableError(f"{name} cannot be read: {error.strerror}") from error

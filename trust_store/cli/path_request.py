@@ -68,7 +68,7 @@ def parse_question(asked: dict[str, Any], now: datetime) -> PathQuestion:
         anchors=tuple(_pem(item, "anchors") for item in _texts(given, "anchors")),
         parameters=parameters,
         untrusted=tuple(_pem(item, "intermediates") for item in _texts(given, "intermediates")),
-        not_done=("revocation lists",) if _texts(given, "crls") else (),
+        crls=tuple(_pem(item, "crls") for item in _texts(given, "crls")),
     )
 
 
