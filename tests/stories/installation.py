@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).resolve().parents[2]
 APPROVER_UIDS = {"alice": 61001, "bob": 61002}
+PROPOSER = "carol"
+"""Decides too, and imports what the others approve: whoever proposes a key is none of two who approve it."""
 STRANGER = "stranger"
-UIDS = APPROVER_UIDS | {STRANGER: 61003}
+UIDS = APPROVER_UIDS | {PROPOSER: 61004, STRANGER: 61003}
 START_SECONDS = 20.0
 WAIT_SECONDS = 20.0
 
@@ -96,12 +98,19 @@ class Installation:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Those who may decide."""
+        """Those who approve."""
         return ("me",) if self.one_person else tuple(APPROVER_UIDS)
+
+    @property
+    def proposer(self) -> str:
+        """Who imports keys for the others to approve."""
+        return "me" if self.one_person else PROPOSER
 
     def configure(self) -> None:
         """Write the configuration; vendors are given as their files' text."""
-        named = self.approvers or ({"me": os.geteuid()} if self.one_person else APPROVER_UIDS)
+        named = self.approvers or (
+            {"me": os.geteuid()} if self.one_person else APPROVER_UIDS | {PROPOSER: UIDS[PROPOSER]}
+        )
         approvers = "\n".join(f"{name} = {uid}" for name, uid in named.items())
         text = f"""
 [store]

@@ -207,7 +207,7 @@ def trusted(place: Installation, pki: VendorPKI) -> None:
     file = place.folder / "root.pem"
     file.write_text(pki.root_pem)
     file.chmod(0o644)
-    first = place.people[0]
+    first = place.proposer
     place.run("anchor", "import", str(file), "--vendor", "dten", person=first, expected=(0,))
     (anchor,) = [a["id"] for a in json.loads(place.run("anchor", "list", "--json", expected=(0,)).stdout)]
     place.run("anchor", "constrain", anchor, "--dedicated", person=first, expected=(0,))

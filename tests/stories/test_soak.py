@@ -59,7 +59,7 @@ def decided(place: Installation, pki: VendorPKI, name: str, *, reject: bool) -> 
     file = place.folder / "root.pem"
     file.write_text(pki.root_pem)
     file.chmod(0o644)
-    first = place.people[0]
+    first = place.proposer
     place.run("anchor", "import", str(file), "--vendor", "dten", person=first, expected=(0,))
     listed = json.loads(place.run("anchor", "list", "--state", "pending", "--json", expected=(0,)).stdout)
     anchor = next(a["id"] for a in listed if f"{name} " in a["name"])

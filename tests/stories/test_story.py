@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.stories import demo
-from tests.stories.installation import STRANGER, Installation, StepFailedError, await_
+from tests.stories.installation import PROPOSER, STRANGER, UIDS, Installation, StepFailedError, await_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,16 +138,17 @@ def opened(folder: Path) -> Iterator[Callable[[dict[str, int]], Installation]]:
 def test_only_named_people_decide_and_each_counts_once(
     opened: Callable[[dict[str, int]], Installation], pki: VendorPKI
 ) -> None:
-    """An unmapped uid and an unnamed root are refused; the same person twice is one approval; the next person completes it."""
+    """An unmapped uid, an unnamed root and the proposer are refused; the same person twice is one approval; the next completes it."""
     place = opened({})
     first, second = place.people[0], place.people[-1]
-    anchor = proposed(place, pki, first)
+    anchor = proposed(place, pki, place.proposer)
     if not place.one_person:
         for nobody in (STRANGER, None):
             assert "is not named in [approvers]" in approve(place, anchor, pki, nobody, 2)
         told = json.loads(approve(place, anchor, pki, first, 0))
         assert (told["approvals"], told["needed"], told["state"]) == (1, 2, "pending")
         assert "another person is needed" in approve(place, anchor, pki, first, 2)
+        assert "carol proposed" in approve(place, anchor, pki, place.proposer, 2)
         assert anchor_of(place)["state"] == "pending"
     approve(place, anchor, pki, second, 0)
     assert anchor_of(place)["state"] == "valid"
@@ -166,8 +167,8 @@ def test_the_service_user_decides_only_where_it_is_named(
             unnamed.start()
         refused = unnamed.run("anchor", "import", str(file), "--vendor", "dten", expected=(2,))
         assert "is not named in [approvers]" in refused.stderr
-    named = opened({"operator": os.geteuid()})
-    anchor = proposed(named, pki, None)
+    named = opened({"operator": os.geteuid()} | ({} if unnamed.one_person else {PROPOSER: UIDS[PROPOSER]}))
+    anchor = proposed(named, pki, None if named.one_person else PROPOSER)
     approve(named, anchor, pki, None, 0)
     log = named.run("audit", "show", "--json", expected=(0,)).stdout
     assert '"operator"' in log

@@ -30,7 +30,7 @@ UNIT = "rootwarden.service"
 CONFIG = Path("/etc/rootwarden/rootwarden.toml")
 STATE = Path("/var/lib/rootwarden")
 SOCKET = Path("/run/rootwarden/control.sock")
-APPROVERS = ("alice", "bob")
+APPROVERS = ("alice", "bob", "carol")
 UNNAMED, OUTSIDER = "mallory", "oscar"
 MAIL_USER, MAIL_PASSWORD = "alerts", "canary-password-of-the-mail-server"
 PACKAGE = "Full-upgrade-package-dten.zip"
@@ -108,6 +108,7 @@ def _configure(place: Place) -> None:
 [approvers]
 alice = "alice"
 bob = "bob"
+carol = "carol"
 {documented("toml")[0]}
 settle_seconds = 0.2
 sidecar_wait_seconds = 0.5
@@ -175,7 +176,7 @@ def knows_who_asks(place: Place) -> str:
     machine = place.machine
     root = Path("/srv/root.pem")
     machine.inside(root).write_text(place.pki.root_pem)
-    proposed = machine.run("rootwarden", "anchor", "import", str(root), "--vendor", "dten", user="alice").stdout
+    proposed = machine.run("rootwarden", "anchor", "import", str(root), "--vendor", "dten", user="carol").stdout
     found = re.search(r"anchor_[0-9A-Za-z]+", proposed)
     require(found, f"no anchor was proposed: {proposed}")
     assert found is not None

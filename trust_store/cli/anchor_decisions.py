@@ -1,0 +1,155 @@
+"""``rootwarden anchor approve``, ``reject`` and the other decisions by people; ``anchor`` mounts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from trust_store.cli.deciding import JSON_OPTION, decide, stated
+from trust_store.errors import UsageError
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option("--fingerprint-read", required=True, metavar="TEXT", help="What the vendor read out, all of it.")
+@click.option("--spoke-with", default="", metavar="NAME", help="Who read it out.")
+@click.option("--called", default="", metavar="CONTACT", help="A configured contact: its name, phone, mail or portal.")
+@click.option("--ticket", default="", metavar="T", help="Where the call is written down.")
+@click.option("--without-call", is_flag=True, help="No call was made: it takes effect after the vendor's hold-down.")
+@click.option("--break-glass", is_flag=True, help="Emergency: two people, no call, no wait; everybody is alerted.")
+@click.option("--reason", default="", metavar="TEXT", help="Why there was no call, for the log.")
+@JSON_OPTION
+def approve(anchor_id: str, *, as_json: bool, **said: Any) -> int:
+    """Approve a pending anchor after a call. You decide as your Unix user; the store compares the fingerprint.
+
+    Whoever imported the key is none of two who approve it. Without a call the fingerprint still comes from another channel than
+    the key; that is open only where the vendor's policy says call = "or_hold_down", and is confirmed again once the wait is over.
+    --break-glass needs two people whatever policy says, and never brings back a key that was disowned or distrusted.
+
+    \b
+    Examples:
+      rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
+          --spoke-with "Ada, product security" --called "+1 555 0100" --ticket SEC-42
+      rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
+          --without-call --reason "printed in the manual, page 3"
+      rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
+          --break-glass --reason "plant 2 is down until the fix is in"
+    """
+    if not said["without_call"] and not said["break_glass"]:
+        missing = [o for o in ("spoke_with", "called", "ticket") if not said[o]]
+        if missing:
+            raise UsageError(
+                f"after a call say who, where and under which ticket: --{missing[0].replace('_', '-')} is missing "
+                "(without one: --without-call or --break-glass, with --reason)"
+            )
+    return decide("anchor.approve", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option(
+    "--because", required=True, type=click.Choice(["disowned", "unconfirmed"]), help="disowned buries the key."
+)
+@click.option("--spoke-with", default="", metavar="NAME", help="Who said so.")
+@click.option("--called", default="", metavar="CONTACT", help="Where.")
+@click.option("--ticket", default="", metavar="T", help="Where it is written down.")
+@JSON_OPTION
+def reject(anchor_id: str, because: str, *, as_json: bool, **call: str) -> int:
+    """Reject a pending anchor: the vendor disowned it (packages under it fail from now on), or nobody could confirm it.
+
+    \b
+    Examples:
+      rootwarden anchor reject anchor_01J... --because disowned --spoke-with Ada --called "+1 555 0100" --ticket SEC-42
+      rootwarden anchor reject anchor_01J... --because unconfirmed
+    """
+    return decide("anchor.reject", {"anchor": anchor_id, "because": because, **call}, as_json=as_json)
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the log.")
+@click.option(
+    "--effective-from", metavar="TIME", help="Since when, ISO 8601 with zone, not in the future; default now."
+)
+@JSON_OPTION
+def distrust(anchor_id: str, *, as_json: bool, **said: Any) -> int:
+    """Distrust an anchor at once. One approver: lowering trust is never slowed.
+
+    \b
+    Examples:
+      rootwarden anchor distrust anchor_01J... --reason "used by somebody else"
+      rootwarden anchor distrust anchor_01J... --reason "sold with the company" --effective-from 2026-03-01T00:00:00Z
+    """
+    return decide("anchor.distrust", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option(
+    "--because", default="unspecified", show_default=True, help="A CRL reason; key-compromise makes it compromised.",
+    type=click.Choice(["unspecified", "affiliation-changed", "superseded", "cessation-of-operation", "key-compromise"]),
+)  # fmt: skip
+@click.option(
+    "--effective-from", metavar="TIME", help="Since when, ISO 8601 with zone, not in the future; default now."
+)
+@JSON_OPTION
+def revoke(anchor_id: str, because: str, effective_from: str | None, *, as_json: bool) -> int:
+    """Revoke an anchor at once. One approver: lowering trust is never slowed.
+
+    \b
+    Examples:
+      rootwarden anchor revoke anchor_01J...
+      rootwarden anchor revoke anchor_01J... --because key-compromise --effective-from 2026-03-01T00:00:00Z
+    """
+    arguments = {"anchor": anchor_id, "because": because}
+    if effective_from:
+        arguments["effective_from"] = effective_from
+    return decide("anchor.revoke", arguments, as_json=as_json)
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option("--successor", required=True, metavar="ID", help="The valid anchor that takes its place.")
+@JSON_OPTION
+def supersede(anchor_id: str, successor: str, *, as_json: bool) -> int:
+    """Supersede a valid anchor by another; needs as many people as the vendor's policy asks.
+
+    \b
+    Examples:
+      rootwarden anchor supersede anchor_01J... --successor anchor_01K...
+    """
+    return decide("anchor.supersede", {"anchor": anchor_id, "successor": successor}, as_json=as_json)
+
+
+@click.command()
+@click.argument("anchor_id", metavar="ID")
+@click.option("--reason", default="", help="Why, for the log.")
+@JSON_OPTION
+def remove(anchor_id: str, reason: str, *, as_json: bool) -> int:
+    """Remove a valid or superseded anchor; needs as many people as the vendor's policy asks.
+
+    \b
+    Examples:
+      rootwarden anchor remove anchor_01J... --reason "product retired"
+    """
+    return decide("anchor.remove", {"anchor": anchor_id, "reason": reason}, as_json=as_json)
+
+
+@click.command("approve-policy")
+@click.argument("vendor", required=False)
+@click.option("--approvers", is_flag=True, help="Approve the list of approvers instead of a vendor's file.")
+@JSON_OPTION
+def approve_policy(vendor: str | None, *, approvers: bool, as_json: bool) -> int:
+    """Approve a change of a vendor's file, or of [approvers], that weakens policy; until then the old policy counts.
+
+    \b
+    Examples:
+      rootwarden anchor approve-policy dten
+      rootwarden anchor approve-policy --approvers
+    """
+    if approvers == (vendor is not None):
+        raise UsageError("either a vendor's id, or --approvers for the list of approvers")
+    if approvers:
+        return decide("approvers.approve", {}, as_json=as_json)
+    return decide("policy.approve", {"vendor": vendor}, as_json=as_json)
