@@ -26,9 +26,10 @@ from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
 from trust_store.storage.vendors import effective_vendor
+from trust_store.stored_verdict import stored_view, with_evidence, with_stored_keys
 from trust_store.verification import Question, verify_package
-from trust_store.verification.question import NOW
-from trust_store.verifier import stored_view, suggested_vendor, with_evidence, with_stored_keys
+from trust_store.verification.question import ANY_VENDOR, NOW
+from trust_store.verifier import suggested_vendor
 
 if TYPE_CHECKING:
     import sqlite3
@@ -40,19 +41,28 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import Problem
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import Verdict
+    from trust_store.storage.affected import Affected
     from trust_store.storage.vendors import VendorChange
 
 SOURCE_KIND = "source_failing"
 FAILURES_BEFORE_ALERT = 3
+_PLACES = """
+    SELECT package_sha256, path, vendor_id, max(last_seen_at) FROM sighting
+    WHERE {where} GROUP BY package_sha256, vendor_id ORDER BY max(last_seen_at) DESC"""
 REASONS_ABOUT_KEYS = frozenset({Reason.UNKNOWN_ROOT, Reason.UNEXPECTED_SIGNER})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a package was seen: its file, and the vendor in whose folder it lay (None: in nobody's)."""
+    """Where a package was seen: its file, and the vendor in whose folder it lay (None: in nobody's).
+
+    ``origin`` and ``basis`` are intake and folder, or who asked over the API and that the vendor was stated.
+    """
 
     path: Path
     vendor_id: str | None
+    origin: str = "intake"
+    basis: str = "folder"
 
     @property
     def name(self) -> str:
@@ -73,8 +83,8 @@ class Alerting:
         """Save what was seen, judge it and alert, all in one transaction; return the verdict."""
         at = self.now()
         with transaction(connection):
-            save_facts(connection, facts, origin="intake", at=at, randomness=self.randomness)
-            record_sighting(connection, facts.sha256, place.name, str(place.path), place.vendor_id, "intake", at)
+            save_facts(connection, facts, origin=place.origin, at=at, randomness=self.randomness)
+            record_sighting(connection, facts.sha256, place.name, str(place.path), place.vendor_id, place.origin, at)
             if kept is not None:
                 record_retained(connection, facts.sha256, kept, facts.size, at)
             return self.judge(connection, facts, place, kept)
@@ -115,12 +125,15 @@ class Alerting:
         at = self.now()
         vendor = self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None
         suggested = suggested_vendor(place.name, self.settings.trust.vendors)
-        expected = ExpectedVendor(vendor.id if vendor else None, "folder" if vendor else "none", suggested)
+        if place.vendor_id == ANY_VENDOR:
+            expected = ExpectedVendor(ANY_VENDOR, "any", suggested)
+        else:
+            expected = ExpectedVendor(vendor.id if vendor else None, place.basis if vendor else "none", suggested)
         question = Question(
             vendor=expected, at=at, checked_at=at, time_basis=NOW, name=place.name, path=str(place.path)
         )
         facts = with_stored_keys(connection, facts, expected.id)
-        verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor), question)
+        verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor, at=at), question)
         return with_evidence(verdict, facts, StoredEvidence(connection))
 
     def reconsider(self, connection: sqlite3.Connection, places: Iterable[tuple[str, Place]]) -> tuple[str, ...]:
@@ -268,11 +281,15 @@ class Alerting:
         return found
 
 
-def places_of(connection: sqlite3.Connection, vendor_id: str | None) -> tuple[tuple[str, Place], ...]:
-    """Every package ever seen (of one vendor, or of all where None), with the place where it was seen last."""
-    rows = connection.execute(
-        "SELECT package_sha256, path, vendor_id, max(last_seen_at) FROM sighting"
-        " WHERE ? IS NULL OR vendor_id = ? GROUP BY package_sha256, vendor_id ORDER BY max(last_seen_at) DESC",
-        (vendor_id, vendor_id),
-    ).fetchall()
-    return tuple((str(r[0]), Place(Path(r[1]), str(r[2]) or None)) for r in rows)
+def places_of(connection: sqlite3.Connection, affected: Affected) -> tuple[tuple[str, Place], ...]:
+    """The packages affected by a change, each with the place where it was seen last (one for each vendor it was said to be of)."""
+    found: dict[tuple[str, str], tuple[str, Place]] = {}
+    asked: list[tuple[str, tuple[str, ...]]] = [(_PLACES.format(where="TRUE"), ())]
+    if not affected.everything:
+        asked = [(_PLACES.format(where="vendor_id = ?"), (vendor_id,)) for vendor_id in sorted(affected.vendors)]
+        asked += [(_PLACES.format(where="package_sha256 = ?"), (sha256,)) for sha256 in sorted(affected.packages)]
+    for statement, values in asked:
+        for row in connection.execute(statement, values):
+            place = Place(Path(row[1]), str(row[2]) or None)
+            found[(str(row[0]), str(row[2]))] = (str(row[0]), place)
+    return tuple(found.values())

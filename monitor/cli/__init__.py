@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "analyse": "monitor.cli.analyse",
     "anchor": "trust_store.cli.anchor",
     "audit": "trust_store.cli.audit",
+    "baseline": "trust_store.cli.baseline",
     "check": "trust_store.cli.check",
     "config": "monitor.cli.config",
     "demo": "monitor.cli.demo",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from contextlib import closing
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import click
 
 from trust_store import query
 from trust_store.anchor_listing import anchor_to_dict
 from trust_store.cli.anchor_text import anchor_lines, summary_line
-from trust_store.cli.deciding import JSON_OPTION, decide
-from trust_store.decisions import MAX_IMPORT_BYTES
+from trust_store.cli.deciding import JSON_OPTION
 from trust_store.errors import UsageError
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import AnchorState
@@ -29,6 +25,9 @@ ELSEWHERE = {
     "constrain": ("anchor_constrain", "command"),
     "distrust": ("anchor_decisions", "distrust"),
     "export": ("anchor_export", "command"),
+    "import": ("anchor_import", "command"),
+    "lineage": ("anchor_lineage", "lineage"),
+    "link": ("anchor_lineage", "link"),
     "reject": ("anchor_decisions", "reject"),
     "remove": ("anchor_decisions", "remove"),
     "revoke": ("anchor_decisions", "revoke"),
@@ -119,31 +118,3 @@ def show(anchor_id: str, *, as_json: bool) -> int:
         lines += [f"{'approved by':<24} {safe(str(a['person']), 100)} ({a['way']}, {a['at']})" for a in told]
         click.echo("\n".join(lines))
     return 0
-
-
-@command.command("import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--vendor", required=True, help="Whose keys these are said to be.")
-@click.option("--distrust", "bury", is_flag=True, help="Record them as distrusted at once.")
-@JSON_OPTION
-def import_command(file: Path, vendor: str, *, bury: bool, as_json: bool) -> int:
-    """Propose the certificates or OpenPGP keys of FILE as pending anchors; nothing trusts them yet.
-
-    \b
-    Examples:
-      rootwarden anchor import vendor-root.pem --vendor dten
-      rootwarden anchor import stolen-key.asc --vendor dten --distrust
-    """
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_IMPORT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_IMPORT_BYTES:
-        raise UsageError(f"{file} is larger than {MAX_IMPORT_BYTES} bytes: import the keys it holds one by one")
-    arguments = {"vendor": vendor, "data": base64.b64encode(data).decode(), "distrust": bury}
-    return decide("anchor.import", arguments, as_json=as_json, told=_imported)
-
-
-def _imported(result: dict[str, Any]) -> str:
-    return "\n".join([str(result["message"]), *(str(a) for a in result["anchors"])])
