@@ -27,7 +27,7 @@ from escalation.delivery import open_channels
 from escalation.digest import send_due
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
-from monitor.alerting import Alerting, places_of
+from monitor.alerting import Alerting, Place, places_of
 from monitor.config import load_monitor_settings
 from monitor.control import ControlServer
 from monitor.fetch.http import HTTPFetcher
@@ -36,12 +36,14 @@ from monitor.pipeline import poll_due
 from monitor.retention import enforce
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
+from monitor.serving import api_server
 from monitor.storage_thread import StorageThread
 from monitor.tamper_watch import TamperWatch
 from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
 from trust_store.policy_approval import person_deciding
+from trust_store.storage.affected import since
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import connect, transaction
 from trust_store.storage.vendors import record_vendors
@@ -103,6 +105,8 @@ class Daemon:
         )
         self._tamper_watch = TamperWatch(settings.trust, tuple(self._channels), now, randomness)
         self._told_head: audit.Head | None = None
+        self._considered = 0
+        self._api = api_server(self.alerting, self.storage, reader, now) if settings.trust.api.enabled else None
         self._stop = asyncio.Event()
         self._look = asyncio.Event()
         self._send = asyncio.Event()
@@ -118,10 +122,15 @@ class Daemon:
             await self.storage.run(self._begin)
             drop_folder(self.settings.intake.directory, tuple(v.id for v in self.settings.trust.vendors))
             await self._control.start()
+            if self._api is not None:
+                await self._api.start()
+            await self._reconsider()
             await self._run_jobs()
         finally:
             notify("STOPPING=1")
             await self._control.stop()
+            if self._api is not None:
+                await self._api.stop()
             await self._fetcher.aclose()
             for channel in self._channels.values():
                 await channel.close()
@@ -180,21 +189,27 @@ class Daemon:
             self._checkpoint(connection)
 
     async def _reconsider(self) -> None:
-        """Judge every package again, and read those again whose facts cannot answer."""
-        places = await self.storage.run(lambda c: places_of(c, None))
+        """Judge the packages again that what was decided since the last time may concern; read those again whose facts cannot answer."""
+        places, newest = await self.storage.run(self._concerned)
         for first in range(0, len(places), RECONSIDER_BATCH):
             batch = places[first : first + RECONSIDER_BATCH]
             needing = await self.storage.run(lambda c, batch=batch: self.alerting.reconsider(c, batch))  # type: ignore[misc]
             for sha256, place in batch:
                 if sha256 in needing and (self.settings.trust.store.retained / sha256).is_file():
                     await self.intake.reread(sha256, place, self.settings.trust.store.retained / sha256)
+        self._considered = max(self._considered, newest)
         self._send.set()
+
+    def _concerned(self, connection: sqlite3.Connection) -> tuple[tuple[tuple[str, Place], ...], int]:
+        affected, newest = since(connection, self._considered)
+        return places_of(connection, affected), newest
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Before anything is answered: the whole log is walked, interrupted deliveries are put back, policy changes recorded."""
         folder = self.settings.trust.store.directory
         audit.verify(connection)
         checkpoints.require_checkpoint(connection, checkpoints.read_checkpoint(folder / checkpoints.CHECKPOINT_NAME))
+        self._considered = audit.head(connection).seq
         repeats = recover(connection, self._now())
         with transaction(connection):
             changes = list(record_vendors(connection, self.settings.trust.vendors, self._now(), self._randomness))

@@ -149,13 +149,15 @@ def trust_view(
     *,
     at: datetime | None = None,
     known_at: datetime | None = None,
+    instead: StoredAnchor | None = None,
 ) -> TrustView:
     """All that a verdict about ``facts`` for this vendor is computed from.
 
     The vendor's anchors in every state (``any``: every vendor's; None: nobody's) and any vendor's tombstones, as far as the keys that
     the package carries or names, or the issuers of these, lead to them. Pending material helps to build paths and is never trusted.
     ``vendor`` as its policy counts. ``at`` (None: no decision about the digest is looked for) is the time asked about,
-    ``known_at`` (None: now) leaves out everything that was recorded later.
+    ``known_at`` (None: now) leaves out everything that was recorded later. ``instead`` is a version of an anchor that nobody recorded
+    and that counts as its newest: what would be trusted if it were decided.
     """
     every = vendor_id == ANY_VENDOR
     own = None if every else vendor_id
@@ -163,7 +165,12 @@ def trust_view(
     with snapshot(connection):
         found = {s.anchor.id: s for s in related(connection, own, start, every_vendor=every, known_at=known_at)}
         found |= {s.anchor.id: s for s in unnamed(connection, own, facts, every_vendor=every, known_at=known_at)}
-        lifting = on_the_key_of(connection, found.values(), known_at)
+        if instead and (instead.anchor.id in found or instead.anchor.state in tombstones.STATES):
+            found[instead.anchor.id] = instead
+        lifting = [
+            instead if instead and s.anchor.id == instead.anchor.id else s
+            for s in on_the_key_of(connection, found.values(), known_at)
+        ]
         chosen = [s for s in found.values() if not _lifted(s, lifting, vendor_id)]
         revision, identity = store_revision(connection), store_id(connection)
         counting = _counting(connection, vendor, known_at) if vendor else None

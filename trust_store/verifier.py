@@ -16,14 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 from trust_store import query
 from trust_store.errors import TrustStoreError, UsageError
 from trust_store.formats.protocol import ReadLimits, SideMaterial
-from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
-from trust_store.storage.facts import identifiers_in, load_facts, sightings
-from trust_store.storage.first_seen import first_seen
-from trust_store.storage.vendors import effective_vendor
+from trust_store.stored_verdict import hints_of, seen_before, stored_view, with_evidence, with_keys, with_relatives
 from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from trust_store.model.identifiers import Identifier
     from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
     from trust_store.query import EvidenceSource
@@ -50,10 +48,6 @@ class PackageUnreadableError(TrustStoreError):
     """The package cannot be opened, or is no regular file."""
 
 
-class PackageUnknownError(UsageError):
-    """No facts about this package are in the store."""
-
-
 class FactReader(Protocol):
     """Reads an open package in isolation; whatever goes wrong stands in the facts' ``problem``, nothing is raised."""
 
@@ -66,6 +60,7 @@ class FactReader(Protocol):
 class CheckRequest:
     """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out.
 
+    ``known_at`` (None: now): what the store recorded later does not count.
     ``revocation`` are lists and OCSP responses in DER: they make revocation required for the issuers they cover. ``require_anchor``: a
     decision about the package's digest does not let it pass.
     """
@@ -73,6 +68,7 @@ class CheckRequest:
     path: Path
     vendor: ExpectedVendor
     at: datetime | None = None
+    known_at: datetime | None = None
     signatures: tuple[Path, ...] | None = None
     anchors: SuppliedMaterial = field(default_factory=SuppliedMaterial)
     untrusted: SuppliedMaterial = field(default_factory=SuppliedMaterial)
@@ -109,7 +105,7 @@ class Verifier:
             vendor=request.vendor,
             at=request.at or at,
             checked_at=at,
-            time_basis=REQUESTED if request.at else NOW,
+            time_basis=REQUESTED if request.at or request.known_at else NOW,
             name=request.path.name or str(request.path),
             path=str(request.path),
             unmet=request.unmet,
@@ -121,9 +117,12 @@ class Verifier:
             unread = PackageFacts("", 0, None, 0, problem=Problem(Reason.UNREADABLE, str(error)))
             view = replace(self._view(request, unread, at), anchors=())
             return None, replace(verify_package(unread, view, question), size=None)
-        if self._connection is not None and not request.only_supplied:
-            question = replace(question, first_seen_at=first_seen(self._connection, facts))
-        verdict = verify_package(facts, self._view(request, facts, at), question)
+        if self._connection is None or request.only_supplied:
+            verdict = verify_package(facts, self._view(request, facts, at), question)
+        else:
+            question = replace(question, first_seen_at=seen_before(self._connection, facts, request.known_at))
+            verdict = verify_package(facts, self._view(request, facts, at), question)
+            verdict = with_relatives(self._connection, verdict)
         return facts, with_evidence(verdict, facts, self._evidence)
 
     def verify(self, request: CheckRequest) -> Verdict:
@@ -148,7 +147,8 @@ class Verifier:
         supplied = request.anchors.candidates + request.untrusted.candidates
         if request.only_supplied or self._connection is None:
             return supplied
-        stored = query.candidates(self._connection, request.vendor.id or ANY_VENDOR, hints)
+        vendor_id = request.vendor.id or ANY_VENDOR
+        stored = query.candidates(self._connection, vendor_id, hints, known_at=request.known_at)
         return tuple(dict.fromkeys((*supplied, *stored)))
 
     def _view(self, request: CheckRequest, facts: PackageFacts, at: datetime) -> TrustView:
@@ -157,7 +157,9 @@ class Verifier:
             view = TrustView(trust="supplied")
         else:
             vendor = next((v for v in self._vendors if v.id == request.vendor.id), None)
-            view = stored_view(self._connection, facts, request.vendor.id, vendor)
+            view = stored_view(
+                self._connection, facts, request.vendor.id, vendor, at=request.at or at, known_at=request.known_at
+            )
             view = replace(view, trust="store+supplied" if anchors else "store")
         return replace(
             view,
@@ -168,88 +170,10 @@ class Verifier:
         )
 
 
-def verify_stored(
-    connection: sqlite3.Connection,
-    sha256: str,
-    expected: ExpectedVendor,
-    vendors: Iterable[Vendor],
-    *,
-    at: datetime,
-    evidence: EvidenceSource | None = None,
-) -> Verdict:
-    """The verdict on a package from its stored facts alone, as of ``at`` (now); raises PackageUnknownError.
-
-    Facts of an older reader do not count: the answer is then ``unreadable`` and asks for the file.
-    """
-    seen = sightings(connection, sha256)
-    place = next((s for s in seen if s.vendor_id == expected.id), seen[0] if seen else None)
-    facts = load_facts(connection, sha256)
-    if facts is None and place is None:
-        raise PackageUnknownError(
-            f"no package {sha256[:64]} has been seen; check the file itself: rootwarden check PATH"
-        )
-    question = Question(
-        vendor=expected,
-        at=at,
-        checked_at=at,
-        time_basis=NOW,
-        name=place.name if place else "",
-        path=place.path if place else None,
-    )
-    stale = facts is None
-    if facts is None:
-        problem = Problem(Reason.UNREADABLE, "the stored facts are of an older reader: the file must be read again")
-        facts = PackageFacts(sha256, 0, None, 0, problem=problem)
-    question = replace(question, first_seen_at=first_seen(connection, facts))
-    facts = with_stored_keys(connection, facts, expected.id)
-    vendor = next((v for v in vendors if v.id == expected.id), None)
-    verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor), question)
-    if stale:
-        verdict = replace(verdict, size=None, needs_file=True)
-    return with_evidence(verdict, facts, evidence)
-
-
-def stored_view(
-    connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None, vendor: Vendor | None
-) -> TrustView:
-    """What the store trusts for these facts, under the policy that counts: a weakening nobody approved does not.
-
-    Where no vendor is stated every vendor's anchors are looked at; ``verification`` lets none of them make anything pass.
-    """
-    effective = effective_vendor(connection, vendor) if vendor is not None else None
-    return query.trust_view(connection, vendor_id or ANY_VENDOR, facts, effective)
-
-
-def with_stored_keys(connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None) -> PackageFacts:
-    """``facts`` with every signature tried with the keys that the store has by now; the file is not needed for that."""
-    return _tried(facts, query.candidates(connection, vendor_id or ANY_VENDOR, hints_of(facts)))
-
-
-def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource | None) -> Verdict:
-    """The verdict with what vendor channels said about the keys in it; nothing is said where nobody can be asked."""
-    if source is None:
-        return verdict
-    wanted = set(identifiers_in(facts))
-    for signature in verdict.signatures:
-        for kind, value in signature.signer.identifiers if signature.signer else ():
-            wanted.add(Identifier(IdentifierKind(kind), value))
-        missing = signature.missing_issuer
-        if missing and missing.authority_key_identifier:
-            wanted.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, missing.authority_key_identifier))
-        if missing and missing.name:
-            wanted.add(Identifier(IdentifierKind.SUBJECT, missing.name))
-    return replace(verdict, evidence=source.evidence_for(sorted(wanted)), evidence_available=True)
-
-
 def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:
     """The one vendor whose package patterns fit a file name; a suggestion only, and none where two fit."""
     fitting = [v.id for v in vendors if any(fnmatchcase(name.lower(), p.lower()) for p in v.package_patterns)]
     return fitting[0] if len(fitting) == 1 else None
-
-
-def hints_of(facts: PackageFacts) -> tuple[Identifier, ...]:
-    """By what the store may know the signers: the signatures' hints and the carried certificates."""
-    return tuple(sorted(identifiers_in(facts)))
 
 
 def side_paths(package: Path) -> Iterator[Path]:
@@ -305,7 +229,7 @@ def read_with_keys(
     wider = candidates_for(hints_of(facts))
     if len(candidates) <= MAX_CANDIDATE_KEYS and set(wider) <= set(candidates):
         return facts  # the reader has tried them all
-    tried = _tried(facts, wider)
+    tried = with_keys(facts, wider)
     if _opinion_missing(tried) and set(wider) - set(candidates):
         # A key found by what the signature says of itself: the second OpenPGP reader has to see the file under it.
         return read_package(path, sides, reader, wider, limits, origin=origin)
@@ -353,14 +277,6 @@ def _shown(path: Path) -> str:
 def _text(name: str) -> str:
     """A file name of any bytes as text."""
     return os.fsencode(name).decode(errors="backslashreplace")[:1024]
-
-
-def _tried(facts: PackageFacts, candidates: tuple[CandidateKey, ...]) -> PackageFacts:
-    from trust_store.signatures.schemes import (
-        with_candidates,  # few packages need more than what their reader has tried
-    )
-
-    return replace(facts, signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures))
 
 
 def _opinion_missing(facts: PackageFacts) -> bool:

@@ -37,6 +37,7 @@ from trust_store.model.vendor import Contact, Vendor, VendorPolicy
 from trust_store.model.verdict import Reason, Verdict
 from trust_store.settings import StoreSettings, TrustSettings
 from trust_store.signatures.protocol import CandidateKey
+from trust_store.storage.affected import Affected
 from trust_store.storage.facts import retained
 from trust_store.storage.vendors import VendorChange
 
@@ -123,7 +124,7 @@ class Place1:
             )  # fmt: skip
 
         result = await self.storage.run(perform)
-        await self.storage.run(lambda c: self.alerting.reconsider(c, places_of(c, None)))
+        await self.storage.run(lambda c: self.alerting.reconsider(c, places_of(c, Affected(everything=True))))
         return result
 
     async def approve(self, anchor: str, read: str) -> dict[str, Any]:

@@ -44,7 +44,6 @@ from trust_store.storage.facts import (
     save_facts,
     sightings,
 )
-from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.vendors import (
     AWAITING,
     EFFECTIVE,

@@ -26,17 +26,15 @@ from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.verdict import ExpectedVendor, NotPassedError, Outcome, Reason, require_passed
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import record_sighting, save_facts
+from trust_store.stored_verdict import PackageUnknownError, verify_stored, with_stored_keys
 from trust_store.verification.supplied import SuppliedMaterial, read_material, supplied_anchors
 from trust_store.verifier import (
     CheckRequest,
-    PackageUnknownError,
     PackageUnreadableError,
     Verifier,
     open_package,
     read_package,
     suggested_vendor,
-    verify_stored,
-    with_stored_keys,
 )
 
 if TYPE_CHECKING:
@@ -234,7 +232,7 @@ def test_a_key_beyond_the_first_candidates_is_found_by_its_hint(
         store, _openpgp_proposal(gpg.export(fingerprint)), signer_rule=None, at=AT, randomness=randomness
     )
     real = query.candidates
-    monkeypatch.setattr(query, "candidates", lambda c, v, hints=(): real(c, v, hints) if tuple(hints) else ())
+    monkeypatch.setattr(query, "candidates", lambda c, v, hints=(), **how: real(c, v, hints, **how) if tuple(hints) else ())
     reader = Reader()
     facts, _ = _verifier(store, reader).examine(CheckRequest(path, DTEN))
     assert facts is not None

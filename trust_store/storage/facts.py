@@ -185,6 +185,20 @@ def packages_with(connection: sqlite3.Connection, identifiers: Iterable[Identifi
     return tuple(sorted(found))
 
 
+def packages_of_vendors(connection: sqlite3.Connection, vendors: Iterable[str] | None, limit: int) -> tuple[str, ...]:
+    """SHA-256s of up to ``limit`` packages that were said to be of one of ``vendors`` (None: of all that were seen)."""
+    if vendors is None:
+        rows = connection.execute("SELECT sha256 FROM package ORDER BY sha256 LIMIT ?", (limit,)).fetchall()
+        return tuple(str(row[0]) for row in rows)
+    found: set[str] = set()
+    for vendor_id in vendors:
+        rows = connection.execute(
+            "SELECT DISTINCT package_sha256 FROM sighting WHERE vendor_id = ? LIMIT ?", (vendor_id, limit)
+        ).fetchall()
+        found |= {str(row[0]) for row in rows}
+    return tuple(sorted(found)[:limit])
+
+
 def record_sighting(
     connection: sqlite3.Connection,
     package_sha256: str,

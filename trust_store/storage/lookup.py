@@ -103,6 +103,8 @@ _UPWARD = {
     IdentifierKind.AUTHORITY_KEY_IDENTIFIER: IdentifierKind.SUBJECT_KEY_IDENTIFIER,
 }
 _DOWNWARD = {above: kind for kind, above in _UPWARD.items()}
+LEADING = frozenset(_UPWARD)
+"""Kinds that say something of an issuer, not of the key itself."""
 _KEYS = (IdentifierKind.OPENPGP, IdentifierKind.OPENPGP_SUBKEY)
 
 

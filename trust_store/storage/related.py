@@ -6,11 +6,10 @@ path, at a cost that depends on the package and not on the store. What is cut of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.model.identifiers import Identifier, IdentifierKind
-from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.model.trust_anchor import AnchorState
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, tombstones
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 16
 MAX_ANCHORS = 512
 MAX_UNNAMED = 64
-MAX_AFFECTED = 4096
-"""Anchors looked at for what a change may affect; beyond that everything is looked at."""
 IDENTITIES = frozenset({IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP})
 STANDING = {
     AnchorState.VALID: 0,
@@ -40,9 +37,6 @@ STANDING = {
 }
 """Which anchors come first where not all can be looked at."""
 _UNNAMED_SCHEME = "sigstore"
-_NAMED_IN_PACKAGES = frozenset({AnchorKind.X509, AnchorKind.SPKI, AnchorKind.OPENPGP, AnchorKind.MINISIGN})
-"""Kinds whose signatures say by identifier or name which key made them."""
-_LEADING = frozenset({IdentifierKind.ISSUER, IdentifierKind.AUTHORITY_KEY_IDENTIFIER})
 
 
 def related(
@@ -116,47 +110,10 @@ def on_the_key_of(
     return rows.current_of(connection, lookup.owners(connection, identities), known_at) if identities else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
-    """Which packages a change may concern: those found by ``identifiers``, those of ``vendors``, or ``everything``."""
-
-    identifiers: frozenset[Identifier] = frozenset()
-    vendors: frozenset[str] = frozenset()
-    everything: bool = False
-
-
-def affected(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> Affected:
-    """What a change of these anchors may concern.
-
-    The packages that name the anchors' own keys and names or what they issued, and the same for every stored certificate below
-    them. An anchor that no identifier in a package leads to concerns every package of its vendor, and everybody's once it is buried.
-    """
-    found: set[Identifier] = set()
-    vendors: set[str] = set()
-    everything = False
-    seen: set[str] = set()
-    waiting = sorted(set(anchor_ids))
-    while waiting:
-        if len(seen) + len(waiting) > MAX_AFFECTED:
-            return Affected(everything=True)
-        seen |= set(waiting)
-        leading: set[Identifier] = set()
-        for stored in rows.current_of(connection, waiting):
-            if stored.anchor.kind not in _NAMED_IN_PACKAGES:
-                vendors.add(stored.anchor.vendor_id)
-                everything = everything or stored.anchor.state in tombstones.STATES
-            own = lookup.all_of(stored.anchor)
-            leading |= lookup.downward(own)
-            found |= {i for i in own if i.kind not in _LEADING}
-        found |= leading
-        waiting = [i for i in lookup.owners(connection, leading) if i not in seen]
-    return Affected(frozenset(found), frozenset(vendors), everything)
-
-
 def _towards_issuers(identifiers: Iterable[Identifier]) -> set[Identifier]:
     """What to look up next: the keys named, and the issuers named; not everything else that those issuers issued."""
     named = lookup.either_key(identifiers)
-    return {i for i in named if i.kind not in _LEADING} | lookup.upward(named)
+    return {i for i in named if i.kind not in lookup.LEADING} | lookup.upward(named)
 
 
 def _best(connection: sqlite3.Connection, anchor_ids: list[str], room: int) -> list[str]:

@@ -115,6 +115,7 @@ _PACKAGES = (
         package_sha256 TEXT NOT NULL REFERENCES package (sha256), name TEXT NOT NULL, path TEXT NOT NULL,
         vendor_id TEXT NOT NULL, origin TEXT NOT NULL, first_seen_at TEXT NOT NULL, last_seen_at TEXT NOT NULL,
         times INTEGER NOT NULL, PRIMARY KEY (package_sha256, name, path, vendor_id, origin))""",
+    "CREATE INDEX sighting_vendor ON sighting (vendor_id, package_sha256)",
     """CREATE TABLE retained (
         package_sha256 TEXT PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, retained_at TEXT NOT NULL)""",
     "CREATE INDEX retained_age ON retained (retained_at)",

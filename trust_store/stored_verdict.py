@@ -1,0 +1,184 @@
+"""Verdicts from what the store holds: facts seen before, keys known by now, what is trusted, evidence. Nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from trust_store import query
+from trust_store.errors import UsageError
+from trust_store.model.identifiers import Identifier, IdentifierKind
+from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.model.verdict import Reason
+from trust_store.storage.facts import hints_in, identifiers_in, load_facts, sightings
+from trust_store.storage.first_seen import first_seen
+from trust_store.verification import Question, verify_package
+from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.model.trust_view import TrustView
+    from trust_store.model.vendor import Vendor
+    from trust_store.model.verdict import ExpectedVendor, SignatureVerdict, Verdict
+    from trust_store.query import EvidenceSource
+    from trust_store.signatures.protocol import CandidateKey
+    from trust_store.storage.anchors import StoredAnchor
+
+
+class PackageUnknownError(UsageError):
+    """No facts about this package are in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPlace:
+    """What the asker calls a package and where it has it; ``material``: SHA-256s of the side files it must have been read with."""
+
+    name: str
+    path: str | None = None
+    material: tuple[str, ...] | None = None
+
+
+def verify_stored(
+    connection: sqlite3.Connection,
+    sha256: str,
+    expected: ExpectedVendor,
+    vendors: Iterable[Vendor],
+    *,
+    at: datetime,
+    requested_at: datetime | None = None,
+    known_at: datetime | None = None,
+    evidence: EvidenceSource | None = None,
+    asked: AskedPlace | None = None,
+    instead: StoredAnchor | None = None,
+) -> Verdict:
+    """The verdict on a package from its stored facts alone, as of ``at`` (now); raises PackageUnknownError.
+
+    ``requested_at`` asks about another time, as known at ``known_at`` (None: now). ``instead`` is an anchor's version
+    that counts though nobody recorded it: for questions beginning with "what if", whose answers are nobody's verdict.
+    ``asked`` is the asker's own name for the package, in place of the one under which it was seen.
+    Facts of an older reader do not count: the answer is then ``unreadable`` and asks for the file.
+    """
+    seen = sightings(connection, sha256)
+    place = next((s for s in seen if s.vendor_id == expected.id), seen[0] if seen else None)
+    facts = load_facts(connection, sha256, asked.material if asked else None)
+    if facts is None and (place is None or (asked is not None and asked.material is not None)):
+        raise PackageUnknownError(
+            f"no package {sha256[:64]} has been seen; check the file itself: rootwarden check PATH"
+        )
+    stale = facts is None
+    if facts is None:
+        problem = Problem(Reason.UNREADABLE, "the stored facts are of an older reader: the file must be read again")
+        facts = PackageFacts(sha256, 0, None, 0, problem=problem)
+    question = Question(
+        vendor=expected,
+        at=requested_at or at,
+        checked_at=at,
+        time_basis=REQUESTED if requested_at or known_at else NOW,
+        name=asked.name if asked else place.name if place else "",
+        path=asked.path if asked else place.path if place else None,
+        first_seen_at=seen_before(connection, facts, known_at),
+    )
+    facts = with_stored_keys(connection, facts, expected.id, known_at)
+    vendor = next((v for v in vendors if v.id == expected.id), None)
+    view = stored_view(connection, facts, expected.id, vendor, at=question.at, known_at=known_at, instead=instead)
+    verdict = with_relatives(connection, verify_package(facts, view, question))
+    if stale:
+        verdict = replace(verdict, size=None, needs_file=True)
+    return with_evidence(verdict, facts, evidence)
+
+
+def stored_view(
+    connection: sqlite3.Connection,
+    facts: PackageFacts,
+    vendor_id: str | None,
+    vendor: Vendor | None,
+    *,
+    at: datetime,
+    known_at: datetime | None = None,
+    instead: StoredAnchor | None = None,
+) -> TrustView:
+    """What the store trusts for these facts at ``at``, under the policy that counts: a weakening nobody approved does not.
+
+    Where no vendor is stated every vendor's anchors are looked at; ``verification`` lets none of them make anything pass.
+    """
+    return query.trust_view(
+        connection, vendor_id or ANY_VENDOR, facts, vendor, at=at, known_at=known_at, instead=instead
+    )
+
+
+def with_stored_keys(
+    connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None, known_at: datetime | None = None
+) -> PackageFacts:
+    """``facts`` with every signature tried with the keys that the store has by now; the file is not needed for that."""
+    found = query.candidates(
+        connection, vendor_id or ANY_VENDOR, hints_of(facts), fill=_unnamed_signer(facts), known_at=known_at
+    )
+    return with_keys(facts, found)
+
+
+def seen_before(
+    connection: sqlite3.Connection, facts: PackageFacts, known_at: datetime | None = None
+) -> datetime | None:
+    """Since when the package is known with these signatures; None where it was not, or not yet at ``known_at``."""
+    found = first_seen(connection, facts)
+    return None if found is not None and known_at is not None and found > known_at else found
+
+
+def with_relatives(connection: sqlite3.Connection, verdict: Verdict) -> Verdict:
+    """The verdict with the anchors of the store that are most like each issuer that is missing."""
+
+    def told(signature: SignatureVerdict) -> SignatureVerdict:
+        missing = signature.missing_issuer
+        if missing is None:
+            return signature
+        stored = query.relatives(connection, verdict.vendor.id, missing.name, missing.authority_key_identifier)
+        known = {relative.anchor_id for relative in missing.relatives}
+        relatives = (*missing.relatives, *(r for r in stored if r.anchor_id not in known))
+        return replace(signature, missing_issuer=replace(missing, relatives=relatives[: query.MAX_RELATIVES]))
+
+    return replace(verdict, signatures=tuple(told(signature) for signature in verdict.signatures))
+
+
+def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource | None) -> Verdict:
+    """The verdict with what vendor channels said about the keys in it; nothing is said where nobody can be asked."""
+    if source is None:
+        return verdict
+    # Nobody outside knows the digests under which this store finds names.
+    wanted = {i for i in identifiers_in(facts) if i.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ISSUER)}
+    for signature in verdict.signatures:
+        for kind, value in signature.signer.identifiers if signature.signer else ():
+            wanted.add(Identifier(IdentifierKind(kind), value))
+        missing = signature.missing_issuer
+        if missing and missing.authority_key_identifier:
+            wanted.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, missing.authority_key_identifier))
+        if missing and missing.name:
+            wanted.add(Identifier(IdentifierKind.SUBJECT, missing.name))
+    return replace(verdict, evidence=source.evidence_for(sorted(wanted)), evidence_available=True)
+
+
+def hints_of(facts: PackageFacts) -> tuple[Identifier, ...]:
+    """By what the store may know the signers: the signatures' hints and the carried certificates."""
+    return tuple(sorted(hints_in(facts)))
+
+
+def with_keys(facts: PackageFacts, candidates: tuple[CandidateKey, ...]) -> PackageFacts:
+    """``facts`` with every signature tried with further keys."""
+    from trust_store.signatures.schemes import (
+        with_candidates,  # few packages need more than what their reader has tried
+    )
+
+    return replace(facts, signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures))
+
+
+def _unnamed_signer(facts: PackageFacts) -> bool:
+    """Whether some signature says neither which key made it nor carries a certificate."""
+    return any(
+        fact.problem is None
+        and not fact.certificates
+        and fact.hint.serial_number is None
+        and not (fact.hint.subject_key_identifier or fact.hint.openpgp or fact.hint.key_id)
+        for fact in facts.signatures
+    )
