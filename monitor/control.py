@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import json
-import os
 import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
-from trust_store.errors import ConfigError, DecisionRefusedError, TrustStoreError, UsageError
+from trust_store.errors import DecisionRefusedError, TrustStoreError, UsageError
 from trust_store.terminal import safe
+from trust_store.unix_listener import listen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from trust_store.settings import ControlSettings
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 REQUEST_SECONDS = 10.0
-SOCKET_PATH_BYTES = 107
 
 
 class ControlServer:
@@ -42,22 +39,9 @@ class ControlServer:
 
     async def start(self) -> None:
         """Bind the socket with the configured group and mode; raises ConfigError where that cannot be done."""
-        path = self._settings.socket
-        if len(os.fsencode(path)) > SOCKET_PATH_BYTES:
-            raise ConfigError(
-                f"[control] socket: {path} is longer than {SOCKET_PATH_BYTES} bytes; choose a shorter path"
-            )
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            mask = os.umask(0o177)
-            try:
-                self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE_BYTES)
-            finally:
-                os.umask(mask)
-            _open_to_group(path, self._settings)
-        except OSError as error:
-            raise ConfigError(f"[control] socket: cannot listen on {path}: {error.strerror}") from error
+        settings = self._settings
+        listening = listen(settings.socket, group=settings.group, mode=settings.mode, section="control")
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
@@ -114,16 +98,3 @@ def _request(line: bytes) -> tuple[str, dict[str, Any]]:
     if not isinstance(command, str) or not isinstance(arguments, dict):
         raise UsageError("a request is {command: string, arguments: object}")
     return command, arguments
-
-
-def _open_to_group(path: Path, settings: ControlSettings) -> None:
-    """Give the socket its group and mode; an unknown group or mode raises ConfigError."""
-    try:
-        mode = int(settings.mode, 8)
-        gid = grp.getgrnam(settings.group).gr_gid if settings.group else -1
-    except ValueError as error:
-        raise ConfigError(f"[control] mode: {settings.mode!r} is no octal file mode") from error
-    except KeyError as error:
-        raise ConfigError(f"[control] group: there is no group {settings.group!r}") from error
-    os.chown(path, -1, gid)
-    path.chmod(mode & 0o777)

@@ -11,7 +11,7 @@ from escalation.config import SlackSettings, SMTPSettings
 from monitor.config import IntakeSettings, PollingSettings, Source
 from trust_store.formats.detect import READERS
 from trust_store.model.vendor import Contact, VendorPolicy
-from trust_store.settings import ControlSettings, StoreSettings
+from trust_store.settings import APISettings, ControlSettings, StoreSettings
 from trust_store.signatures.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 SECTIONS: tuple[tuple[str, type], ...] = (
     ("[store]", StoreSettings),
     ("[control]", ControlSettings),
+    ("[api]", APISettings),
     ("[intake]", IntakeSettings),
     ("[polling]", PollingSettings),
     ("[delivery.smtp]", SMTPSettings),

@@ -54,6 +54,28 @@ class ControlSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class APISettings:
+    """``[api]``: the Unix socket that answers upgrade tooling over HTTP, and who may open it (octal ``mode``).
+
+    ``folders`` are those whose files may be named by path; ``max_upload_bytes`` caps a package that is sent.
+    """
+
+    enabled: bool = True
+    socket: Path = Path("/run/rootwarden/api.sock")
+    group: str = ""
+    mode: str = "0666"
+    folders: tuple[str, ...] = ()
+    max_upload_bytes: int = 4 * 1024**3
+
+    def __post_init__(self) -> None:
+        if self.max_upload_bytes <= 0:
+            raise ValueError("max_upload_bytes must be more than 0")
+        for folder in self.folders:
+            if not Path(folder).is_absolute() or ".." in Path(folder).parts:
+                raise ValueError(f"folders: {folder!r} is no absolute path")
+
+
+@dataclass(frozen=True, slots=True)
 class Approvers:
     """``[approvers]``: person = identity or a list of them; one identity stands for one person only.
 
@@ -81,6 +103,7 @@ class TrustSettings:
     file: Path
     store: StoreSettings = field(default_factory=StoreSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
+    api: APISettings = field(default_factory=APISettings)
     approvers: Approvers = field(default_factory=Approvers)
     vendors: tuple[Vendor, ...] = ()
 
@@ -104,7 +127,7 @@ class _PackagesSection:
 def load_trust_settings(path: Path) -> TrustSettings:
     """Read ``path`` and the ``vendors.d/*.toml`` beside it; raises ConfigError. Sections of other packages are left alone."""
     tables = read_toml(path)
-    known = ["store", "control", "approvers", *FOREIGN_SECTIONS]
+    known = ["store", "control", "api", "approvers", *FOREIGN_SECTIONS]
     for name in tables:
         if name not in known:
             raise unknown_key(name, known, file=path, name="")
@@ -112,6 +135,7 @@ def load_trust_settings(path: Path) -> TrustSettings:
         file=path,
         store=section(StoreSettings, tables.get("store", {}), file=path, name="store"),
         control=section(ControlSettings, tables.get("control", {}), file=path, name="control"),
+        api=section(APISettings, tables.get("api", {}), file=path, name="api"),
         approvers=_approvers(tables.get("approvers", {}), path),
         vendors=load_vendors(path.parent / "vendors.d"),
     )

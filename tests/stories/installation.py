@@ -118,6 +118,10 @@ directory = "state"
 [control]
 socket = "control.sock"
 mode = "0666"
+[api]
+socket = "api.sock"
+mode = "0666"
+folders = ["{self.folder}/incoming"]
 [approvers]
 {approvers}
 [intake]

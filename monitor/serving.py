@@ -1,0 +1,55 @@
+"""The HTTP API as this program serves it: what ``trust_store.api`` leaves to the composition root."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.alerting import Place
+from monitor.storage.evidence import StoredEvidence
+from trust_store.api.answers import Answers, Checked
+from trust_store.api.app import build_app
+from trust_store.api.server import APIServer
+from trust_store.bundles import sealed_bundle
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from monitor.alerting import Alerting
+    from monitor.storage_thread import StorageThread
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.verdict import Verdict
+    from trust_store.verifier import FactReader
+
+UPLOADS = "uploads"
+
+
+def api_server(
+    alerting: Alerting, storage: StorageThread, reader: FactReader, now: Callable[[], datetime]
+) -> APIServer:
+    """The server, not started; uploads are unnamed files in a folder of the store's own."""
+    trust = alerting.settings.trust
+
+    def record(connection: sqlite3.Connection, facts: PackageFacts, checked: Checked) -> Verdict:
+        place = Place(Path(checked.path or checked.name), checked.vendor.id, checked.origin, checked.vendor.basis)
+        return alerting.record(connection, facts, place, None)
+
+    uploads = trust.store.directory / UPLOADS
+    uploads.mkdir(mode=0o700, exist_ok=True)
+    answers = Answers(
+        run=storage.run,
+        reader=reader,
+        vendors=trust.vendors,
+        folders=tuple(Path(folder) for folder in trust.api.folders),
+        record=record,
+        evidence=StoredEvidence,
+        sealed=lambda c: sealed_bundle(c, trust.store.database, trust.vendors, at=now()),
+        now=now,
+    )
+    app = build_app(
+        answers, max_upload_bytes=trust.api.max_upload_bytes, uploads=uploads, version=version("rootwarden")
+    )
+    return APIServer(app, trust.api)

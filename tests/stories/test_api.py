@@ -1,0 +1,191 @@
+"""The HTTP API of a running daemon, asked over its Unix socket by several users of the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+from tests.stories import demo
+from tests.stories.installation import Installation
+from tests.stories.test_story import approve, proposed
+from trust_store.exchange.bundle import open_bundle
+from trust_store.instance_key import public_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.enable_socket
+ASK = """
+import http.client, json, os, socket, sys
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(sys.argv[1])
+connection = Connection("localhost")
+connection.request("POST", "/v1/check", json.dumps({"path": sys.argv[2], "vendor": "dten"}), {"Content-Type": "application/json"})
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+@pytest.fixture
+def place(folder: Path) -> Iterator[Installation]:
+    """A daemon with the vendor's root proposed; ended afterwards."""
+    made = Installation(folder / "place", vendors={"dten": demo.vendor_file("dten", "DTEN")})
+    made.configure()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def package(pki: VendorPKI, folder: Path) -> Path:
+    """A signed upgrade."""
+    path = folder / "upgrade.zip"
+    path.write_bytes(vendor_bundle(pki, {"firmware.bin": b"firmware"}))
+    return path
+
+
+def client(place: Installation) -> httpx.Client:
+    """An HTTP client on the daemon's socket."""
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(place.folder / "api.sock")), base_url="http://localhost")
+
+
+def as_user(place: Installation, path: Path, uid: int) -> tuple[int, dict[str, Any]]:
+    """What a user of that uid is answered about a path."""
+    user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []
+    command = [*user, "/usr/bin/python3", "-c", ASK, str(place.folder / "api.sock"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    status, _, body = done.stdout.partition(" ")
+    return int(status), json.loads(body)
+
+
+def test_the_answer_follows_the_decision(place: Installation, pki: VendorPKI, package: Path) -> None:
+    """Unknown root before, passed after the approvals, for bytes sent, for a path and for the digest alone; the same as the command."""
+    anchor = proposed(place, pki, place.proposer)
+    dropped = place.drop(package, "dten")
+    with client(place) as http:
+        sent = http.post(
+            "/v1/check", params={"vendor": "dten", "name": "upgrade.zip"}, content=package.read_bytes(),
+            headers={"Content-Type": "application/octet-stream"},
+        )  # fmt: skip
+        assert (sent.status_code, sent.json()["reason"]) == (200, "unknown_root")
+        digest = sent.json()["package"]["sha256"]
+        assert http.get(f"/v1/packages/{digest}", params={"vendor": "dten"}).json()["reason"] == "unknown_root"
+        for person in place.people:
+            approve(place, anchor, pki, person, 0)
+        asked = [
+            http.get(f"/v1/packages/{digest}", params={"vendor": "dten"}).json(),
+            http.post("/v1/check", json={"path": str(dropped), "vendor": "dten"}).json(),
+            place.check(dropped, vendor="dten", expected=(0,)),
+        ]
+        assert [a["outcome"] for a in asked] == ["passed"] * 3
+        volatile = ("checked_at", "validation_time", "valid_until")
+        path, command = ({k: v for k, v in a.items() if k not in volatile} for a in asked[1:])
+        assert path == command
+        unknown = http.get(f"/v1/packages/{'a' * 64}", params={"vendor": "dten"})
+        assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_what_a_gate_may_not_choose_is_refused(place: Installation, pki: VendorPKI, package: Path) -> None:
+    """Without a vendor, with anchors or a time, with an unknown key, type or vendor: a problem document with 4xx, no verdict."""
+    proposed(place, pki, place.proposer)
+    path = str(place.drop(package, "dten"))
+    with client(place) as http:
+        answers = [
+            http.post("/v1/check", json={"path": path}),
+            http.post("/v1/check", json={"path": path, "vendor": "nobody"}),
+            http.post("/v1/check", json={"path": path, "vendor": "dten", "anchors": ["x"]}),
+            http.post("/v1/check", json={"path": path, "vendor": "dten", "at": "2026-01-01T00:00:00Z"}),
+            http.post("/v1/check?only_anchors=1", json={"path": path, "vendor": "dten"}),
+            http.post("/v1/check", json={"path": path, "vendor": "dten", "more": 1}),
+            http.post("/v1/check", json=["x"]),
+            http.post("/v1/check", content=b"{", headers={"Content-Type": "application/json"}),
+            http.post("/v1/check", content=b"[" * 70_000, headers={"Content-Type": "application/json"}),
+            http.post("/v1/check?vendor=dten", content=b"", headers={"Content-Type": "application/octet-stream"}),
+            http.post("/v1/check?vendor=dten", content=b"x", headers={"Content-Type": "text/plain"}),
+            http.get(f"/v1/packages/{'a' * 64}"),
+            http.get("/v1/packages/abc", params={"vendor": "dten"}),
+            http.get("/v1/anchors", params={"state": "wished"}),
+            http.get("/v1/nothing"),
+            http.delete("/v1/anchors"),
+        ]
+        for number, answer in enumerate(answers):
+            assert 400 <= answer.status_code < 500, (number, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json", number
+            assert {"type", "title", "status", "detail"} <= set(answer.json())
+            assert "outcome" not in answer.json()
+
+
+def test_a_path_is_read_only_for_who_may_read_it(
+    place: Installation, pki: VendorPKI, package: Path, folder: Path
+) -> None:
+    """Outside the folders, through a link, with ``..``, a folder, a pipe, somebody else's file: no answer tells whether it exists."""
+    proposed(place, pki, place.proposer)
+    incoming = place.incoming / "dten"
+    dropped = place.drop(package, "dten")
+    secret = place.drop(package.rename(folder / "secret.zip"), "dten")
+    secret.chmod(0o600)
+    (incoming / "link.zip").symlink_to(dropped)
+    (incoming / "up").symlink_to(folder)
+    os.mkfifo(incoming / "pipe.zip")
+    refused = [
+        folder / "secret.zip", incoming / "link.zip", incoming / "up/secret.zip", incoming / "../../../secret.zip",
+        incoming, incoming / "pipe.zip", incoming / "absent.zip", incoming,
+    ]  # fmt: skip
+    with client(place) as http:
+        for path in refused:
+            answer = http.post("/v1/check", json={"path": str(path), "vendor": "dten"})
+            assert answer.status_code in (403, 404), (path, answer.text)
+    if not place.one_person:
+        assert as_user(place, dropped, 61003)[0] == 404  # the folder itself is not his to enter
+        place.incoming.chmod(0o755)
+        incoming.chmod(0o755)
+        assert as_user(place, dropped, 61003)[1]["reason"] == "unknown_root"
+        assert as_user(place, secret, 61003)[0] == 404
+        assert as_user(place, secret, 0)[0] == 200
+
+
+def test_keys_anchors_and_health(place: Installation, pki: VendorPKI) -> None:
+    """A key awaiting decision is not found by its fingerprint and its fingerprint is withheld; decided, both are told."""
+    anchor = proposed(place, pki, place.proposer)
+    with client(place) as http:
+        assert http.get("/healthz").json() == {"status": "ok"}
+        assert http.get("/readyz").json()["store_revision"] > 0
+        assert http.get(f"/v1/keys/{pki.root_sha256}").status_code == 404
+        listed = http.get("/v1/anchors", params={"vendor": "dten", "state": "pending"})
+        assert [a["id"] for a in listed.json()["anchors"]] == [anchor]
+        assert pki.root_sha256[:16] not in listed.text
+        for person in place.people:
+            approve(place, anchor, pki, person, 0)
+        assert http.get(f"/v1/keys/{pki.root_sha256.upper()}").json()["anchors"][0]["state"] == "valid"
+        paths = http.get("/v1/openapi.json").json()["paths"]
+        assert {
+            "/v1/check",
+            "/v1/packages/{sha256}",
+            "/v1/keys/{identifier}",
+            "/v1/anchors",
+            "/v1/bundle",
+            "/healthz",
+        } <= set(paths)
+
+
+def test_the_bundle_is_signed_and_cached(place: Installation, pki: VendorPKI) -> None:
+    """The bundle opens with the instance's public key, holds the approved root, and is not sent twice to who has it."""
+    anchor = proposed(place, pki, place.proposer)
+    for person in place.people:
+        approve(place, anchor, pki, person, 0)
+    with client(place) as http:
+        first = http.get("/v1/bundle")
+        again = http.get("/v1/bundle", headers={"If-None-Match": first.headers["etag"]})
+        assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+        key = bytes.fromhex(public_key(place.folder / "state/rootwarden.db"))
+        opened = open_bundle(first.content, [key], at=datetime.now(UTC), least_revision=lambda _: 0)
+        assert [a.id for a in opened.anchors] == [anchor]

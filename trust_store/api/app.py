@@ -1,0 +1,185 @@
+"""The FastAPI application: routes in the words of the contract, nothing decided here."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from trust_store.api.access import Peer
+from trust_store.api.answers import Answers, Checked
+from trust_store.api.peer import uid_of
+from trust_store.api.problems import ProblemError, add_handlers
+from trust_store.stored_verdict import AskedPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_PATH_CHARACTERS = 4096
+NEVER_STORED = ("anchors", "only_anchors", "at", "as_known_at", "untrusted", "crls")
+"""What only a person may add to a question, on the command line: whoever gates on the answer must not choose what is trusted."""
+
+
+def build_app(
+    answers: Answers, *, max_upload_bytes: int, uploads: Path, version: str, routers: Iterable[APIRouter] = ()
+) -> FastAPI:
+    """The application; ``uploads`` is a folder of this service alone, ``routers`` those of the packages above this one."""
+    app = FastAPI(
+        title="rootwarden", version=version, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json",
+        description="Verdicts on upgrade packages and the keys behind them.",
+    )  # fmt: skip
+    add_handlers(app)
+    for router in (_health(answers), _check(answers, max_upload_bytes, uploads), _store(answers), *routers):
+        app.include_router(router)
+    return app
+
+
+def peer_of(request: Request) -> Peer:
+    """The Unix user who asks; raises ProblemError where nobody is proven."""
+    uid = uid_of(request)
+    if uid is None:
+        raise ProblemError(HTTPStatus.UNAUTHORIZED, "ask over the Unix socket: nothing else proves who you are")
+    return Peer.of(uid)
+
+
+def _health(answers: Answers) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="The daemon turns")
+    async def healthz() -> dict[str, str]:
+        """The event loop answers; the store is not asked."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="The store answers")
+    async def readyz() -> dict[str, Any]:
+        """The storage thread answers with the store's revision; 503 where it cannot."""
+        return {"status": "ok", "store_revision": await answers.revision()}
+
+    return router
+
+
+def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["verdicts"])
+
+    @router.post("/check", summary="The verdict on a file of this machine, or on the bytes sent")
+    async def check(
+        request: Request,
+        peer: Annotated[Peer, Depends(peer_of)],
+        vendor: str | None = None,
+        name: Annotated[str, Query(max_length=255)] = "upload",
+    ) -> JSONResponse:
+        """``application/json``: ``{"path": ..., "vendor": ...}``; ``application/octet-stream``: the package, ``vendor`` in the query."""
+        _refuse_extras(request.query_params.keys())
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
+            path, stated = await _asked_path(request)
+            return JSONResponse(await answers.check_path(path, stated or vendor, peer))
+        if kind != "application/octet-stream":
+            raise ProblemError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json with a path, or application/octet-stream"
+            )
+        expected = answers.expected(vendor)
+        with tempfile.TemporaryFile(dir=uploads) as stream:
+            await _receive(request, stream.fileno(), max_upload_bytes)
+            checked = Checked(Path(name).name or "upload", None, expected, f"api:uid:{peer.uid}")
+            return JSONResponse(await answers.check_descriptor(stream.fileno(), {}, checked))
+
+    @router.get("/packages/{sha256}", summary="The verdict on a package that was seen before")
+    async def package(
+        sha256: str,
+        vendor: str | None = None,
+        name: Annotated[str | None, Query(max_length=255)] = None,
+        path: Annotated[str | None, Query(max_length=MAX_PATH_CHARACTERS)] = None,
+        material: Annotated[list[str] | None, Query(max_length=16)] = None,
+        *,
+        exact: bool = False,
+    ) -> JSONResponse:
+        """Recomputed from the stored facts.
+
+        ``name`` and ``path`` are what the asker calls it; with ``name`` and ``exact`` the facts must have been read with exactly the
+        side files in ``material`` (SHA-256s).
+        """
+        demanded = tuple(material or ()) if exact else None
+        asked = AskedPlace(name, path, demanded) if name else None
+        return JSONResponse(await answers.package(sha256, vendor, asked=asked))
+
+    return router
+
+
+def _store(answers: Answers) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["store"])
+
+    @router.get("/keys/{identifier}", summary="Every decided key with this digest, fingerprint or key id")
+    async def key(identifier: str) -> JSONResponse:
+        """A key that awaits decision is not found by its fingerprint: the vendor reads it out, nobody looks it up."""
+        return JSONResponse(await answers.key(identifier[:200]))
+
+    @router.get("/anchors", summary="Trust anchors, the newest first")
+    async def anchors(vendor: str | None = None, state: Annotated[list[str] | None, Query()] = None) -> JSONResponse:
+        """Of one vendor or all, in the states named."""
+        return JSONResponse(await answers.anchors(vendor, state or []))
+
+    @router.get("/bundle", summary="The signed bundle of this revision", response_class=Response)
+    async def bundle(request: Request) -> Response:
+        """A DSSE envelope; 304 where the client has these very bytes (If-None-Match)."""
+        sealed, etag = await answers.bundle()
+        quoted = f'"{etag}"'
+        if quoted in request.headers.get("if-none-match", ""):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": quoted})
+        return Response(sealed, media_type="application/vnd.dsse+json", headers={"ETag": quoted})
+
+    return router
+
+
+async def _asked_path(request: Request) -> tuple[Path, str | None]:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_REQUEST_BYTES:
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request is at most {MAX_REQUEST_BYTES} bytes")
+    import json
+
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the request is no JSON") from error
+    if not isinstance(asked, dict):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the request is no JSON object")
+    _refuse_extras(asked)
+    unknown = sorted(set(asked) - {"path", "vendor"})
+    if unknown:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{unknown[0][:60]}: not known here")
+    path, vendor = asked.get("path"), asked.get("vendor")
+    if not isinstance(path, str) or not 0 < len(path) <= MAX_PATH_CHARACTERS or "\0" in path:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "path: the absolute path of a file")
+    if vendor is not None and not isinstance(vendor, str):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "vendor: text")
+    return Path(path), vendor
+
+
+def _refuse_extras(names: Iterable[str]) -> None:
+    for name in names:
+        if name in NEVER_STORED:
+            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name}: only 'rootwarden check' takes it, never a gate")
+
+
+async def _receive(request: Request, descriptor: int, limit: int) -> None:
+    """Write the body to an open file, capped."""
+    write: Callable[[int, bytes], int] = os.write
+    received = 0
+    async for part in request.stream():
+        received += len(part)
+        if received > limit:
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a package sent here is at most {limit} bytes")
+        view = part
+        while view:
+            view = view[write(descriptor, view) :]
+    if received == 0:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "the package is empty: nothing was sent")
+    os.lseek(descriptor, 0, os.SEEK_SET)
