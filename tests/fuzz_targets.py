@@ -9,7 +9,7 @@ import struct
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,23 @@ from monitor.documents.feed import read_feed
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.trust_store.openpgp_craft import CraftedKey, packet
 from tests.trust_store.package_craft import LIMITS, archive, read
+from tests.trust_store.timestamp_craft import Authority, signature_value
 from tests.trust_store.verdict_craft import AT, anchor, ask, bare_cms, beside, der
-from trust_store.chain import names
+from trust_store.chain import names, timestamping
+from trust_store.chain.building import SignatureBudget
 from trust_store.chain.question import answer
 from trust_store.cli.path_request import parse_line, parse_question
 from trust_store.config import read_toml, section
-from trust_store.decode import cms, openpgp, openpgp_packets, openpgp_signature, x509, zip_archive, zip_directory
+from trust_store.decode import (
+    cms,
+    openpgp,
+    openpgp_packets,
+    openpgp_signature,
+    timestamp_token,
+    x509,
+    zip_archive,
+    zip_directory,
+)
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.manifest import parse_manifest
 from trust_store.errors import (
@@ -43,6 +54,7 @@ from trust_store.errors import (
     UsageError,
 )
 from trust_store.formats.streaming import BytesSource, PackageStream
+from trust_store.model.trust_anchor import Constraints
 from trust_store.model.vendor import VendorPolicy
 from trust_store.model.verdict import Outcome
 from trust_store.signatures.protocol import CandidateKey
@@ -87,6 +99,7 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("x509.decode_certificates", x509.decode_certificates, (pem, certs_only, root), READ_ERRORS)
     yield Target("x509.decode_readable", x509.decode_readable, (pem, certs_only, root), ())
     yield Target("cms.parse_signed_data", cms.parse_signed_data, (pki.sign(WHOLE), bare_cms(pki)), READ_ERRORS)
+    yield from _timestamps(pki)
     yield Target("cms.unarmour", cms.unarmour, (_cms_pem(pki),), READ_ERRORS)
     yield Target("names.canonical", names.canonical, (pki.root.subject.public_bytes(),), READ_ERRORS)
     certificate = key.certificate + key.subkey(CraftedKey(8))
@@ -100,6 +113,27 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("manifest", partial(parse_manifest, max_entries=100), (manifest,), READ_ERRORS)
     facts = facts_to_json(read(WHOLE, beside(pki.sign(WHOLE)))).encode()
     yield Target("facts_json", facts_from_json, (facts, facts_to_json(read(_ota(pki))).encode()), READ_ERRORS)
+
+
+def _timestamps(pki: VendorPKI) -> Iterable[Target]:
+    """A token may be broken in any way; it proves the time it was made for or none."""
+    tsa, value = Authority.make(AT), signature_value(pki.sign(WHOLE))
+    made = AT - timedelta(days=1)
+    token = tsa.token(value, made, accuracy={"seconds": 1, "millis": 5}, nonce=7)
+    info = tsa.info(value, made, accuracy={"seconds": 1}, ordering=True).dump()
+    yield Target("timestamp_token.parse_token", timestamp_token.parse_token, (token,), READ_ERRORS)
+    yield Target("timestamp_token.parse_info", timestamp_token.parse_info, (info,), READ_ERRORS)
+    trusted = anchor(tsa.root_der, constraints=Constraints(purposes=("timestamp",)))
+    authorities = ((trusted, x509.load_certificate(tsa.root_der)),)
+
+    def prove(data: bytes) -> None:
+        found = timestamping.prove(
+            data, value, authorities, (), at=AT, budget=SignatureBudget(32), objections=lambda *_: ()
+        )
+        if found.latest is not None and found.at != made:
+            raise LieError("another time than the authority stated is proven")
+
+    yield Target("timestamping.prove", prove, (token,), ())
 
 
 def _packages(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.model.trust_anchor import TrustBasis
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import SignatureFact
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.trust_view import TrustView
+    from trust_store.verification.judging import SignatureJudging
     from trust_store.verification.material import TrustMaterial
     from trust_store.verification.openpgp import OpenPGPJudging
     from trust_store.verification.question import PathOutcome, Question
@@ -35,10 +37,12 @@ def judge_signature(
     if fact.problem is not None:
         return _unread(fact, question)
     # (2) The scheme's own steps.
-    accept = view.vendor is not None and view.vendor.policy.claimed_time == "accept"
-    scheme = _openpgp() if fact.scheme == OPENPGP else X509Judging
-    judging = scheme(fact, material, question, container=container, accept_claimed_time=accept)
-    judging.judge()
+    judging = _judged(fact, material, view, question, container)
+    # (2a) A proven timestamp only ever helps: anybody could have left it out, so that what passes without it passes.
+    if judging.timestamped_at is not None and not _passes(judging):
+        without = _judged(replace(fact, timestamps=()), material, view, question, container)
+        if _passes(without):
+            without.timestamped_at, without.told, judging = judging.timestamped_at, judging.told, without
     # (3) The path that is told: one that passes, else the worst, else the one that got furthest.
     chosen = decisive(judging.outcomes)
     findings = [*judging.findings, *(chosen.findings if chosen else ())]
@@ -85,6 +89,21 @@ def decisive(outcomes: Sequence[PathOutcome]) -> PathOutcome | None:
             if any(finding.reason is reason for finding in outcome.findings):
                 return outcome
     return max(outcomes, key=lambda o: (o.steps, PRECEDENCE.index(ordered(o.findings)[0])))
+
+
+def _judged(
+    fact: SignatureFact, material: TrustMaterial, view: TrustView, question: Question, container: str | None
+) -> SignatureJudging:
+    accept = view.vendor is not None and view.vendor.policy.claimed_time == "accept"
+    scheme = _openpgp() if fact.scheme == OPENPGP else X509Judging
+    judging = scheme(fact, material, question, container=container, accept_claimed_time=accept)
+    judging.judge()
+    return judging
+
+
+def _passes(judging: SignatureJudging) -> bool:
+    chosen = decisive(judging.outcomes)
+    return chosen is not None and not chosen.findings and not judging.findings
 
 
 def _basis(anchor: TrustAnchor) -> str | None:

@@ -1,0 +1,88 @@
+"""What ``rootwarden check`` makes of RFC 3161 timestamps beside a CMS signature."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+
+from tests.contracts.packages import CONTENT, DAY, issue
+from tests.trust_store.timestamp_craft import Authority, signature_value, stamped
+from trust_store.model.identifiers import format_time
+
+if TYPE_CHECKING:
+    from tests.contracts.conftest import Rootwarden
+
+
+def pem(path: Path, authority: Authority) -> Path:
+    """The authority's root in a file."""
+    path.write_bytes(authority.root.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_a_signer_that_expired_since_the_stamp(fast: Rootwarden, tmp_path: Path) -> None:
+    """With the authority's root among the anchors: passed, as of the proven time. Without it: expired."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = now - 50 * DAY
+    root = issue(tmp_path, "root", ca=True, days=(-400, 400))
+    signer = issue(tmp_path, "signer", root, days=(-100, -10))
+    authority = Authority.make(now)
+    message = signer.cms(CONTENT)
+    package, side = tmp_path / "firmware.bin", tmp_path / "firmware.bin.p7s"
+    package.write_bytes(CONTENT)
+    side.write_bytes(stamped(message, authority.token(signature_value(message), made)))
+    trusted = ("--anchors", pem(tmp_path / "tsa.pem", authority))
+    for signature in ((), ("--signature", side)):
+        code, verdict = fast.supplied(root.pem, *trusted, *signature, package)
+        assert (code, verdict["outcome"], verdict["reason"]) == (0, "passed", "trusted")
+        assert verdict["validation_time"] == format_time(made)
+        assert [one["timestamped_at"] for one in verdict["signatures"]] == [format_time(made)]
+        code, verdict = fast.supplied(root.pem, *signature, package)
+        assert (code, verdict["outcome"], verdict["reason"]) == (3, "indeterminate", "expired")
+        assert [one["timestamped_at"] for one in verdict["signatures"]] == [None]
+    side.write_bytes(message)
+    code, verdict = fast.supplied(root.pem, *trusted, package)
+    assert (code, verdict["reason"]) == (3, "expired")
+
+
+def test_a_stamp_by_openssl(fast: Rootwarden, tmp_path: Path) -> None:
+    """A token made now by openssl ts counts when the package is asked about after its signer's end."""
+    now = datetime.now(UTC)
+    root = issue(tmp_path, "root", ca=True, days=(-400, 400))
+    signer = issue(tmp_path, "signer", root, days=(-100, 1))
+    authority = Authority.make(now)
+    message = signer.cms(CONTENT)
+    package, side = tmp_path / "firmware.bin", tmp_path / "firmware.bin.p7s"
+    package.write_bytes(CONTENT)
+    side.write_bytes(stamped(message, authority.openssl(tmp_path, signature_value(message))))
+    later = format_time(now + timedelta(days=20))
+    trusted = ("--anchors", pem(tmp_path / "tsa-root.pem", authority), "--at", later)
+    code, verdict = fast.supplied(root.pem, *trusted, package)
+    assert (code, verdict["reason"], verdict["basis"]["time"]) == (0, "trusted", "requested")
+    assert format_time(now - timedelta(minutes=1)) < verdict["signatures"][0]["timestamped_at"] < format_time(now + DAY)
+    code, verdict = fast.supplied(root.pem, "--at", later, package)
+    assert (code, verdict["reason"]) == (3, "expired")
+
+
+def test_a_stamp_after_the_end(fast: Rootwarden, tmp_path: Path) -> None:
+    """A stamp made when the signer had expired rescues nothing; one over another signature proves nothing."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    root = issue(tmp_path, "root", ca=True, days=(-400, 400))
+    signer = issue(tmp_path, "signer", root, days=(-100, -10))
+    authority = Authority.make(now)
+    message = signer.cms(CONTENT)
+    package, side = tmp_path / "firmware.bin", tmp_path / "firmware.bin.p7s"
+    package.write_bytes(CONTENT)
+    trusted = ("--anchors", pem(tmp_path / "tsa.pem", authority))
+    late = now - 5 * DAY
+    for token, proven in (
+        (authority.token(signature_value(message), late), format_time(late)),
+        (authority.token(b"another signature", now - 50 * DAY), None),
+        (b"\x30\x00", None),
+    ):
+        side.write_bytes(stamped(message, token))
+        code, verdict = fast.supplied(root.pem, *trusted, package)
+        assert (code, verdict["outcome"], verdict["reason"]) == (3, "indeterminate", "expired")
+        assert verdict["signatures"][0]["timestamped_at"] == proven
