@@ -18,7 +18,8 @@ class KeyMaterial:
 
     ``constraints`` are what the file itself says about the key (purposes, validity). ``distrusted``: True where the file lists it
     as one that must not be trusted, False where it lists it as trusted, None where it does not say. Every kind but OpenPGP has
-    exactly one identifier ``sha256``, the digest of ``material``.
+    exactly one identifier ``sha256``, the digest of ``material``. ``limited``: the file states purposes for the key, beside what the
+    key's own certificate says.
     """
 
     kind: AnchorKind
@@ -27,6 +28,7 @@ class KeyMaterial:
     identifiers: tuple[Identifier, ...]
     constraints: Constraints = field(default_factory=Constraints)
     distrusted: bool | None = None
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def certificate_material(
     """A certificate as key material, under its subject's name; where nothing is stated, for what its own extension allows."""
     return KeyMaterial(
         AnchorKind.X509, certificate.subject, certificate.der, certificate.identifiers,
-        constraints or Constraints(purposes=_own_purposes(certificate)), distrusted,
+        constraints or Constraints(purposes=_own_purposes(certificate)), distrusted, limited=constraints is not None,
     )  # fmt: skip
 
 
@@ -77,16 +77,19 @@ class PEMReader:
         found: list[KeyMaterial] = []
         left_out: list[str] = []
         for label, der in _blocks(file.data):
-            read = _of_block(label, der, file.name)
+            try:
+                read, told = _of_block(label, der, file.name), f"a block {label!r} is no public key and no certificate"
+            except UnsupportedError as error:
+                read, told = (), f"a block {label!r}: {error}"
             found += read
             if len(found) > MAX_KEYS_PER_FILE:
                 raise ResourceLimitError(f"more than {MAX_KEYS_PER_FILE} keys in one file")
             if not read and len(left_out) < MAX_LEFT_OUT:
-                left_out.append(f"a block {label!r} is no public key and no certificate")
+                left_out.append(told)
         if not found and any("PRIVATE KEY" in sentence for sentence in left_out):
             raise UnsupportedError("a private key was given; only certificates and public keys are read")
         if not found:
-            raise MalformedError("no certificate and no public key in it")
+            raise MalformedError(left_out[0] if left_out else "no certificate and no public key in it")
         return Reading(tuple(found), tuple(left_out))
 
 

@@ -37,8 +37,10 @@ class PKCS12Reader:
             if bag.of_private_key:
                 left_out.append(f"{bag.alias[:100]!r} is the certificate of a private key of its own")
                 continue
-            purposes = purposes_of(bag.trusted_usages) if bag.trusted_usages else Constraints().purposes
-            found[bag.der] = certificate_material(load_certificate(bag.der), constraints=Constraints(purposes=purposes))
+            limits = Constraints(purposes=purposes_of(bag.trusted_usages)) if bag.trusted_usages else None
+            # Java marks every trusted certificate with "any usage", which limits nothing.
+            limits = None if limits == Constraints() else limits
+            found[bag.der] = certificate_material(load_certificate(bag.der), constraints=limits)
         if not found:
             raise UnsupportedError(left_out[0] if left_out else "PKCS#12: no certificate in it")
         return Reading(tuple(found.values()), tuple(left_out))
