@@ -111,13 +111,26 @@ def _compare(connection: sqlite3.Connection, kind: str, first: int, entries: dic
     # From the first entry on means every row, whatever stands in audit_seq.
     where = "" if first == 1 else "WHERE audit_seq >= ?"
     rows = connection.execute(f"SELECT * FROM {table.name} {where}", () if first == 1 else (first,))  # noqa: S608 - own names
-    for row in rows:
-        require_said(row, kind, entries.pop(row["audit_seq"], None))
+    try:
+        for row in rows:
+            require_said(row, kind, entries.pop(row["audit_seq"], None))
+    except sqlite3.OperationalError as error:
+        raise StoreInconsistentError(f"{table.name}: {_unreadable(connection, table.name)} was changed: {error}") from error
     if entries:
         lost = entries[min(entries)]
         raise StoreInconsistentError(
             f"{table.name}: {lost['record_id']} number {lost['record_version']} of audit entry {lost['seq']} is missing"
         )
+
+
+def _unreadable(connection: sqlite3.Connection, table: str) -> str:
+    """The row of a table whose text is no text any more, named by its audit entry."""
+    for (number,) in connection.execute(f"SELECT audit_seq FROM {table} ORDER BY audit_seq").fetchall():  # noqa: S608 - own names
+        try:
+            connection.execute(f"SELECT * FROM {table} WHERE audit_seq = ?", (number,)).fetchone()  # noqa: S608 - own names
+        except sqlite3.OperationalError:
+            return f"the row of audit entry {number}"
+    return "a row"
 
 
 def _compare_identifiers(connection: sqlite3.Connection) -> None:

@@ -73,6 +73,8 @@ def parse_all(text: str) -> tuple[Checkpoint, ...]:
             one = Checkpoint(store, Head(int(seq), link, int(revision)), parse_time(at), signature)
         except (MalformedError, ValueError) as error:
             raise MalformedError(f"a checkpoint with the time {at!r}") from error
+        if one.line.split(" ")[1:] != list(said.groups()):
+            raise MalformedError("a checkpoint that is not written as this program writes one")
         found[one.line] = one
         if len(found) > MAX_CHECKPOINTS:
             raise MalformedError(f"more than {MAX_CHECKPOINTS} checkpoints")

@@ -77,7 +77,7 @@ def require_not_older(connection: sqlite3.Connection, folder: Path | None, known
         _require(connection, known, now)
     if known is None or (now.revision, now.seq) > (known.revision, known.seq):
         with contextlib.suppress(OSError):
-            _raise_to(folder, now)
+            raise_memory(folder, now)
 
 
 def accept(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
@@ -134,7 +134,7 @@ def _require(connection: sqlite3.Connection, known: Memory, now: Memory) -> None
         )
 
 
-def _raise_to(folder: Path, now: Memory) -> None:
+def raise_memory(folder: Path, now: Memory) -> None:
     """Write it unless somebody wrote a newer one meanwhile."""
     if not _ready(folder):
         return

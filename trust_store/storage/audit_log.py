@@ -61,7 +61,7 @@ def append(
     values = (
         seq, format_time(at), kind, actor, subject, json.dumps(body, sort_keys=True, ensure_ascii=True), *written, last.hash,
     )  # fmt: skip
-    link = _hash(values)
+    link = entry_hash(values)
     connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))  # noqa: S608 - marks only
     connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ? WHERE one = 1", (seq, link))
     return seq
@@ -88,7 +88,7 @@ def entries(connection: sqlite3.Connection, *, after: int = 0, limit: int = 1000
 def require_own_hash(row: sqlite3.Row) -> None:
     """Raise StoreInconsistentError unless the entry's hash is that of its columns."""
     try:
-        found = _hash(tuple(row[c] for c in COLUMNS))
+        found = entry_hash(tuple(row[c] for c in COLUMNS))
     except (TypeError, ValueError):  # a BLOB where text belongs
         found = None
     if found is None or found != row["hash"]:
@@ -113,7 +113,7 @@ def require_said(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
         raise StoreInconsistentError(f"{name} is not what entry {log['seq']} of the audit log recorded")
 
 
-def _hash(values: tuple[Any, ...]) -> str:
+def entry_hash(values: tuple[Any, ...]) -> str:
     """SHA-256 over a canonical, unambiguous encoding (a JSON array) of an entry's columns, ``previous_hash`` last."""
     encoded = json.dumps(values, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(b"rootwarden/audit/1\0" + encoded.encode()).hexdigest()
