@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from trust_store.chain.algorithms import weak_key
 from trust_store.chain.building import find_paths
+from trust_store.chain.named_key import same_key
 from trust_store.chain.names import same_name
 from trust_store.chain.validation import ValidationParameters, validate_path
 from trust_store.decode.public_keys import canonical_spki_sha256, rsa_bits
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
-from trust_store.model.trust_anchor import AnchorKind
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import MissingIssuer, PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings, path_scope_findings
 from trust_store.verification.anchor_state import state_findings
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from trust_store.verification.question import Question
 
 MAX_SIGNERS = 16
+MAX_ROUNDS = 8
+"""Searches for paths of one certificate, each without the anchors that were reached before and do not count."""
+_WITHDRAWN = frozenset({AnchorState.SUPERSEDED, AnchorState.REVOKED})
 TIMELESS_SCHEMES = frozenset({"android-ota"})
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
 _TIMES = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID})
@@ -96,19 +100,26 @@ class X509Judging(SignatureJudging):
 
     def _paths(self, signer: Certificate) -> None:
         untrusted = [*self._carried, *self._material.helping]
-        anchors = {certificate.sha256: certificate for _, certificate in self._material.certificates}
-        search = find_paths(signer, untrusted, tuple(anchors.values()), self._budget)
-        for path in search.paths:
-            for anchor, certificate in self._material.certificates:
-                # An anchor is a name and a key (RFC 5280 6.1.1 (d)): one that was issued anew is the same anchor.
-                same = same_name(certificate.subject_der, path[-1].subject_der) and (
-                    certificate.spki_sha256 == path[-1].spki_sha256
-                )
-                if same or certificate.sha256 == path[-1].sha256:
-                    self._reached(self._outcome(path, anchor))
+        left = self._material.certificates
+        for _ in range(MAX_ROUNDS):
+            anchors = {certificate.sha256: certificate for _, certificate in left}
+            search = find_paths(signer, untrusted, tuple(anchors.values()), self._budget)
+            reached = [
+                (anchor, certificate, path)
+                for path in search.paths
+                for anchor, certificate in left
+                if _is_anchor(certificate, path[-1])
+            ]
+            for anchor, _, path in reached:
+                self._reached(self._outcome(path, anchor))
+            if not reached or any(not outcome.findings for outcome in self.outcomes):
+                break
+            # A path ends at the first anchor it meets. One that does not count hides none that stands above it.
+            met = {id(anchor) for anchor, _, _ in reached}
+            left = tuple(pair for pair in left if id(pair[0]) not in met)
         if search.exhausted and not any(not outcome.findings for outcome in self.outcomes):
             self.findings.append(Finding(Reason.RESOURCE_LIMIT, "more paths than are tried"))
-        if not search.paths and self.missing is None:
+        if not self.outcomes and self.missing is None:
             self.missing = missing_issuer(search, self._material.view, self._budget)
 
     def _raw_keys(self, signer: Certificate) -> None:
@@ -137,6 +148,7 @@ class X509Judging(SignatureJudging):
         for certificate in path[1:]:
             findings += self._material.tombstones_on(certificate, "a certificate in the path", self._proven_at)
         findings += state_findings(anchor, self.at, self._proven_at)
+        findings += self._withdrawn_below(path)
         findings += path_scope_findings(anchor, self._use(), path, self._budget)
         findings += rule_findings(anchor, path)
         problems, steps = self._validate(path)
@@ -158,6 +170,15 @@ class X509Judging(SignatureJudging):
             steps=steps,
             moments=(*moments, *anchor_moments(anchor)),
         )
+
+    def _withdrawn_below(self, path: tuple[Certificate, ...]) -> list[Finding]:
+        """What was decided about the keys below the anchor: one that is superseded or revoked does not count again by way of its issuer."""
+        return [
+            finding
+            for anchor, certificate in self._material.certificates
+            if anchor.state in _WITHDRAWN and any(same_key(certificate.spki, below.spki) for below in path[:-1])
+            for finding in state_findings(anchor, self.at, self._proven_at)
+        ]
 
     def _validate(self, path: tuple[Certificate, ...]) -> tuple[list[Finding], int]:
         """RFC 5280 section 6 at the validation time, or at another one where the rules say so."""
@@ -210,6 +231,13 @@ class X509Judging(SignatureJudging):
         reason = next((self._refused[key] for key in holding if key in self._refused), Reason.UNKNOWN_ROOT)
         what = "not at hand" if reason is Reason.UNKNOWN_ROOT else "not readable"
         self.findings.append(Finding(reason, f"the signer's certificate is {what}"))
+
+
+def _is_anchor(anchor: Certificate, last: Certificate) -> bool:
+    """An anchor is a name and a key (RFC 5280 6.1.1(d)): one that was issued anew is the same anchor."""
+    return anchor.sha256 == last.sha256 or (
+        anchor.spki_sha256 == last.spki_sha256 and same_name(anchor.subject_der, last.subject_der)
+    )
 
 
 def _decoded(carried: Iterable[bytes]) -> tuple[tuple[Certificate, ...], dict[str, Reason]]:
