@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.simulator.vendor_pki import VendorPKI
 from tests.trust_store.package_craft import read
@@ -21,6 +24,7 @@ from tests.trust_store.timestamp_craft import (
 from tests.trust_store.verdict_craft import AT, CONTENT, anchor, ask, beside, der, issue
 from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState, Constraints, SignerRule, TrustAnchor
+from trust_store.model.trust_view import RevocationMaterial
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -228,6 +232,45 @@ def test_a_compromise_later_than_the_stamp(bench: Bench, days: int, reason: Reas
     root = anchor(der(bench.pki.root), AnchorState.COMPROMISED, effective_from=MADE + days * DAY)
     assert told(ask(bench.facts(bench.token()), root, bench.authority()))[0] is reason
     assert ask(bench.facts(), root, bench.authority()).reason is Reason.COMPROMISED
+
+
+@pytest.mark.parametrize(
+    ("reason", "days", "expected"),
+    [
+        (None, None, MADE),
+        (x509.ReasonFlags.superseded, 1, MADE),
+        (x509.ReasonFlags.cessation_of_operation, 1, MADE),
+        (x509.ReasonFlags.superseded, -1, None),
+        (x509.ReasonFlags.key_compromise, 1, None),
+        (None, 1, None),
+    ],
+)
+def test_a_revoked_authority(
+    bench: Bench, reason: x509.ReasonFlags | None, days: int | None, expected: datetime | None
+) -> None:
+    """RFC 3161 section 4: revoked later for a soft reason it vouches for what it stamped before; for a hard one, or none, for nothing."""
+    tsa = bench.tsa
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(tsa.root.subject)
+        .last_update(AT - DAY)
+        .next_update(AT + DAY)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(tsa.root_key.public_key()), critical=False)
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    if days is not None:
+        entry = x509.RevokedCertificateBuilder().serial_number(tsa.certificate.serial_number)
+        entry = entry.revocation_date(MADE + days * DAY)
+        if reason is not None:
+            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    crl = builder.sign(tsa.root_key, hashes.SHA256()).public_bytes(Encoding.DER)
+    required = replace(TSA_ONLY, revocation="required")
+    for anchored in (bench.authority(), bench.authority(constraints=required)):
+        verdict = ask(bench.facts(bench.token()), bench.root, anchored, revocation=RevocationMaterial(crls=(crl,)))
+        assert told(verdict) == (Reason.TRUSTED if expected else Reason.EXPIRED, expected)
+    unknown = ask(bench.facts(bench.token()), bench.root, bench.authority(constraints=required))
+    assert told(unknown) == (Reason.EXPIRED, None)
 
 
 def test_the_vendors_own_authority_needs_the_purpose(bench: Bench) -> None:

@@ -82,7 +82,7 @@ def prove(
     problems = [*_imprint(parsed, signature_value), *_signed_content(parsed), *_time(parsed, at)]
     if problems:
         return ProvenTime(stated, None, tuple(problems))
-    certificates = [*_readable(parsed.certificates), *untrusted]
+    certificates = [*readable(parsed.certificates), *untrusted]
     signers = _signers(parsed, certificates, budget)
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
@@ -224,8 +224,8 @@ def _nobody(signer: Certificate, *, exhausted: bool) -> PathProblem:
     )
 
 
-def _readable(certificates: Iterable[bytes]) -> list[Certificate]:
-    """Those that can be read; the others are nobody's."""
+def readable(certificates: Iterable[bytes]) -> list[Certificate]:
+    """Those (DER) that can be read, in their order; the others are nobody's. Never raises."""
     found = []
     for der in certificates:
         try:

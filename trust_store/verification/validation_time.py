@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
-from trust_store.chain.timestamping import prove
+from trust_store.chain.timestamping import prove, readable
 from trust_store.chain.validation import PathProblem
-from trust_store.decode.x509 import load_certificate
 from trust_store.model.trust_anchor import Purpose
 from trust_store.model.verdict import Reason
 from trust_store.verification.anchor_scope import Use, path_scope_findings
 from trust_store.verification.anchor_state import state_findings
-from trust_store.verification.material import UNREADABLE, counts_for, vendor_findings
+from trust_store.verification.material import counts_for, vendor_findings
 from trust_store.verification.question import Finding
 from trust_store.verification.revocation import revocation_findings
 from trust_store.verification.signer_rule import rule_findings
@@ -65,7 +64,8 @@ def validation_time(
     proven: list[tuple[datetime, datetime]] = []
     if fact.countersignatures:
         told.append(Finding(Reason.UNSUPPORTED_FORMAT, "a PKCS #9 countersignature proves no time (RFC 5652 11.4)"))
-    helping = _helping(fact, material) if fact.timestamps else []
+    # An authority's certificates may stand in the signature instead of in its token.
+    helping = [*readable(fact.certificates), *material.helping] if fact.timestamps else []
     authorities = [pair for pair in material.certificates if counts_for(pair[0], question)]
     for token in fact.timestamps[:MAX_TOKENS]:
         budget = SignatureBudget(TOKEN_CHECKS)
@@ -119,17 +119,7 @@ class _Objections:
         yield from rule_findings(anchor, path)
         # RFC 3161 section 4: a revocation for a soft reason spares what was stamped before, any other nothing.
         yield from revocation_findings(
-            anchor, path, self._material, at=self._question.at, signed_at=latest, budget=self._budget
-        )
+            anchor, path, self._material, at=self._question.at, signed_at=latest, budget=self._budget,
+            carried=tuple(readable(token.certificates)),
+        )  # fmt: skip
         yield from vendor_findings(anchor, self._question)
-
-
-def _helping(fact: SignatureFact, material: TrustMaterial) -> list[Certificate]:
-    """Certificates that may be an authority's or fill a gap in its path: those the signature carries, and those at hand."""
-    carried = []
-    for der in fact.certificates:
-        try:
-            carried.append(load_certificate(der))
-        except UNREADABLE:
-            continue
-    return [*carried, *material.helping]
