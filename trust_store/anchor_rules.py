@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from trust_store.errors import DecisionRefusedError
+from trust_store.decode.sigstore_identity import canonical_identity, identity_of
+from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError
 from trust_store.model.identifiers import IdentifierKind, normalise_hex
 from trust_store.model.trust_anchor import TRANSITIONS, AnchorKind, AnchorState, Approvals, TrustBasis
 
@@ -137,8 +138,8 @@ def expected_fingerprint(anchor: TrustAnchor) -> str:
 def compare_reading(anchor: TrustAnchor, typed: str) -> ReadingResult:
     """Compare what was read out with the whole fingerprint, in constant time.
 
-    An SSH key's may be read as ``ssh-keygen -l`` prints it, a minisign key whole as its file has it. Anything else but hex of the
-    full length is incomplete, a SHA-1 reading of a certificate included: part of a fingerprint or a broken digest identifies nothing.
+    An SSH key's may be read as ``ssh-keygen -l`` prints it, a registry's key the same way, a minisign key whole as its file has it, a
+    sigstore identity as "identity issuer", all of both. Anything else but hex of the full length is incomplete, a SHA-1 reading of a certificate included: part of a fingerprint or a broken digest identifies nothing.
     """
     expected = expected_fingerprint(anchor)
     read = normalise_hex(_as_hex(anchor.kind, typed)) or ""
@@ -150,10 +151,13 @@ def compare_reading(anchor: TrustAnchor, typed: str) -> ReadingResult:
 
 
 def _as_hex(kind: AnchorKind, typed: str) -> str:
-    """The base64 in which SSH and minisign keys are read out, as hex of the SHA-256; other text as it is."""
+    """What keys of some kinds are read out as beside hex (base64, an identity), as hex of the SHA-256; other text as it is."""
     text = "".join(typed.split())
     try:
-        if kind is AnchorKind.SSH and text.startswith("SHA256:"):
+        if kind is AnchorKind.SIGSTORE_IDENTITY and len(typed.split()) > 1:
+            identity, issuer = typed.strip().rsplit(maxsplit=1)
+            return hashlib.sha256(canonical_identity(issuer, identity)).hexdigest()
+        if kind in (AnchorKind.SSH, AnchorKind.NPM) and text.startswith("SHA256:"):
             return base64.b64decode(text.removeprefix("SHA256:").rstrip("=") + "=", validate=True).hex()
         if kind is AnchorKind.MINISIGN and len(text) == _MINISIGN_CHARACTERS:
             return hashlib.sha256(base64.b64decode(text, validate=True)).hexdigest()
@@ -177,10 +181,20 @@ def disclosed(anchor: TrustAnchor, text: str) -> str:
         for start in range(len(value) - SHORTEST_TELLING_PART + 1):
             if value[start : start + SHORTEST_TELLING_PART] in run:
                 return WITHHELD
-    if anchor.kind in (AnchorKind.SSH, AnchorKind.MINISIGN):
+    if anchor.kind is AnchorKind.SIGSTORE_IDENTITY and _names_identity(anchor.material, text):
+        return WITHHELD
+    if anchor.kind in (AnchorKind.SSH, AnchorKind.MINISIGN, AnchorKind.NPM):
         for material in (anchor.material, hashlib.sha256(anchor.material).digest()):
             encoded = base64.b64encode(material).decode()
             for start in range(len(encoded) - SHORTEST_TELLING_PART + 1):
                 if encoded[start : start + SHORTEST_TELLING_PART] in text:
                     return WITHHELD
     return text
+
+
+def _names_identity(material: bytes, text: str) -> bool:
+    """Whether a text holds the identity that the vendor is to name."""
+    try:
+        return identity_of(material)[1] in text
+    except (MalformedError, ResourceLimitError):
+        return False

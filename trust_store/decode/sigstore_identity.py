@@ -6,8 +6,10 @@ beginning (``https://host/owner...``) or a literal end (``@domain``): a catch-al
 
 from __future__ import annotations
 
+import json
 import re
 
+from trust_store.decode.strict_json import parse_object
 from trust_store.errors import MalformedError, UnsupportedError
 
 MAX_ISSUER_CHARACTERS = 500
@@ -21,6 +23,21 @@ _PINNED_END = re.compile(r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 def is_pattern(identity: str) -> bool:
     """Whether the identity is a pattern; no exact one begins so."""
     return identity.startswith("^")
+
+
+def canonical_identity(issuer: str, identity: str) -> bytes:
+    """The one encoding of both: JSON with sorted keys and no blanks, in UTF-8."""
+    said = {"identity": identity, "issuer": issuer}
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8", "surrogatepass")
+
+
+def identity_of(material: bytes) -> tuple[str, str]:
+    """(issuer, identity) of what ``canonical_identity`` wrote; raises MalformedError."""
+    said = parse_object(material)
+    issuer, identity = said.get("issuer"), said.get("identity")
+    if set(said) != {"issuer", "identity"} or not isinstance(issuer, str) or not isinstance(identity, str):
+        raise MalformedError("no sigstore identity")
+    return issuer, identity
 
 
 def require_identity(issuer: str, identity: str) -> None:

@@ -7,14 +7,13 @@ certificate authorities are reached through it alone: as roots of their own they
 from __future__ import annotations
 
 import binascii
-import json
 from typing import TYPE_CHECKING, Any
 
 from trust_store.decode import spki
 from trust_store.decode.key_readers.certificates import certificate_material
 from trust_store.decode.key_readers.npm import json_start
 from trust_store.decode.key_readers.protocol import KeyFile, Reading
-from trust_store.decode.sigstore_identity import require_identity
+from trust_store.decode.sigstore_identity import canonical_identity, identity_of, require_identity
 from trust_store.decode.strict_json import parse_object
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
@@ -82,14 +81,9 @@ class IdentityReader:
 
     def read(self, file: KeyFile, /) -> Reading:
         """The one identity, in canonical JSON."""
-        said = parse_object(file.data)
-        issuer, identity = said["issuer"], said["identity"]
-        if not isinstance(issuer, str) or not isinstance(identity, str):
-            raise MalformedError("issuer and identity are texts")
+        issuer, identity = identity_of(file.data)
         require_identity(issuer, identity)
-        material = json.dumps(
-            {"identity": identity, "issuer": issuer}, ensure_ascii=False, separators=(",", ":"), sort_keys=True
-        ).encode()
+        material = canonical_identity(issuer, identity)
         key = KeyMaterial(
             AnchorKind.SIGSTORE_IDENTITY, f"sigstore identity at {issuer}", material, (spki.whole(material),)
         )
