@@ -28,6 +28,7 @@ ELSEWHERE = {
     "import": ("anchor_import", "command"),
     "lineage": ("anchor_lineage", "lineage"),
     "link": ("anchor_lineage", "link"),
+    "preview": ("anchor_preview", "command"),
     "reject": ("anchor_decisions", "reject"),
     "remove": ("anchor_decisions", "remove"),
     "revoke": ("anchor_decisions", "revoke"),

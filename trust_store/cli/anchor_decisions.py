@@ -6,21 +6,25 @@ from typing import Any
 
 import click
 
+from trust_store.cli.anchor_preview import preview
 from trust_store.cli.deciding import JSON_OPTION, decide, stated
 from trust_store.errors import UsageError
+
+DRY_RUN_OPTION = click.option("--dry-run", is_flag=True, help="Decide nothing; list the packages that it would flip.")
 
 
 @click.command()
 @click.argument("anchor_id", metavar="ID")
-@click.option("--fingerprint-read", required=True, metavar="TEXT", help="What the vendor read out, all of it.")
+@click.option("--fingerprint-read", default="", metavar="TEXT", help="What the vendor read out, all of it; needed.")
 @click.option("--spoke-with", default="", metavar="NAME", help="Who read it out.")
 @click.option("--called", default="", metavar="CONTACT", help="A configured contact: its name, phone, mail or portal.")
 @click.option("--ticket", default="", metavar="T", help="Where the call is written down.")
 @click.option("--without-call", is_flag=True, help="No call was made: it takes effect after the vendor's hold-down.")
 @click.option("--break-glass", is_flag=True, help="Emergency: two people, no call, no wait; everybody is alerted.")
 @click.option("--reason", default="", metavar="TEXT", help="Why there was no call, for the log.")
+@DRY_RUN_OPTION
 @JSON_OPTION
-def approve(anchor_id: str, *, as_json: bool, **said: Any) -> int:
+def approve(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int:
     """Approve a pending anchor after a call. You decide as your Unix user; the store compares the fingerprint.
 
     Whoever imported the key is none of two who approve it. Without a call the fingerprint still comes from another channel than
@@ -29,6 +33,7 @@ def approve(anchor_id: str, *, as_json: bool, **said: Any) -> int:
 
     \b
     Examples:
+      rootwarden anchor approve anchor_01J... --dry-run
       rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
           --spoke-with "Ada, product security" --called "+1 555 0100" --ticket SEC-42
       rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
@@ -36,6 +41,10 @@ def approve(anchor_id: str, *, as_json: bool, **said: Any) -> int:
       rootwarden anchor approve anchor_01J... --fingerprint-read "AB:CD:..." \\
           --break-glass --reason "plant 2 is down until the fix is in"
     """
+    if dry_run:
+        return preview(anchor_id, "valid", as_json=as_json)
+    if not said["fingerprint_read"]:
+        raise UsageError("type what the vendor read out: --fingerprint-read is missing")
     if not said["without_call"] and not said["break_glass"]:
         missing = [o for o in ("spoke_with", "called", "ticket") if not said[o]]
         if missing:
@@ -54,8 +63,9 @@ def approve(anchor_id: str, *, as_json: bool, **said: Any) -> int:
 @click.option("--spoke-with", default="", metavar="NAME", help="Who said so.")
 @click.option("--called", default="", metavar="CONTACT", help="Where.")
 @click.option("--ticket", default="", metavar="T", help="Where it is written down.")
+@DRY_RUN_OPTION
 @JSON_OPTION
-def reject(anchor_id: str, because: str, *, as_json: bool, **call: str) -> int:
+def reject(anchor_id: str, because: str, *, dry_run: bool, as_json: bool, **call: str) -> int:
     """Reject a pending anchor: the vendor disowned it (packages under it fail from now on), or nobody could confirm it.
 
     \b
@@ -63,6 +73,8 @@ def reject(anchor_id: str, because: str, *, as_json: bool, **call: str) -> int:
       rootwarden anchor reject anchor_01J... --because disowned --spoke-with Ada --called "+1 555 0100" --ticket SEC-42
       rootwarden anchor reject anchor_01J... --because unconfirmed
     """
+    if dry_run:
+        return preview(anchor_id, "distrusted" if because == "disowned" else "rejected", as_json=as_json)
     return decide("anchor.reject", {"anchor": anchor_id, "because": because, **call}, as_json=as_json)
 
 
@@ -72,8 +84,9 @@ def reject(anchor_id: str, because: str, *, as_json: bool, **call: str) -> int:
 @click.option(
     "--effective-from", metavar="TIME", help="Since when, ISO 8601 with zone, not in the future; default now."
 )
+@DRY_RUN_OPTION
 @JSON_OPTION
-def distrust(anchor_id: str, *, as_json: bool, **said: Any) -> int:
+def distrust(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int:
     """Distrust an anchor at once. One approver: lowering trust is never slowed.
 
     \b
@@ -81,6 +94,8 @@ def distrust(anchor_id: str, *, as_json: bool, **said: Any) -> int:
       rootwarden anchor distrust anchor_01J... --reason "used by somebody else"
       rootwarden anchor distrust anchor_01J... --reason "sold with the company" --effective-from 2026-03-01T00:00:00Z
     """
+    if dry_run:
+        return preview(anchor_id, "distrusted", effective_from=said["effective_from"], as_json=as_json)
     return decide("anchor.distrust", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
 
 
@@ -93,15 +108,20 @@ def distrust(anchor_id: str, *, as_json: bool, **said: Any) -> int:
 @click.option(
     "--effective-from", metavar="TIME", help="Since when, ISO 8601 with zone, not in the future; default now."
 )
+@DRY_RUN_OPTION
 @JSON_OPTION
-def revoke(anchor_id: str, because: str, effective_from: str | None, *, as_json: bool) -> int:
+def revoke(anchor_id: str, because: str, effective_from: str | None, *, dry_run: bool, as_json: bool) -> int:
     """Revoke an anchor at once. One approver: lowering trust is never slowed.
 
     \b
     Examples:
+      rootwarden anchor revoke anchor_01J... --dry-run
       rootwarden anchor revoke anchor_01J...
       rootwarden anchor revoke anchor_01J... --because key-compromise --effective-from 2026-03-01T00:00:00Z
     """
+    if dry_run:
+        state = "compromised" if because == "key-compromise" else "revoked"
+        return preview(anchor_id, state, because=because, effective_from=effective_from, as_json=as_json)
     arguments = {"anchor": anchor_id, "because": because}
     if effective_from:
         arguments["effective_from"] = effective_from
@@ -111,28 +131,34 @@ def revoke(anchor_id: str, because: str, effective_from: str | None, *, as_json:
 @click.command()
 @click.argument("anchor_id", metavar="ID")
 @click.option("--successor", required=True, metavar="ID", help="The valid anchor that takes its place.")
+@DRY_RUN_OPTION
 @JSON_OPTION
-def supersede(anchor_id: str, successor: str, *, as_json: bool) -> int:
+def supersede(anchor_id: str, successor: str, *, dry_run: bool, as_json: bool) -> int:
     """Supersede a valid anchor by another; needs as many people as the vendor's policy asks.
 
     \b
     Examples:
       rootwarden anchor supersede anchor_01J... --successor anchor_01K...
     """
+    if dry_run:
+        return preview(anchor_id, "superseded", as_json=as_json)
     return decide("anchor.supersede", {"anchor": anchor_id, "successor": successor}, as_json=as_json)
 
 
 @click.command()
 @click.argument("anchor_id", metavar="ID")
 @click.option("--reason", default="", help="Why, for the log.")
+@DRY_RUN_OPTION
 @JSON_OPTION
-def remove(anchor_id: str, reason: str, *, as_json: bool) -> int:
+def remove(anchor_id: str, reason: str, *, dry_run: bool, as_json: bool) -> int:
     """Remove a valid or superseded anchor; needs as many people as the vendor's policy asks.
 
     \b
     Examples:
       rootwarden anchor remove anchor_01J... --reason "product retired"
     """
+    if dry_run:
+        return preview(anchor_id, "removed", as_json=as_json)
     return decide("anchor.remove", {"anchor": anchor_id, "reason": reason}, as_json=as_json)
 
 

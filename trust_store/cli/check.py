@@ -17,6 +17,7 @@ _FILE = click.Path(readable=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON line per package.")
 @click.option("--vendor", metavar="ID", help="Whose package it is said to be; 'any' is the explicit opt-out.")
 @click.option("--at", metavar="TIME", help="Ask about this time, as known now; ISO 8601 with zone.")
+@click.option("--as-known-at", metavar="TIME", help="Forget what the store recorded after this time.")
 @click.option(
     "--anchors", multiple=True, type=_FILE, metavar="FILE",
     help="Certificates or OpenPGP keys trusted for this check only, for any vendor.",
@@ -44,6 +45,7 @@ def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any)
     Examples:
       rootwarden check --vendor dten Full-upgrade-package-dten.zip
       rootwarden check --json --vendor dten firmware.bin --signature firmware.bin.asc
+      rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip
       rootwarden check --only-anchors --anchors root.pem firmware.bin
       rootwarden check --batch < requests.jsonl
     """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore identities")
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
-_TEXTS = ("path", "at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
+_TEXTS = ("path", "at", "as_known_at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class CheckOptions:
 
     vendor: str | None = None
     at: str | None = None
+    as_known_at: str | None = None
     anchors: tuple[str, ...] = ()
     only_anchors: bool = False
     signatures: tuple[str, ...] = ()
@@ -82,7 +83,8 @@ class CheckSession:
         return CheckRequest(
             path=Path(path),
             vendor=self._expected(options, Path(path).name),
-            at=_time(options.at),
+            at=time_of(options.at, "--at"),
+            known_at=time_of(options.as_known_at, "--as-known-at"),
             signatures=signatures or None,
             anchors=_material(options.anchors),
             untrusted=_material(options.untrusted),
@@ -209,12 +211,13 @@ def _require_readable(path: Path) -> None:
         raise UsageError(str(error)) from error
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None, option: str) -> datetime | None:
+    """The time that an option says, None where it was not given; raises UsageError."""
     if text is None:
         return None
     try:
         return parse_time(text)
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"--at {safe(text, 60)!r} is no time: {error}; write for example 2026-05-03T12:00:00Z"
+            f"{option} {safe(text, 60)!r} is no time: {error}; write for example 2026-05-03T12:00:00Z"
         ) from error

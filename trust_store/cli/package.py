@@ -11,7 +11,7 @@ import click
 
 from trust_store import query
 from trust_store.cli.check_answers import verdict_code
-from trust_store.cli.check_request import expected_vendor
+from trust_store.cli.check_request import expected_vendor, time_of
 from trust_store.cli.deciding import JSON_OPTION, decide, stated
 from trust_store.cli.output import write_line
 from trust_store.cli.verdict_text import verdict_lines
@@ -53,23 +53,30 @@ def command() -> None:
 @click.option(
     "--vendor", required=True, metavar="ID", help="Whose package it is said to be; 'any' is the explicit opt-out."
 )
+@click.option("--at", metavar="TIME", help="Ask about this time, as known now; ISO 8601 with zone.")
+@click.option("--as-known-at", metavar="TIME", help="Forget what the store recorded after this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON line.")
-def show(sha256: str, vendor: str, *, as_json: bool) -> int:
-    """The verdict on a package as of now, from its stored facts; the file is not needed. Exit codes as of 'check'.
+def show(sha256: str, vendor: str, at: str | None, as_known_at: str | None, *, as_json: bool) -> int:
+    """The verdict on a package, from its stored facts; the file is not needed. Exit codes as of 'check'.
 
     \b
     Examples:
       rootwarden package show 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --vendor dten
       rootwarden package show 9f86d081... --vendor dten --json | jq -r .outcome
+      rootwarden package show 9f86d081... --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-04T00:00:00Z
     """
     digest = _digest(sha256)
+    requested_at, known_at = time_of(at, "--at"), time_of(as_known_at, "--as-known-at")
     invocation = click.get_current_context().obj
     settings = load_trust_settings(Path(invocation.config))
     with closing(query.open_consistent(settings.store.database)) as connection, query.snapshot(connection):
         seen = sightings(connection, digest)
         expected = expected_vendor(vendor, settings, seen[0].name if seen else "")
         evidence = invocation.evidence(connection) if invocation.evidence else None
-        verdict = verify_stored(connection, digest, expected, settings.vendors, at=invocation.now(), evidence=evidence)
+        verdict = verify_stored(
+            connection, digest, expected, settings.vendors, at=invocation.now(), requested_at=requested_at,
+            known_at=known_at, evidence=evidence,
+        )  # fmt: skip
     write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
     return verdict_code(verdict)
 
