@@ -149,21 +149,20 @@ def _accept(
     anchor, way = acceptance.anchor, acceptance.way
     waits = acceptance.counts_from if way is Way.HOLD_DOWN else None
     before = approvals(connection, anchor.id, AnchorState.VALID, acceptance.stored.proposal_digest)
-    _require_news([a for a in before if a.approver == identity and _stands(a, acceptance.vendor)], way, waits, at)
+    standing = [a for a in before if _stands(a, acceptance.vendor)]
+    # What was given under a longer wait keeps it: only after the longest can anybody's word complete the count.
+    longest = max([waits, *(a.counts_from for a in standing if a.counts_from)]) if waits else None
+    _require_news([a for a in standing if a.approver == identity], way, longest, at)
     given = Approval(
         anchor.id, AnchorState.VALID, acceptance.stored.proposal_digest, identity,
         call.spoke_with or None, call.called or None, call.ticket or None, algorithm,
         way=way, reason=reason or None, needed=acceptance.needed, counts_from=waits,
     )  # fmt: skip
     record_approval(connection, given, kind="anchor.approval", at=at)
-    standing = [
-        Given(a.approver, Way(a.way), a.needed, a.counts_from)
-        for a in (*before, given)
-        if _stands(a, acceptance.vendor)
-    ]
+    counted = [Given(a.approver, Way(a.way), a.needed, a.counts_from) for a in (*standing, given)]
     if way is Way.BREAK_GLASS:
-        return count_break_glass(standing)
-    return count_accepted(standing, needed=acceptance.needed, counts_from=acceptance.counts_from, at=at)
+        return count_break_glass(counted)
+    return count_accepted(counted, needed=acceptance.needed, counts_from=acceptance.counts_from, at=at)
 
 
 def _require_news(own: list[Approval], way: Way, waits: datetime | None, at: datetime) -> None:
