@@ -27,19 +27,20 @@ def decision_notice(result: Mapping[str, Any], person: str) -> AlertDraft | None
 
 def _digest_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
     """What lets something through, or ends a block, is told louder than what stops something."""
-    effect, outcome = str(result["effect"]), str(result["outcome"])
-    raises = (effect == "allow") != (outcome == "withdrawn")
+    effect, outcome, ends = str(result["effect"]), str(result["outcome"]), result["wanted"] == "withdrawn"
     until = result.get("effective_until")
     verb = {"block": "blocked", "allow": "let through"}[effect]
-    said = {"effective": f"a package is {verb}", "withdrawn": f"a package is {verb} no more"}.get(
-        outcome, f"{person} wants a package {verb}, or to end that"
-    )
+    if outcome == "recorded":
+        said = f"{person} wants a package {verb}{' no more' if ends else ''}"
+    else:
+        said = f"a package is {verb}{' no more' if ends else ''}"
+    raises = (effect == "allow") != ends
     return notice(
         "digest_decision",
         outcome,
         Severity.HIGH if raises else Severity.MEDIUM,
         f"{result['vendor']}: {said} by its digest ({person})",
-        subject=f"{result['decision']}:{result['state']}:{outcome}:{result['approvals']}",
+        subject=f"{result['decision']}:{result['wanted']}:{outcome}:{result['approvals']}",
         summary=f"SHA-256 {result['package']}, {result['approvals']} of {result['needed']} approvals"
         + (f", until {until}" if until else ""),
         lines=(str(result["message"]),),

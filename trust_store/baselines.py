@@ -8,7 +8,7 @@ member that changed, was decided or buried meanwhile makes the whole set void.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from trust_store import query
@@ -23,7 +23,7 @@ from trust_store.errors import (
     UsageError,
 )
 from trust_store.model.identifiers import RANDOM_BYTES, new_id, normalise_hex
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, TrustBasis
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, TrustBasis
 from trust_store.storage.approvals import Approval
 from trust_store.storage.baselines import (
     APPROVED,
@@ -179,16 +179,20 @@ def _pending(
     randomness: Callable[[int], bytes],
 ) -> StoredAnchor | None:
     """The proposal's pending anchor under the rules stated; None where the key is trusted already."""
-    rule = rules.signer_rule if _may_issue(proposal.kind, proposal.material) else None
+    issues = proposal.kind is AnchorKind.SIGSTORE_ROOT or _may_issue(proposal.kind, proposal.material)
+    rule = (rules.signer_rule or proposal.signer_rule) if issues else None
     anchor_id = propose(connection, proposal, signer_rule=rule, actor=identity, at=at, randomness=randomness)
     stored = require_anchor(connection, anchor_id)
     if stored.anchor.state in _OPEN:
         return None
     _require_no_tombstone(connection, stored.anchor)
+    # A key that was pending already keeps its limits, but for those that this file or whoever proposes the set states.
+    said = {f.name: getattr(proposal.constraints, f.name) for f in fields(Constraints)}
+    limits = {name: value for name, value in said.items() if value != getattr(Constraints(), name)} | dict(rules.limits)
+    other_limits = limits if replace(stored.anchor.constraints, **limits) != stored.anchor.constraints else None
     other_rule = rule if rule is not None and rule != stored.anchor.signer_rule else None
-    limits = rules.limits if replace(stored.anchor.constraints, **rules.limits) != stored.anchor.constraints else None
-    if other_rule is not None or limits is not None:
-        constrain(connection, anchor_id, identity=identity, at=at, rule=other_rule, limits=limits)
+    if other_rule is not None or other_limits is not None:
+        constrain(connection, anchor_id, identity=identity, at=at, rule=other_rule, limits=other_limits)
         stored = require_anchor(connection, anchor_id)
     _require_rule(stored.anchor)
     return stored

@@ -105,10 +105,12 @@ def withdraw(
         approval = Approval(decision_id, WITHDRAWN, _bound(decision, WITHDRAWN), identity, reason=because)
         tally = count_on(connection, approval, needed, kind=APPROVAL, at=at)
         if not tally.complete:
-            return _told(stored, "recorded", tally, f"it stays {stored.state} until {tally.missing} more withdraw it")
+            return _told(
+                stored, WITHDRAWN, "recorded", tally, f"it stays {stored.state} until {tally.missing} more withdraw it"
+            )
         ended = replace(stored, version=stored.version + 1, state=WITHDRAWN, recorded_at=at)
         append_decision(connection, ended, actor=identity, body={"because": because}, at=at)
-        return _told(ended, WITHDRAWN, tally, "it counts no more")
+        return _told(ended, WITHDRAWN, WITHDRAWN, tally, "it counts no more")
 
 
 def require_decision(connection: sqlite3.Connection, decision_id: str) -> StoredDecision:
@@ -178,7 +180,7 @@ def _approve(
     tally = count_on(connection, approval, needed, kind=APPROVAL, at=at)
     if not tally.complete:
         told = f"approval {tally.given} of {tally.needed}: {tally.missing} more must run the same command, with the same end"
-        return _told(stored, "recorded", tally, told)
+        return _told(stored, EFFECTIVE, "recorded", tally, told)
     done = replace(
         stored,
         decision=replace(decision, effective_from=at),
@@ -188,7 +190,7 @@ def _approve(
     )
     body = {"approvals": tally.given, "needed": tally.needed}
     append_decision(connection, done, actor=identity, body=body, at=at)
-    return _told(done, EFFECTIVE, tally, "it is in effect")
+    return _told(done, EFFECTIVE, EFFECTIVE, tally, "it is in effect")
 
 
 def _bound(decision: DigestDecision, transition: str) -> str:
@@ -198,13 +200,14 @@ def _bound(decision: DigestDecision, transition: str) -> str:
     return hashlib.sha256(b"rootwarden/digest-decision/1\0" + "\0".join(parts).encode()).hexdigest()
 
 
-def _told(stored: StoredDecision, outcome: str, tally: Tally, message: str) -> dict[str, Any]:
+def _told(stored: StoredDecision, wanted: str, outcome: str, tally: Tally, message: str) -> dict[str, Any]:
     decision = stored.decision
     return {
         "decision": decision.id,
         "package": decision.package_sha256,
         "vendor": decision.vendor_id,
         "effect": decision.effect,
+        "wanted": wanted,
         "outcome": outcome,
         "state": stored.state,
         "approvals": tally.given,
