@@ -46,7 +46,7 @@ def api_server(
         folders=tuple(Path(folder) for folder in trust.api.folders),
         record=record,
         evidence=StoredEvidence,
-        sealed=lambda c: sealed_bundle(c, trust.store.database, trust.vendors, at=now()),
+        sealed=lambda c, validity: sealed_bundle(c, trust.store.database, trust.vendors, at=now(), validity=validity),
         now=now,
     )
     app = build_app(

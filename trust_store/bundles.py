@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from trust_store import query
 from trust_store.exchange.bundle import MAX_VALIDITY, TOLD_STATES, Bundle, seal
 from trust_store.instance_key import private_key
+from trust_store.model.trust_anchor import AnchorState
+from trust_store.storage import anchors as rows
 from trust_store.storage.digest_decisions import EFFECTIVE, of_every_package
+from trust_store.storage.tombstones import STATES as TOMBSTONE_STATES
 from trust_store.storage.vendors import effective_vendor
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trust_store.model.vendor import Vendor
+    from trust_store.storage.anchors import StoredAnchor
 
 DEFAULT_VALIDITY = timedelta(days=7)
 
@@ -36,18 +40,36 @@ def sealed_bundle(
     """
     made = at.replace(minute=0, second=0, microsecond=0)
     with query.snapshot(connection):
+        stored = rows.of_every_vendor(connection)
         bundle = Bundle(
             store_id=query.store_id(connection) or "",
             revision=query.store_revision(connection),
             created_at=made,
             expires_at=made + min(validity, MAX_VALIDITY),
-            anchors=query.anchors(connection, None, TOLD_STATES),
+            anchors=tuple(s.anchor for s in stored if s.anchor.state in TOLD_STATES),
             decisions=tuple(
-                stored.decision
-                for stored in of_every_package(connection)
-                if stored.state == EFFECTIVE and (stored.decision.effective_until or at) >= at
+                decided.decision
+                for decided in of_every_package(connection)
+                if decided.state == EFFECTIVE and (decided.decision.effective_until or at) >= at
             ),
             vendors=tuple(effective_vendor(connection, vendor) for vendor in vendors),
+            lifted=_lifted(stored),
         )
     key = private_key(database)
     return seal(bundle, key.private.sign, bytes.fromhex(key.public))
+
+
+def _lifted(stored: tuple[StoredAnchor, ...]) -> tuple[tuple[str, str], ...]:
+    """(Tombstone, vendor) wherever the same key was approved later: for that vendor, or for all where it is the tombstone's own."""
+    tombstones = [s for s in stored if s.anchor.state in TOMBSTONE_STATES]
+    valid = [s for s in stored if s.anchor.state is AnchorState.VALID] if tombstones else []
+    return tuple(
+        (tombstone.anchor.id, later.anchor.vendor_id)
+        for tombstone in tombstones
+        for later in valid
+        if later.audit_seq > tombstone.audit_seq
+        and (
+            later.anchor.key_sha256 == tombstone.anchor.key_sha256
+            or query.same_key(later.anchor.identifiers, tombstone.anchor.identifiers)
+        )
+    )

@@ -28,6 +28,7 @@ ACCEPT = "rootwarden audit accept-restored"
 _STORE = re.compile(r"[A-Za-z0-9_]{1,64}\Z")
 _LINE = re.compile(r"rootwarden-memory/1 ([A-Za-z0-9_]{1,64}) (\d{1,18}) (\d{1,18}) ([0-9a-f]{64}) ([0-9a-f]{64})\n\Z")
 _MAX_BYTES = 1000
+_BUNDLE = "_bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,21 @@ def read_memory(folder: Path, store: str) -> Memory | None:
     if said is None or said[1] != store:
         return None
     return Memory(said[1], int(said[2]), int(said[3]), said[4], said[5])
+
+
+def remember_bundle(folder: Path | None, store: str, revision: int, public: str) -> None:
+    """Remember the revision of a bundle of that store; where nothing can be kept nothing is. A lower one lowers nothing."""
+    name = f"{store}{_BUNDLE}"
+    if folder is not None and _STORE.match(name):
+        with contextlib.suppress(OSError):
+            raise_memory(folder, Memory(name, revision, 0, "0" * 64, public))
+
+
+def least_revision(folder: Path | None, store: str) -> int:
+    """The highest revision of that store which this user has seen, in the store itself or in a bundle; 0 where none is remembered."""
+    names = (store, f"{store}{_BUNDLE}") if folder is not None else ()
+    found = (read_memory(folder, name) for name in names if folder is not None and _STORE.match(name))
+    return max((memory.revision for memory in found if memory), default=0)
 
 
 def why_not_kept(folder: Path | None) -> str | None:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from trust_store.errors import StoreInconsistentError, StoreUnavailableError
+from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,17 @@ def public_key(database: Path | None) -> str:
     return known
 
 
+def public_key_in(data: bytes) -> bytes:
+    """The 32 bytes of the Ed25519 key in a PEM file such as ``instance.pub``; raises MalformedError saying what is there instead."""
+    try:
+        key = load_pem_public_key(data)
+    except _UNREADABLE as error:
+        raise MalformedError("no public key in PEM") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise MalformedError("a public key that is no Ed25519 key")
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
 def create(database: Path) -> InstanceKey:
     """Make a new key for ``database`` and write both halves; what was there is replaced. Raises StoreUnavailableError."""
     key = InstanceKey.generate()
@@ -185,12 +196,9 @@ def _public_file(database: Path) -> str | None:
     if data is None:
         return None
     try:
-        key = load_pem_public_key(data)
-    except _UNREADABLE as error:
-        raise StoreInconsistentError(f"{path} holds no public key in PEM: restore it from the backup") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise StoreInconsistentError(f"{path} is no Ed25519 key: restore it from the backup")
-    return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+        return public_key_in(data).hex()
+    except MalformedError as error:
+        raise StoreInconsistentError(f"{path} holds {error}: restore it from the backup") from error
 
 
 def _private_pem(key: InstanceKey) -> bytes:

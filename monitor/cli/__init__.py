@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "anchor": "trust_store.cli.anchor",
     "audit": "trust_store.cli.audit",
     "baseline": "trust_store.cli.baseline",
+    "bundle": "trust_store.cli.bundle",
     "check": "trust_store.cli.check",
     "config": "monitor.cli.config",
     "demo": "monitor.cli.demo",

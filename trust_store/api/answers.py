@@ -28,7 +28,7 @@ from trust_store.verifier import PackageUnreadableError, read_with_keys, side_pa
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Coroutine, Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from trust_store.api.access import Peer
     from trust_store.model.package_facts import PackageFacts
@@ -72,7 +72,7 @@ class Answers:
     folders: tuple[Path, ...]
     record: Callable[[sqlite3.Connection, PackageFacts, Checked], Verdict]
     evidence: Callable[[sqlite3.Connection], EvidenceSource | None]
-    sealed: Callable[[sqlite3.Connection], bytes]
+    sealed: Callable[[sqlite3.Connection, timedelta], bytes]
     now: Callable[[], datetime]
 
     def expected(self, vendor: str | None) -> ExpectedVendor:
@@ -164,9 +164,9 @@ class Answers:
         found, revision = await self.run(lambda c: (query.anchors(c, vendor, wanted), query.store_revision(c)))
         return {"store_revision": revision, "anchors": [anchor_to_dict(anchor) for anchor in found]}
 
-    async def bundle(self) -> tuple[bytes, str]:
+    async def bundle(self, validity: timedelta) -> tuple[bytes, str]:
         """The signed bundle of this revision and the SHA-256 of its bytes."""
-        data = await self.run(self.sealed)
+        data = await self.run(lambda c: self.sealed(c, validity))
         return data, hashlib.sha256(data).hexdigest()
 
     async def revision(self) -> int:

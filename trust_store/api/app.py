@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from trust_store.api.access import Peer
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.peer import uid_of
 from trust_store.api.problems import ProblemError, add_handlers
+from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.stored_verdict import AskedPlace
 
 if TYPE_CHECKING:
@@ -126,9 +128,9 @@ def _store(answers: Answers) -> APIRouter:
         return JSONResponse(await answers.anchors(vendor, state or []))
 
     @router.get("/bundle", summary="The signed bundle of this revision", response_class=Response)
-    async def bundle(request: Request) -> Response:
+    async def bundle(request: Request, days: Annotated[int, Query(ge=1, le=MAX_VALIDITY.days)] = 7) -> Response:
         """A DSSE envelope; 304 where the client has these very bytes (If-None-Match)."""
-        sealed, etag = await answers.bundle()
+        sealed, etag = await answers.bundle(timedelta(days=days))
         quoted = f'"{etag}"'
         if quoted in request.headers.get("if-none-match", ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": quoted})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +11,8 @@ import click
 
 from trust_store import query
 from trust_store.cli.check_request import expected_vendor
-from trust_store.errors import StoreUnavailableError, UsageError
+from trust_store.cli.files import read_capped, write_whole
+from trust_store.errors import UsageError
 from trust_store.exchange.exporting.protocol import ExportContext, losses
 from trust_store.exchange.exporting.registry import EXPORTERS
 from trust_store.model.trust_anchor import AnchorState, Purpose
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from trust_store.exchange.exporting.protocol import ExportedFile, Exporter, Loss
     from trust_store.model.trust_anchor import TrustAnchor
 
+MAX_PASSWORD_BYTES = 1024
 _BY_NAME = {exporter.NAME: exporter for exporter in EXPORTERS}
 _FORMATS = "\n".join(f"  {exporter.NAME:<20} {exporter.DOC}" for exporter in EXPORTERS)
 
@@ -128,29 +128,10 @@ def _write(exporter: Exporter, files: tuple[ExportedFile, ...], out: Path) -> li
     """Each file written beside its place and renamed; raises StoreUnavailableError where that cannot be done."""
     single = exporter.SINGLE and not out.is_dir()
     paths = []
-    try:
-        for file in files:
-            path = out if single else out / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, file.content)
-            paths.append(path)
-    except OSError as error:
-        raise StoreUnavailableError(f"{safe(str(out), 300)} cannot be written: {error.strerror}") from error
+    for file in files:
+        paths.append(out if single else out / file.path)
+        write_whole(paths[-1], file.content)
     return paths
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _tell(chosen: list[TrustAnchor], paths: list[Path], lost: tuple[Loss, ...], *, as_json: bool) -> None:
@@ -170,7 +151,4 @@ def _tell(chosen: list[TrustAnchor], paths: list[Path], lost: tuple[Loss, ...], 
 def _password(file: Path | None) -> dict[str, bytes]:
     if file is None:
         return {}
-    try:
-        return {"password": file.read_bytes()[:1024].rstrip(b"\r\n")}
-    except OSError as error:
-        raise UsageError(f"{safe(str(file), 300)} cannot be read: {error.strerror}") from error
+    return {"password": read_capped(file, MAX_PASSWORD_BYTES).rstrip(b"\r\n")}

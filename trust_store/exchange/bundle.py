@@ -60,7 +60,10 @@ class BundleRefusedError(TrustStoreError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What one revision of a store says. ``vendors`` carry only the policy that verdicts depend on; no contacts."""
+    """What one revision of a store says. ``vendors`` carry only the policy that verdicts depend on; no contacts.
+
+    ``lifted`` are (tombstone's anchor id, vendor id): that vendor's approvers accepted the same key later, over the tombstone.
+    """
 
     store_id: str
     revision: int
@@ -69,6 +72,7 @@ class Bundle:
     anchors: tuple[TrustAnchor, ...]
     decisions: tuple[DigestDecision, ...] = ()
     vendors: tuple[Vendor, ...] = ()
+    lifted: tuple[tuple[str, str], ...] = ()
 
 
 def seal(bundle: Bundle, sign: Callable[[bytes], bytes], public_key: bytes) -> bytes:
@@ -166,6 +170,7 @@ def _encode(bundle: Bundle) -> bytes:
             "anchors": [anchor_to_json(anchor) for anchor in told],
             "decisions": [_decision_out(d) for d in sorted(bundle.decisions, key=lambda d: d.id)],
             "vendors": [_vendor_out(v) for v in sorted(bundle.vendors, key=lambda v: v.id)],
+            "lifted": [list(pair) for pair in sorted(bundle.lifted)],
         }
     )
 
@@ -195,6 +200,7 @@ def _bundle(item: dict[str, Any]) -> Bundle:
         anchors=anchors,
         decisions=tuple(_decision_in(d) for d in item["decisions"]),
         vendors=tuple(_vendor_in(v) for v in item["vendors"]),
+        lifted=tuple((str(anchor), str(vendor)) for anchor, vendor in item["lifted"]),
     )
 
 

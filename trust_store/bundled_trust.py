@@ -1,0 +1,97 @@
+"""What a signed bundle trusts, in the shape in which the store answers: for machines that have no store. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust_store.errors import UsageError
+from trust_store.exchange.bundle import TOLD_STATES
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.model.trust_view import TrustView
+from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
+from trust_store.verification.question import ANY_VENDOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from trust_store.exchange.bundle import Bundle
+    from trust_store.model.identifiers import Identifier
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.model.trust_view import DigestDecision
+    from trust_store.model.verdict import Verdict
+
+_TOMBSTONES = frozenset({AnchorState.DISTRUSTED, AnchorState.COMPROMISED})
+_TRIED = frozenset({AnchorKind.X509, AnchorKind.OPENPGP, AnchorKind.SPKI, AnchorKind.RAW})
+
+
+class BundledTrust:
+    """Answers out of one bundle, which was opened and found good."""
+
+    TRUST = "bundle"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def candidates(
+        self, vendor_id: str, hints: Iterable[Identifier], *, known_at: datetime | None
+    ) -> tuple[CandidateKey, ...]:
+        """The vendor's keys and every tombstone, those that a hint points at first, at most 64."""
+        _now_only(known_at)
+        wanted = set(hints)
+        order = sorted(
+            (a for a in self._counting(vendor_id) if a.kind in _TRIED),
+            key=lambda a: (not wanted & set(a.identifiers), a.state is not AnchorState.VALID, a.id),
+        )
+        unique = {a.material: CandidateKey(a.kind.value, a.material) for a in reversed(order)}
+        return tuple(reversed(unique.values()))[:MAX_CANDIDATE_KEYS]
+
+    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
+        """All that the bundle says about a package of this vendor at ``at``."""
+        _now_only(known_at)
+        decisions = tuple(
+            d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and _counts(d, vendor_id, at)
+        )
+        return TrustView(
+            anchors=self._counting(vendor_id or ANY_VENDOR),
+            vendor=next((v for v in self._bundle.vendors if v.id == vendor_id), None),
+            decisions=decisions,
+            trust=self.TRUST,
+            store_id=self._bundle.store_id,
+            store_revision=self._bundle.revision,
+        )
+
+    def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
+        """A bundle tells of keys, not of packages."""
+        del facts, known_at
+        return None
+
+    def with_relatives(self, verdict: Verdict) -> Verdict:
+        """The verdict as it is: what the store knows besides is not in the bundle."""
+        return verdict
+
+    def _counting(self, vendor_id: str) -> tuple[TrustAnchor, ...]:
+        """The vendor's anchors (``any``: all), and whatever is buried, unless it was accepted again over the tombstone."""
+        lifted = set(self._bundle.lifted)
+        return tuple(
+            anchor
+            for anchor in self._bundle.anchors
+            if anchor.state in TOLD_STATES
+            and (anchor.state in _TOMBSTONES or vendor_id in (ANY_VENDOR, anchor.vendor_id))
+            and not {(anchor.id, anchor.vendor_id), (anchor.id, vendor_id)} & lifted
+        )
+
+
+def _counts(decision: DigestDecision, vendor_id: str | None, at: datetime) -> bool:
+    """A block speaks of the bytes and counts for every moment before its end; an allowance only between its beginning and end."""
+    if decision.effective_until is not None and at >= decision.effective_until:
+        return False
+    if decision.effect == "block":
+        return vendor_id in (None, ANY_VENDOR, decision.vendor_id)
+    return decision.effective_until is not None and decision.effective_from <= at and decision.vendor_id == vendor_id
+
+
+def _now_only(known_at: datetime | None) -> None:
+    if known_at is not None:
+        raise UsageError("a bundle tells what was known at one revision: --as-known-at needs the store")

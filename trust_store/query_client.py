@@ -1,0 +1,69 @@
+"""The HTTP API's client on this machine: asks the daemon over its Unix socket, and believes it only if it owns the store."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from trust_store.errors import DaemonUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_ANSWER_BYTES = 300 * 1024 * 1024
+_CREDENTIALS = "3i"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and body of an answer."""
+
+    status: int
+    body: bytes
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket whose other end is one of ``owners``."""
+
+    def __init__(self, path: Path, owners: frozenset[int], timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path, self._owners = path, owners
+
+    def connect(self) -> None:
+        """Connect, and ask the kernel who answers: anybody could have put a socket there."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+        data = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
+        uid = int(struct.unpack(_CREDENTIALS, data)[1])
+        if uid not in self._owners:
+            raise ConnectionError(f"who answers at {self._path} is uid {uid}, which is not the store's owner")
+
+
+def get(
+    path: Path, target: str, parameters: Mapping[str, str | list[str]], *, database: Path, timeout: float
+) -> Answer:
+    """One GET request to the API at the Unix socket ``path`` (``timeout`` in seconds).
+
+    Raises DaemonUnavailableError where nobody answers, or somebody who is neither root nor the owner of ``database``.
+    """
+    try:
+        owners = frozenset({0, database.stat().st_uid})
+        connection = _UnixConnection(path, owners, timeout)
+        try:
+            connection.request("GET", f"{target}?{urlencode(parameters, doseq=True)}")
+            answer = connection.getresponse()
+            body = answer.read(MAX_ANSWER_BYTES + 1)
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException) as error:
+        raise DaemonUnavailableError(f"the daemon does not answer at {path}: {error}") from error
+    if len(body) > MAX_ANSWER_BYTES:
+        raise DaemonUnavailableError(f"the daemon's answer at {path} is larger than {MAX_ANSWER_BYTES} bytes")
+    return Answer(answer.status, body)
