@@ -146,3 +146,39 @@ def test_mutated_certificates_never_raise(changes: list[tuple[int, int]]) -> Non
         return
     for key in keys:
         judge(fact(SUB_SIGNED), key, NOW)
+
+
+def _withdrawal(text: bytes = b"Vendor <v@example.org>", *, maker: CraftedKey = KEY, **options: object) -> bytes:
+    covered = KEY.framed + b"\xb4" + len(text).to_bytes(4, "big") + text
+    return packet(2, maker.signature(0x30, covered, **options))  # type: ignore[arg-type]
+
+
+def test_which_revocation_withdraws_a_user_id() -> None:
+    """The same user id, by the key itself, not before the certification, made by T; one without a date is as old as it may be."""
+    made = CREATED + 10 * DAY
+    key = KEY.primary + KEY.user_id(created=made)
+    other = KEY.user_id(b"Else", created=made)
+    for withdrawal, withdrawn in (
+        (_withdrawal(created=made), True),
+        (_withdrawal(created=made + 1), True),
+        (_withdrawal(created=made - 1), False),
+        (_withdrawal(created=None), True),
+        (_withdrawal(created=int(NOW.timestamp())), True),
+        (_withdrawal(created=int(NOW.timestamp()) + 1), False),
+        (_withdrawal(b"Else", created=made), False),
+        (_withdrawal(maker=CraftedKey(3), issuer=KEY.issuer, created=made), False),
+        (packet(2, b"\x04\x30\x16"), False),
+        (packet(2, b"\x04\x30\x16") + _withdrawal(created=made), True),
+        (_withdrawal(created=made - 1) + _withdrawal(created=made + 1), True),
+    ):
+        reasons = judged(GOOD, key + withdrawal).reasons
+        assert reasons == ((Reason.PATH_INVALID,) if withdrawn else ())
+        # Another user id that stands speaks for the key just as well.
+        assert judged(GOOD, key + withdrawal + other).reasons == ()
+
+
+def test_a_withdrawal_yet_to_come_ends_the_answer() -> None:
+    """The judgement may change when a revocation of the user id begins to count, and says so."""
+    later = NOW + timedelta(hours=2)
+    judgement = judged(GOOD, KEY.certificate + _withdrawal(created=int(later.timestamp())))
+    assert (judgement.reasons, judgement.next_change) == ((), later.replace(microsecond=0))

@@ -142,3 +142,32 @@ def test_names_that_cannot_be_read_are_nobodys() -> None:
         issue("leaf", ROOT).decoded, issuer_der=b"\x30\x03\x31\x01\x00", subject_der=b"\x30\x03\x31\x01\x00"
     )
     assert find_paths(broken, [broken], [ROOT.decoded], SignatureBudget()).paths == ()
+
+
+def test_an_anchor_that_others_issued_stands_for_itself() -> None:
+    """The very certificate of an anchor needs no signature of its own, whoever issued it and however little may be computed."""
+    middle = authority("mid", authority("gone"))
+    found = find_paths(middle.decoded, [], [middle.decoded], SignatureBudget(0))
+    assert (found.paths, found.exhausted) == (((middle.decoded,),), False)
+
+
+def test_name_key_and_signature_of_an_anchor_are_all_asked_for() -> None:
+    """An end entity with an anchor's name and key counts if it names itself as issuer and that key signed it; nothing less does."""
+    below = authority("mid", ROOT, private=key(7))
+    for certificate in (
+        authority("root", private=ROOT.key, issuer_name=name("else")),  # signed by the key, issued by somebody else
+        authority("root", private=ROOT.key, signed_with=key(4)),  # names itself, signed by another key
+        authority("root", private=ROOT.key, issuer_name=name("else"), signed_with=key(4)),
+        authority("root", private=key(4)),  # the name alone
+        authority("else", private=ROOT.key),  # the key alone
+    ):
+        found = find_paths(certificate.decoded, [below.decoded], [ROOT.decoded], SignatureBudget())
+        assert (found.paths, found.exhausted) == ((), False)
+
+
+def test_a_path_ends_at_the_anchor_also_where_its_certificate_is_handed_over_again() -> None:
+    """An intermediate that is an anchor gives one path, not a second one over its own issuer."""
+    middle = authority("mid", ROOT)
+    leaf = issue("leaf", middle)
+    found = find_paths(leaf.decoded, [middle.decoded, ROOT.decoded], [middle.decoded, ROOT.decoded], SignatureBudget())
+    assert found.paths == ((leaf.decoded, middle.decoded),)

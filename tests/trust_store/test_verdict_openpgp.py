@@ -9,12 +9,18 @@ import pytest
 from tests.trust_store.openpgp_tools import Gpg
 from tests.trust_store.package_craft import Signer, ota, read
 from tests.trust_store.verdict_craft import AT, CONTENT, anchor, ask, beside
+from trust_store.chain.openpgp import OpenPGPJudgement
 from trust_store.decode.openpgp import load_keys
+from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey
+from trust_store.model.package_facts import SignatureFact, SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState, Constraints, SignerRule
+from trust_store.model.trust_view import TrustView
 from trust_store.model.vendor import VendorPolicy
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.signatures.protocol import CandidateKey
-from trust_store.verification.openpgp import _opinion
+from trust_store.verification import Question, verify_package
+from trust_store.verification.material import prepare
+from trust_store.verification.openpgp import OpenPGPJudging, _opinion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,3 +216,64 @@ def test_android_ota(recovery: Signer) -> None:
     assert ask(facts).reason is Reason.UNKNOWN_ROOT
     weak = read(ota(recovery, {"a": b"x"}, digest="sha1"))
     assert (ask(weak, root).outcome, ask(weak, root).reason) == (Outcome.FAILED, Reason.WEAK_ALGORITHM)
+
+
+def _own(judgement: OpenPGPJudgement, *, accept: bool = False, seen: datetime | None = None) -> list[Reason]:
+    question = Question(ExpectedVendor("dten", "stated"), AT, AT, "now", "a", first_seen_at=seen)
+    material = prepare(TrustView(), question)
+    fact = SignatureFact("openpgp", SignatureOrigin.FOUND, None)
+    judging = OpenPGPJudging(fact, material, question, container=None, accept_claimed_time=accept)
+    nobody = OpenPGPKey(b"", (), (), ())
+    return [finding.reason for finding in judging._own(judgement, nobody)]
+
+
+def test_what_our_own_judgement_says() -> None:
+    """No component and nothing against it is an invalid signature; expiry is forgiven where it came since, and nothing beside it."""
+    component = OpenPGPComponentKey("0" * 40, "0" * 16, 4, 22, AT, b"", is_primary=True)
+    assert _own(OpenPGPJudgement(None, (), "")) == [Reason.INVALID_SIGNATURE]
+    assert _own(OpenPGPJudgement(None, (Reason.MALFORMED,), "")) == [Reason.MALFORMED]
+    assert _own(OpenPGPJudgement(component, (), "")) == []
+    both = (Reason.WEAK_ALGORITHM, Reason.EXPIRED)
+    for since, accept, expected in (
+        (True, True, [Reason.WEAK_ALGORITHM]),
+        (True, False, list(both)),
+        (False, True, list(both)),
+        (False, False, list(both)),
+    ):
+        assert _own(OpenPGPJudgement(component, both, "", expired_since=since), accept=accept) == expected
+
+
+def test_our_own_sighting_before_an_openpgp_key_expired(gpg: Gpg) -> None:
+    """A file that was seen while the key was alive passes after its expiry; one seen later, or never, does not."""
+    key = gpg.export(gpg.make_key("Short <s@dten.example>", "ed25519", expire="2y"))
+    facts = _with_opinion(_read(gpg.sign(load_keys(key)[0].fingerprint, data=CONTENT), key), opinion=True)
+    held = anchor(key)
+    assert ask(facts, held).reason is Reason.EXPIRED
+    for seen, reason in (
+        (datetime(2025, 1, 1, tzinfo=UTC), Reason.TRUSTED),
+        (datetime(2026, 11, 1, tzinfo=UTC), Reason.EXPIRED),
+        (AT + timedelta(days=1), Reason.EXPIRED),
+    ):
+        question = Question(ExpectedVendor("dten", "stated"), AT, AT, "now", "firmware.bin", first_seen_at=seen)
+        assert verify_package(facts, TrustView(anchors=(held,)), question).reason is reason
+
+
+def test_constraints_on_an_openpgp_anchor(facts: PackageFacts, key: bytes) -> None:
+    """Digest, time of distrust and purposes hold for keys too, and what cannot be judged about a key is not passed over."""
+    judged = _with_opinion(facts, opinion=True)
+    for limits, reason in (
+        (Constraints(digests=("sha1",)), Reason.OUT_OF_SCOPE),
+        (Constraints(purposes=("tls",)), Reason.OUT_OF_SCOPE),
+        (Constraints(distrust_after=datetime(2024, 1, 1, tzinfo=UTC)), Reason.OUT_OF_SCOPE),
+        (Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)), Reason.TRUSTED),
+        (Constraints(permitted_names=(("email", "dten.example"),)), Reason.OUT_OF_SCOPE),
+        (Constraints(revocation="required"), Reason.REVOCATION_UNKNOWN),
+        (Constraints(minimum_rsa_bits=4096), Reason.TRUSTED),
+    ):
+        assert ask(judged, anchor(key, constraints=limits)).reason is reason
+
+
+def test_another_vendors_openpgp_tombstone_is_no_anchor(facts: PackageFacts, key: bytes) -> None:
+    """A compromised key of another vendor is compromised here, and stands for nothing."""
+    buried = anchor(key, AnchorState.COMPROMISED, vendor_id="acme")
+    assert ask(_with_opinion(facts, opinion=True), buried).reason is Reason.COMPROMISED
