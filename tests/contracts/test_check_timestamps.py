@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,16 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 
 from tests.contracts.packages import CONTENT, DAY, issue
+from tests.contracts.test_store_answers import Store
+from tests.trust_store.store_setup import randomness
 from tests.trust_store.timestamp_craft import Authority, signature_value, stamped
+from trust_store import anchor_management
+from trust_store.decode.x509 import load_certificate
+from trust_store.model.claim import Authority as ProposalAuthority
+from trust_store.model.claim import Proposal
 from trust_store.model.identifiers import format_time
+from trust_store.model.trust_anchor import AnchorKind, SignerRule
+from trust_store.storage.connection import connect
 
 if TYPE_CHECKING:
     from tests.contracts.conftest import Rootwarden
@@ -86,3 +95,36 @@ def test_a_stamp_after_the_end(fast: Rootwarden, tmp_path: Path) -> None:
         code, verdict = fast.supplied(root.pem, *trusted, package)
         assert (code, verdict["outcome"], verdict["reason"]) == (3, "indeterminate", "expired")
         assert verdict["signatures"][0]["timestamped_at"] == proven
+
+
+def test_an_authority_in_the_store(fast: Rootwarden, tmp_path: Path) -> None:
+    """An authority approved for timestamps counts for its vendor; one approved for code vouches for no time."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = now - 50 * DAY
+    root = issue(tmp_path, "root", ca=True, days=(-400, 400))
+    signer = issue(tmp_path, "signer", root, days=(-100, -10))
+    message = signer.cms(CONTENT)
+    package, side = tmp_path / "firmware.bin", tmp_path / "firmware.bin.p7s"
+    package.write_bytes(CONTENT)
+    store = Store(tmp_path, fast)
+    store.trust(root)
+    for purpose, reason in (("code", "expired"), ("timestamp", "trusted")):
+        authority = Authority.make(now, name=f"For {purpose}")
+        side.write_bytes(stamped(message, authority.token(signature_value(message), made)))
+        certificate = load_certificate(authority.root_der)
+        proposal = Proposal(
+            "dten", AnchorKind.X509, certificate.subject, certificate.sha256, certificate.der, certificate.identifiers,
+            ProposalAuthority.STAFF, "https://dten.example/tsa",
+        )  # fmt: skip
+        with closing(connect(tmp_path / "rootwarden.db")) as connection:
+            anchor = anchor_management.propose(
+                connection, proposal, signer_rule=SignerRule(dedicated=True), at=now, randomness=randomness
+            )
+        store.decide("anchor.constrain", anchor, purposes=[purpose], max_path_length=1)
+        assert fast.check("--vendor", "dten", package)[1]["reason"] == "expired"
+        store.decide("anchor.approve", anchor, fingerprint_read=certificate.sha256)
+        code, verdict = fast.check("--vendor", "dten", package)
+        assert verdict["reason"] == reason
+        assert (code == 0) == (reason == "trusted")
+    assert verdict["signatures"][0]["timestamped_at"] == verdict["validation_time"] == format_time(made)
+    assert fast.check("--vendor", "acme", package)[1]["outcome"] != "passed"
