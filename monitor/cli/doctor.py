@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import subprocess
 import sys
@@ -127,6 +128,27 @@ def _store(settings: MonitorSettings) -> Iterator[Finding]:
     if mode & 0o077:
         yield Finding("error", f"{database} is readable by others ({mode:o})", f"chmod 0600 {database}")
     yield Finding("ok", f"store {database} of {_user(owner)}, audit log and anchors agree")
+    yield from _instance(database)
+
+
+def _instance(database: Path) -> Iterator[Finding]:
+    """The key that signs the log, and this user's memory of stores."""
+    from trust_store import client_memory, instance_key
+
+    try:
+        if _owner(database) == os.geteuid() and database.with_name(instance_key.PUBLIC_NAME).exists():
+            instance_key.private_key(database)
+    except TrustStoreError as error:
+        yield Finding(
+            "warning", f"no decision can be signed from here: {error.diagnostics()}", "restore the backup of the key"
+        )
+    missing = client_memory.why_not_kept(client_memory.memory_folder())
+    if missing is not None:
+        yield Finding(
+            "warning",
+            f"this user does not remember how new the store was: {missing}",
+            "set XDG_STATE_HOME, else only the checkpoint beside the database tells a restored one",
+        )
 
 
 def _daemon(settings: MonitorSettings) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import replace
+from email import message_from_bytes
+from email import policy as mail_policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from escalation.scripts.render import render
 from tests.escalation.conftest import AT, make_context
 from tests.escalation.desk import HOSTILE
 from tests.simulator.smtp import SMTPServer
+from trust_store.checkpoints import parse_all
 from trust_store.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -246,3 +249,17 @@ def test_without_configuration_there_is_no_channel(clock: Callable[[], datetime]
     with pytest.raises(ConfigError, match="ca_file"):
         channel_module.open_channel(DeliverySettings(tmp_path / "c", smtp=bad), {}, clock)
     assert ssl.create_default_context().check_hostname
+
+
+def test_a_mail_carries_the_checkpoint() -> None:
+    """The newest checkpoint is a header of its own, folded at its blanks and found again; what is no checkpoint is left out."""
+    line = f"rootwarden-checkpoint/1 store_01KQPVBBG0 12 {'a' * 64} 7 2026-05-03T12:00:00.000000Z {'b' * 128}"
+    mail = build_mail(make_delivery(checkpoint=line), "a@b.example", ("c@d.example",))
+    assert parse_all(mail.decode("ascii"))[0].line == line
+    parsed = message_from_bytes(mail, policy=mail_policy.SMTP)
+    assert " ".join(parsed["X-Rootwarden-Checkpoint"].split()) == line
+    assert max(len(one) for one in mail.split(b"\r\n")) < 998
+    for other in ("", "x\r\nBcc: eve@example.org", "\u00e9", "a " * 3):
+        plain = build_mail(make_delivery(checkpoint=other), "a@b.example", ("c@d.example",))
+        assert message_from_bytes(plain, policy=mail_policy.SMTP)["X-Rootwarden-Checkpoint"] is None
+        assert b"Bcc" not in plain
