@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from escalation.model import AlertDraft
 
+SHOWN_DIGITS = 12
+"""So many of a digest are told: a whole one in a text looks like a fingerprint and is withheld."""
+
 
 def decision_notice(result: Mapping[str, Any], person: str) -> AlertDraft | None:
     """The alert that a decision's ``result`` calls for, None where it calls for none of these."""
@@ -41,7 +44,7 @@ def _digest_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
         Severity.HIGH if raises else Severity.MEDIUM,
         f"{result['vendor']}: {said} by its digest ({person})",
         subject=f"{result['decision']}:{result['wanted']}:{outcome}:{result['approvals']}",
-        summary=f"SHA-256 {result['package']}, {result['approvals']} of {result['needed']} approvals"
+        summary=f"SHA-256 {str(result['package'])[:SHOWN_DIGITS]}..., {result['approvals']} of {result['needed']} approvals"
         + (f", until {until}" if until else ""),
         lines=(str(result["message"]),),
         vendor_id=str(result["vendor"]),
