@@ -245,7 +245,7 @@ def test_what_our_own_judgement_says() -> None:
 
 def test_our_own_sighting_before_an_openpgp_key_expired(gpg: Gpg) -> None:
     """A file that was seen while the key was alive passes after its expiry; one seen later, or never, does not."""
-    key = gpg.export(gpg.make_key("Short <s@dten.example>", "ed25519", expire="2y"))
+    key = gpg.export(gpg.make_key("Two years <two@dten.example>", "ed25519", expire="2y"))
     facts = _with_opinion(_read(gpg.sign(load_keys(key)[0].fingerprint, data=CONTENT), key), opinion=True)
     held = anchor(key)
     assert ask(facts, held).reason is Reason.EXPIRED
