@@ -238,4 +238,4 @@ def _lists_for(stems: list[str]) -> list[str]:
 def _pem(folder: str, stem: str) -> str:
     data = next(FOLDER.glob(f"{folder}/{stem}.cr[tl]")).read_bytes()
     label = "X509 CRL" if folder == "crls" else "CERTIFICATE"
-    return pem.armor(label, data).decode()
+    return str(pem.armor(label, data).decode())

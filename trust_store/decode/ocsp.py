@@ -85,9 +85,10 @@ def load_response(data: bytes) -> StatusResponse:
         raise MalformedError("an OCSP response that is not DER")
     outer = element.children()
     status = outer[0].expect(_ENUMERATED, "response status").content if outer else b""
-    if status != b"\0":
-        name = STATUSES.get(status[0], "unknown") if len(status) == 1 else "unknown"
-        raise UnsupportedError(f"an OCSP response that says {name}")
+    if len(status) != 1 or (status[0] and status[0] not in STATUSES):
+        raise MalformedError("an OCSP response without a status")
+    if status[0]:
+        raise UnsupportedError(f"an OCSP response that says {STATUSES[status[0]]}")
     if len(outer) != 2:  # responseStatus, responseBytes
         raise MalformedError("an OCSP response without an answer")
     inner = read_one(outer[1].expect(_BYTES, "response bytes").content, "response bytes")
