@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from trust_store import audit, query
+from trust_store import audit, lineage_records, query
 from trust_store.anchor_changes import (
     LAPSED,
     Decision,
@@ -293,6 +293,10 @@ def retire(
         counted = count_on(connection, approval, wanted, kind="anchor.approval", at=at)
         if not counted.complete:
             return _recorded(stored.anchor, new, counted.given, counted.needed)
+        if new is AnchorState.SUPERSEDED and successor:
+            lineage_records.record(
+                connection, anchor_id, successor, None, f"superseded by {identity}", at, identity=identity
+            )
         return move(
             connection, stored, new, identity, at, cause=cause, successor=successor, approvals=counted.given,
             needed=counted.needed,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.trust_store.path_craft import CA, Issued, issue
-from tests.trust_store.store_setup import AT, DEDICATED, open_store, proposal_of, randomness, vendor
+from tests.trust_store.store_setup import AT, DEDICATED, PHONE, open_store, proposal_of, randomness, vendor
 from tests.trust_store.test_anchor_commands import run
 from trust_store import anchor_management, audit, query
 from trust_store.decisions import perform
@@ -181,6 +181,26 @@ def test_the_decision_takes_a_proof_in_base64(store: sqlite3.Connection) -> None
     result = link(base64.b64encode(cross(ROOTS[0], ROOTS[1])).decode())
     assert (result["grade"], result["outcome"]) == ("cryptographic", "recorded")
     assert of_successor(store, new)[0].reference == "linked by ann"
+
+
+def test_superseding_an_anchor_is_a_link(store: sqlite3.Connection) -> None:
+    """Whoever supersedes an anchor by another one says that it was replaced: that is recorded, graded by what proves it."""
+    old, new = (anchor(store, root) for root in ROOTS[:2])
+    one = vendor(approvals=1)
+
+    def go(command: str, **arguments: Any) -> dict[str, Any]:
+        return perform(store, command, arguments, identity="ann", vendors=(one,), at=AT, randomness=randomness)
+
+    for name, root in ((old, ROOTS[0]), (new, ROOTS[1])):
+        read = {
+            "fingerprint_read": hashlib.sha256(root.der).hexdigest(),
+            "spoke_with": "Ada",
+            "called": PHONE,
+            "ticket": "T",
+        }
+        go("anchor.approve", anchor=name, **read)
+    assert go("anchor.supersede", anchor=old, successor=new)["outcome"] == "superseded"
+    assert [(link.predecessor_id, link.grade) for link in of_successor(store, new)] == [(old, Grade.ASSERTED)]
 
 
 def test_the_commands_link_and_show(run: Any, tmp_path: Path) -> None:
