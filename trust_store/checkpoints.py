@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,11 +27,7 @@ MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_CHECKPOINTS = 10_000
 _SCHEMA = "rootwarden-checkpoint/1"
 _DOMAIN = b"rootwarden/checkpoint/1\0"
-# Mail folds long header lines, hence any white space between the fields.
-_LINE = re.compile(
-    r"rootwarden-checkpoint/1\s+([A-Za-z0-9_]{1,64})\s+([1-9]\d{0,17})\s+([0-9a-f]{64})\s+(\d{1,18})\s+"
-    r"([0-9T:.Z-]{10,40})\s+([0-9a-f]{128})(?![0-9a-f])"
-)
+_MAX_LINE, _FIELDS = 1000, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +61,21 @@ def checkpoint(connection: sqlite3.Connection, at: datetime) -> Checkpoint | Non
 
 def parse_all(text: str) -> tuple[Checkpoint, ...]:
     """Every checkpoint in a text: a line, a mail with folded headers, an export of the journal. Raises MalformedError if none."""
+    import re  # only few commands read more than the one line that is kept
+
+    # Mail folds long header lines, hence any white space between the fields.
+    blank, schema = r"\s+", re.escape(_SCHEMA)
+    fields = (
+        r"([A-Za-z0-9_]{1,64})",
+        r"(\d{1,18})",
+        r"([0-9a-f]{64})",
+        r"(\d{1,18})",
+        r"([0-9T:.Z-]{10,40})",
+        r"([0-9a-f]{128})",
+    )
     found: dict[str, Checkpoint] = {}
-    for said in _LINE.finditer(text):
-        store, seq, link, revision, at, signature = said.groups()
-        try:
-            one = Checkpoint(store, Head(int(seq), link, int(revision)), parse_time(at), signature)
-        except (MalformedError, ValueError) as error:
-            raise MalformedError(f"a checkpoint with the time {at!r}") from error
-        if one.line.split(" ")[1:] != list(said.groups()):
-            raise MalformedError("a checkpoint that is not written as this program writes one")
+    for said in re.finditer(f"{schema}{blank}{blank.join(fields)}(?![0-9a-f])", text):
+        one = _checkpoint_of((_SCHEMA, *said.groups()))
         found[one.line] = one
         if len(found) > MAX_CHECKPOINTS:
             raise MalformedError(f"more than {MAX_CHECKPOINTS} checkpoints")
@@ -110,17 +111,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """The newest checkpoint kept in a file, None where there is none; raises StoreInconsistentError if it is no checkpoint."""
     try:
         with path.open("rb") as stream:
-            text = stream.read(1000).decode("ascii")
-        found = parse_all(text)
+            text = stream.read(_MAX_LINE).decode("ascii")
+        # The end of the line stands apart as a field, so that a line cut short or followed by another is none.
+        return _checkpoint_of(tuple(text.replace("\n", " \n").split(" ")), end=("\n",))
     except FileNotFoundError:
         return None
     except (MalformedError, UnicodeDecodeError) as error:
         raise StoreInconsistentError(f"{path} is no audit checkpoint") from error
     except OSError as error:
         raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}") from error
-    if len(found) != 1 or text != f"{found[0].line}\n":
-        raise StoreInconsistentError(f"{path} is no audit checkpoint")
-    return found[0]
 
 
 def newest_line(connection: sqlite3.Connection) -> str:
@@ -162,6 +161,19 @@ def write_checkpoint(path: Path, said: Checkpoint) -> None:
             os.close(folder)
     except OSError as error:
         raise StoreUnavailableError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _checkpoint_of(fields: tuple[str, ...], end: tuple[str, ...] = ()) -> Checkpoint:
+    """The checkpoint of a line's fields, with ``end`` after them; raises MalformedError unless it is written as this program writes it."""
+    try:
+        _, store, seq, link, revision, at, signature, *rest = fields
+        one = Checkpoint(store, Head(int(seq), link, int(revision)), parse_time(at), signature)
+        same = one.line.split(" ") == list(fields[:_FIELDS]) and one.head.seq > 0 and tuple(rest) == end
+    except (ValueError, OverflowError) as error:
+        raise MalformedError("no checkpoint: another number of fields, or a field that is none") from error
+    if not same:
+        raise MalformedError("a checkpoint that is not written as this program writes one")
+    return one
 
 
 def _said(store: str, head: Head, at: datetime) -> str:

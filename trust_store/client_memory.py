@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 ROOT_STATE = Path("/var/lib/rootwarden-client")
 """Root's own place: $HOME may be that of the user who called sudo."""
 ACCEPT = "rootwarden audit accept-restored"
-_STORE = re.compile(r"[A-Za-z0-9_]{1,64}\Z")
-_LINE = re.compile(r"rootwarden-memory/1 ([A-Za-z0-9_]{1,64}) (\d{1,18}) (\d{1,18}) ([0-9a-f]{64}) ([0-9a-f]{64})\n\Z")
+_MAX_STORE_ID = 64
+_SCHEMA = "rootwarden-memory/1"
 _MAX_BYTES = 1000
 _BUNDLE = "_bundle"
 
@@ -44,7 +43,7 @@ class Memory:
     @property
     def line(self) -> str:
         """The text form."""
-        return f"rootwarden-memory/1 {self.store} {self.revision} {self.seq} {self.hash} {self.public}\n"
+        return f"{_SCHEMA} {self.store} {self.revision} {self.seq} {self.hash} {self.public}\n"
 
 
 def memory_folder(environment: Mapping[str, str] | None = None, uid: int | None = None) -> Path | None:
@@ -63,7 +62,7 @@ def memory_folder(environment: Mapping[str, str] | None = None, uid: int | None 
 def recall(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
     """What is remembered of this store: to be asked before the store's moment is fixed, lest another's newer look seem a rollback."""
     store = known_store_id(connection)
-    return read_memory(folder, store) if folder is not None and _STORE.match(store) else None
+    return read_memory(folder, store) if folder is not None and _is_name(store) else None
 
 
 def require_not_older(connection: sqlite3.Connection, folder: Path | None, known: Memory | None) -> None:
@@ -96,18 +95,19 @@ def read_memory(folder: Path, store: str) -> Memory | None:
     try:
         descriptor = os.open(folder / store, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, opened without following a link
-            said = _LINE.match(stream.read(_MAX_BYTES).decode("ascii", "replace"))
-    except OSError:
+            text = stream.read(_MAX_BYTES).decode("ascii", "replace")
+        _, named, revision, seq, link, public = text.removesuffix("\n").split(" ")
+        said = Memory(named, int(revision), int(seq), link, public)
+        whole = said.line == text and all(len(bytes.fromhex(digest)) == 32 for digest in (link, public))
+    except (OSError, ValueError):
         return None
-    if said is None or said[1] != store:
-        return None
-    return Memory(said[1], int(said[2]), int(said[3]), said[4], said[5])
+    return said if whole and named == store else None
 
 
 def remember_bundle(folder: Path | None, store: str, revision: int, public: str) -> None:
     """Remember the revision of a bundle of that store; where nothing can be kept nothing is. A lower one lowers nothing."""
     name = f"{store}{_BUNDLE}"
-    if folder is not None and _STORE.match(name):
+    if folder is not None and _is_name(name):
         with contextlib.suppress(OSError):
             raise_memory(folder, Memory(name, revision, 0, "0" * 64, public))
 
@@ -115,7 +115,7 @@ def remember_bundle(folder: Path | None, store: str, revision: int, public: str)
 def least_revision(folder: Path | None, store: str) -> int:
     """The highest revision of that store which this user has seen, in the store itself or in a bundle; 0 where none is remembered."""
     names = (store, f"{store}{_BUNDLE}") if folder is not None else ()
-    found = (read_memory(folder, name) for name in names if folder is not None and _STORE.match(name))
+    found = (read_memory(folder, name) for name in names if folder is not None and _is_name(name))
     return max((memory.revision for memory in found if memory), default=0)
 
 
@@ -126,10 +126,15 @@ def why_not_kept(folder: Path | None) -> str | None:
     return None if _ready(folder) else f"{folder} cannot be written, or is not this user's own"
 
 
+def _is_name(store: str) -> bool:
+    """Whether the id of a store can be the name of a file: letters, digits, underscores."""
+    return store.isascii() and store.replace("_", "a").isalnum() and len(store) <= _MAX_STORE_ID
+
+
 def _seen(connection: sqlite3.Connection) -> Memory | None:
     """The store as it is; None for one that was never used and so is of no name."""
     store, head = known_store_id(connection), audit.head(connection)
-    if not _STORE.match(store) or head.seq == 0:
+    if not _is_name(store) or head.seq == 0:
         return None
     return Memory(store, head.revision, head.seq, head.hash, instance_key.public_key(database_of(connection)))
 
