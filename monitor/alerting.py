@@ -15,6 +15,7 @@ from escalation.model import AlertContext, AlertDraft, Severity
 from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
+from monitor.missed_decisions import missed, note_told
 from monitor.set_alerts import decision_notice
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
@@ -23,9 +24,10 @@ from trust_store.anchor_management import propose_narrowest
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
+from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
-from trust_store.storage.vendors import effective_vendor
+from trust_store.storage.vendors import effective_vendor, record_vendors
 from trust_store.stored_verdict import stored_view, with_evidence, with_stored_keys
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW
@@ -152,11 +154,18 @@ class Alerting:
 
     def report_decision(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
         """Alert, in the decision's own transaction, about what nobody may learn of later: a mismatch, an emergency."""
+        note_told(connection)
         self.report_mismatch(connection, result, person)
         if result.get("alert") == "break_glass":
             self._report_break_glass(connection, result, person)
         elif (draft := decision_notice(result, person)) is not None:
             self._raise(connection, draft)
+
+    def report_missed(self, connection: sqlite3.Connection) -> None:
+        """Alert about what people decided while no daemon ran, in the caller's transaction; each decision is told once."""
+        if (draft := missed(connection)) is not None:
+            self._raise(connection, draft)
+        note_told(connection)
 
     def _report_break_glass(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
         anchor = query.anchor(connection, str(result["anchor"]))
@@ -243,14 +252,24 @@ class Alerting:
             )
             self._raise(connection, draft)
 
+    def record_configuration(self, connection: sqlite3.Connection) -> int:
+        """Record vendor files and approvers as loaded, in the caller's transaction; alert about each change and return how many."""
+        trust, at = self.settings.trust, self.now()
+        changes = list(record_vendors(connection, trust.vendors, at, self.randomness))
+        if (approvers := record_approvers(connection, trust.approvers.by_identity, at)) is not None:
+            changes.append(approvers)
+        for change in changes:
+            self.report_policy_change(connection, change)
+        return len(changes)
+
     def report_policy_change(self, connection: sqlite3.Connection, change: VendorChange) -> None:
-        """Alert that a policy, contact or approver changed; a weakening of policy counts only once it is approved."""
+        """Alert that a policy, contact or approver changed; a weakening counts only once it is approved."""
         effect = "it takes effect when approved under the old policy" if change.weakens else "it is in effect"
         draft = notice(
             "policy_changed",
             "weakened" if change.weakens else "changed",
             Severity.HIGH if change.weakens else Severity.LOW,
-            f"{change.vendor_id}: {change.field} changed in the configuration",
+            f"{change.vendor_id or '[approvers]'}: {change.field} changed in the configuration",
             subject=f"{change.field}:{change.new}"[:200],
             summary=f"was {change.old!r}, now {change.new!r}; {effect}",
             vendor_id=change.vendor_id,

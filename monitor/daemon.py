@@ -33,7 +33,7 @@ from monitor.control import ControlServer
 from monitor.fetch.http import HTTPFetcher
 from monitor.intake import Intake, drop_folder
 from monitor.pipeline import poll_due
-from monitor.retention import enforce
+from monitor.retention import enforce, lapse
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
 from monitor.serving import api_server
@@ -44,9 +44,7 @@ from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
 from trust_store.policy_approval import person_deciding
 from trust_store.storage.affected import since
-from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import connect, transaction
-from trust_store.storage.vendors import record_vendors
 from trust_store.storage.writer_lock import writer_lock
 from trust_store.terminal import safe
 
@@ -146,8 +144,8 @@ class Daemon:
             return {"store": str(self.settings.trust.store.database), "uid": uid}
         if command == "poll":
             return {"sources": [o.to_dict() for o in await self._poll(arguments.get("source"), force=True)]}
+        trust = self.settings.trust
         try:
-            trust = self.settings.trust
             person = await self.storage.run(lambda c: person_deciding(c, trust.approvers, f"uid:{uid}", trust.file))
         except DecisionRefusedError:
             log.warning("refused", command=safe(command, 60), uid=uid)
@@ -212,15 +210,12 @@ class Daemon:
         self._considered = audit.head(connection).seq
         repeats = recover(connection, self._now())
         with transaction(connection):
-            changes = list(record_vendors(connection, self.settings.trust.vendors, self._now(), self._randomness))
-            if approvers := record_approvers(connection, self.settings.trust.approvers.by_identity, self._now()):
-                changes.append(approvers)
-            for change in changes:
-                self.alerting.report_policy_change(connection, change)
+            self.alerting.report_missed(connection)
+            changes = self.alerting.record_configuration(connection)
             self._tamper_watch.report_rekeyed(connection)
         self._tamper_watch.look_at_files(connection)
         self._tell_checkpoint(connection)
-        log.info("store opened", interrupted_deliveries=repeats, policy_changes=len(changes))
+        log.info("store opened", interrupted_deliveries=repeats, policy_changes=changes)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> checkpoints.Checkpoint | None:
         path = self.settings.trust.store.directory / checkpoints.CHECKPOINT_NAME
@@ -352,9 +347,10 @@ class Daemon:
         return outcomes
 
     async def _enforce_retention(self) -> None:
-        gone = await self.storage.run(lambda c: enforce(c, self.settings.trust.store, self._now()))
-        if gone:
-            log.info("retention", removed=gone)
+        trust, at = self.settings.trust, self._now()
+        gone, lapsed = await self.storage.run(lambda c: (enforce(c, trust.store, at), lapse(c, trust.vendors, at)))
+        if gone or lapsed:
+            log.info("retention", removed=gone, lapsed=lapsed)
 
     async def _tell_digest(self) -> None:
         """Send the daily digest of observed vendors when it is due."""

@@ -1,7 +1,8 @@
 """Keeps packages that did not pass for another look, up to the configured bytes and days.
 
 Kept as ``retained/<sha256>``: a hard link where that is possible, else a copy. What is kept is hashed again whenever it is read,
-so a file changed behind our back is never taken for the one that was checked.
+so a file changed behind our back is never taken for the one that was checked. Proposals that nobody decides are not kept open for
+ever either.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from trust_store.anchor_management import lapse_proposals
 from trust_store.storage import facts as stored
 from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
+    from trust_store.model.vendor import Vendor
     from trust_store.settings import StoreSettings
     from trust_store.storage.facts import Retained
 
@@ -77,3 +81,11 @@ def _copy(package: Path, target: Path) -> None:
         draft.rename(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def lapse(connection: sqlite3.Connection, vendors: Iterable[Vendor], at: datetime) -> tuple[str, ...]:
+    """Close the proposals that nobody decided within their vendor's ``proposal_lapse_days``; returns their anchors' ids."""
+    closed: list[str] = []
+    for vendor in vendors:
+        closed += lapse_proposals(connection, at, vendor.policy.proposal_lapse_days, vendor.id)
+    return tuple(closed)

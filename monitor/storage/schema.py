@@ -66,6 +66,8 @@ _INTAKE = (
     "CREATE INDEX intake_package ON intake (package_sha256)",
 )
 
+_TOLD = ("CREATE TABLE told_decision (one INTEGER PRIMARY KEY CHECK (one = 1), audit_seq INTEGER NOT NULL)",)
+
 MIGRATIONS = MigrationSet(
     "monitor",
     (
@@ -73,5 +75,6 @@ MIGRATIONS = MigrationSet(
         Migration("0002_documents", _DOCUMENTS),
         Migration("0003_quarantine", _QUARANTINE),
         Migration("0004_intake", _INTAKE),
+        Migration("0005_told", _TOLD),
     ),
 )

@@ -87,7 +87,9 @@ def reject(anchor_id: str, because: str, *, dry_run: bool, as_json: bool, **call
 @DRY_RUN_OPTION
 @JSON_OPTION
 def distrust(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int:
-    """Distrust an anchor at once. One approver: lowering trust is never slowed.
+    """Distrust an anchor at once: every package under it fails, whenever it was signed. The time is for the record.
+
+    For a key that is bad only from some day on see 'anchor constrain --distrust-after' and 'anchor revoke'.
 
     \b
     Examples:
