@@ -220,7 +220,8 @@ recipients = ["security@example.org"]
             command = [*_as_uid(UIDS[person], self._capabilities), *command]
         # Another user cannot write the coverage data of this one's test run.
         kept = {k: v for k, v in os.environ.items() if person is None or not k.startswith("COV")}
-        environment = {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/"}
+        remembered = str(self.folder / "remembered")
+        environment = {**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/", "XDG_STATE_HOME": remembered}
         done = subprocess.run(
             command,
             input=answers or "",
