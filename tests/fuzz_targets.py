@@ -24,8 +24,10 @@ from monitor.control import _request
 from monitor.documents.discourse import read_posts, read_topic, topic_address
 from monitor.documents.feed import read_feed
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+from tests.trust_store.lineage_craft import anchor_of, apk_lineage, tuf_root
 from tests.trust_store.openpgp_craft import CraftedKey, packet
 from tests.trust_store.package_craft import LIMITS, archive, read
+from tests.trust_store.path_craft import issue
 from tests.trust_store.timestamp_craft import Authority, signature_value
 from tests.trust_store.verdict_craft import AT, anchor, ask, bare_cms, beside, der
 from trust_store.chain import names, timestamping
@@ -43,8 +45,10 @@ from trust_store.decode import (
     zip_archive,
     zip_directory,
 )
+from trust_store.decode.apk_lineage import read_lineage
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.manifest import parse_manifest
+from trust_store.decode.tuf_root import read_root
 from trust_store.errors import (
     ConfigError,
     MalformedError,
@@ -54,7 +58,8 @@ from trust_store.errors import (
     UsageError,
 )
 from trust_store.formats.streaming import BytesSource, PackageStream
-from trust_store.model.trust_anchor import Constraints
+from trust_store.lineage import grade_succession
+from trust_store.model.trust_anchor import AnchorKind, Constraints
 from trust_store.model.vendor import VendorPolicy
 from trust_store.model.verdict import Outcome
 from trust_store.signatures.protocol import CandidateKey
@@ -100,6 +105,7 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("x509.decode_readable", x509.decode_readable, (pem, certs_only, root), ())
     yield Target("cms.parse_signed_data", cms.parse_signed_data, (pki.sign(WHOLE), bare_cms(pki)), READ_ERRORS)
     yield from _timestamps(pki)
+    yield from _lineages()
     yield Target("cms.unarmour", cms.unarmour, (_cms_pem(pki),), READ_ERRORS)
     yield Target("names.canonical", names.canonical, (pki.root.subject.public_bytes(),), READ_ERRORS)
     certificate = key.certificate + key.subkey(CraftedKey(8))
@@ -113,6 +119,17 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("manifest", partial(parse_manifest, max_entries=100), (manifest,), READ_ERRORS)
     facts = facts_to_json(read(WHOLE, beside(pki.sign(WHOLE)))).encode()
     yield Target("facts_json", facts_from_json, (facts, facts_to_json(read(_ota(pki))).encode()), READ_ERRORS)
+
+
+def _lineages() -> Iterable[Target]:
+    """Proofs that one key took another's place: read or refused, and a proof that was changed grades nobody higher."""
+    signers = [issue(name, None) for name in ("first", "second")]
+    lineage = apk_lineage(*signers)
+    root = tuf_root(2, ("ed1", "ec1"), 1, ("ed1",))
+    old, new = (anchor_of(AnchorKind.X509, signer.der) for signer in signers)
+    yield Target("apk_lineage.read_lineage", read_lineage, (lineage,), READ_ERRORS)
+    yield Target("tuf_root.read_root", read_root, (root,), READ_ERRORS)
+    yield Target("lineage.grade_succession", partial(grade_succession, old, new), (lineage, root, new.material), ())
 
 
 def _timestamps(pki: VendorPKI) -> Iterable[Target]:
