@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +26,6 @@ from trust_store.storage.vendors import record_vendors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DATABASE = "rootwarden.db"
 FILES = (DATABASE, instance_key.KEY_NAME, instance_key.PUBLIC_NAME)
@@ -320,3 +323,28 @@ def test_a_decision_whose_key_cannot_be_read_is_not_made(forger: sqlite3.Connect
     with pytest.raises(StoreUnavailableError, match="chmod 0600"):
         propose(forger, "Next")
     assert list(forger.iterdump()) == before
+
+
+def test_a_store_that_lies_frozen_still_answers(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a read-only file system, where SQLite can make no side file, questions are answered and decisions are refused."""
+    folder = Path(tempfile.mkdtemp(prefix="rootwarden-frozen-"))
+    for name in FILES:
+        shutil.copy(small / name, folder / name)
+        (folder / name).chmod(0o644 if name != instance_key.KEY_NAME else 0o600)
+    folder.chmod(0o555)
+    real, euid = os.statvfs, os.geteuid()
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=real(path).f_flag | os.ST_RDONLY))
+    try:
+        if euid == 0:
+            os.seteuid(65534)
+        with closing(query.open_consistent(folder / DATABASE)) as connection:
+            assert len(query.anchors(connection)) == 1
+            with pytest.raises(StoreUnavailableError):
+                propose(connection, "Next")
+        monkeypatch.setattr(os, "statvfs", real)
+        with pytest.raises(StoreUnavailableError, match="cannot open the store"):
+            query.open_consistent(folder / DATABASE)
+    finally:
+        os.seteuid(euid)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -7,6 +7,7 @@ what was acknowledged survives a power cut. A connection belongs to the thread a
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ class StoreConnection(sqlite3.Connection):
 
 def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sqlite3.Connection:
     """Open the store at ``path``; raises StoreUnavailableError. Rows come back as sqlite3.Row, autocommit is on."""
-    mode = "ro" if read_only else "rwc" if create else "rw"
+    mode = "ro&immutable=1" if read_only and _frozen(path) else "ro" if read_only else "rwc" if create else "rw"
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -50,6 +51,19 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
             f"cannot open the store {path}: {error}; 'rootwarden init' creates one, '--only-anchors' needs none"
         ) from error
     return connection
+
+
+def _frozen(path: Path) -> bool:
+    """Whether the store lies complete on a file system that takes no writes, where SQLite could not make its side files.
+
+    Only there is a store read without locks: nobody can be writing to it through this mount.
+    """
+    try:
+        if not os.statvfs(path).f_flag & os.ST_RDONLY:
+            return False
+        return not any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-shm"))
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
