@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 
+from tests.trust_store.package_craft import Signer, ota, read
 from tests.trust_store.path_craft import authority, issue
 from tests.trust_store.verdict_chain import OLD, UNTIL, Chain, dn, leaf, spki
-from tests.trust_store.verdict_craft import AT, anchor, ask
+from tests.trust_store.verdict_craft import AT, CONTENT, anchor, ask, beside
 from trust_store.chain.extensions import read_extensions
 from trust_store.chain.named_key import certificate_of, name_of, same_key
 from trust_store.decode.asn1 import length_octets, read_one
 from trust_store.decode.public_keys import canonical_spki_sha256, key_kind, rsa_bits
+from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
+from trust_store.signatures.protocol import CandidateKey
 
 DAY = timedelta(days=1)
 
@@ -195,3 +200,59 @@ def test_a_compromised_anchor_of_another_vendor_vouches_for_nothing(chain: Chain
     """Only its tombstone counts: the answer is never better for it."""
     buried = anchor(chain.root.der, AnchorState.COMPROMISED, vendor_id="acme")
     assert ask(chain.facts(), buried).reason is Reason.COMPROMISED
+
+
+def _bare(chain: Chain) -> bytes:
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCerts]
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT)
+    builder = builder.add_signer(chain.signer.certificate, chain.signer.key, hashes.SHA256())
+    return builder.sign(Encoding.DER, options)
+
+
+def test_a_raw_key_needs_no_certificate(chain: Chain) -> None:
+    """A signature that carries no certificate is found under a raw key that is at hand, in any of its states."""
+    material = spki(chain.signer)
+    facts = read(
+        CONTENT, beside(_bare(chain)), keys=(CandidateKey("raw", spki(chain.root)), CandidateKey("raw", material))
+    )
+    (check,) = facts.signatures[0].key_checks
+    assert (check.key, check.holds) == (hashlib.sha256(material).hexdigest(), True)
+    held = _key_anchor(AnchorKind.RAW, material, "our OTA key")
+    verdict = ask(facts, held)
+    assert (verdict.outcome, verdict.signatures[0].anchor) == (Outcome.PASSED, (held.id, "our OTA key"))
+    signer = verdict.signatures[0].signer
+    assert signer is not None
+    assert (signer.kind, signer.identifiers) == ("raw", (("sha256", check.key),))
+    for changed, reason in (
+        (replace(held, state=AnchorState.PENDING), Reason.UNKNOWN_ROOT),
+        (replace(held, state=AnchorState.REVOKED), Reason.REVOKED),
+        (replace(held, state=AnchorState.DISTRUSTED, vendor_id="acme"), Reason.DISTRUSTED),
+        (replace(held, vendor_id="acme"), Reason.UNKNOWN_ROOT),
+        (replace(held, constraints=Constraints(purposes=("tls",))), Reason.OUT_OF_SCOPE),
+        (_key_anchor(AnchorKind.RAW, spki(chain.root)), Reason.UNKNOWN_ROOT),
+    ):
+        answered = ask(facts, changed)
+        assert (answered.reason, answered.signatures[0].integrity) == (reason, "intact")
+    changed_content = read(CONTENT + b"!", beside(_bare(chain)), keys=(CandidateKey("raw", material),))
+    assert ask(changed_content, held).outcome is not Outcome.PASSED
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x30\x00", b"junk"])
+def test_a_raw_key_that_cannot_be_read_holds_nothing(chain: Chain, junk: bytes) -> None:
+    """It is tried and left out, in a signature beside the package and in an OTA package."""
+    facts = read(CONTENT, beside(_bare(chain)), keys=(CandidateKey("raw", junk),))
+    assert facts.signatures[0].key_checks == ()
+
+
+def _spki_of(signer: Signer) -> bytes:
+    return load_certificate(signer.der).spki
+
+
+def test_a_raw_key_of_an_ota_package(tmp_path: Path) -> None:
+    """An Android OTA package passes under its maker's key alone, and not under another."""
+    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    signer, other = Signer.make(tmp_path, "release", *curve), Signer.make(tmp_path, "other", *curve)
+    facts = read(ota(signer, {"META-INF/com/android/metadata": b"x"}), keys=(CandidateKey("raw", _spki_of(signer)),))
+    assert [c.holds for c in facts.signatures[0].key_checks].count(True) >= 1
+    assert ask(facts, _key_anchor(AnchorKind.RAW, _spki_of(signer), "OTA key")).outcome is Outcome.PASSED
+    assert ask(facts, _key_anchor(AnchorKind.RAW, _spki_of(other), "OTA key")).reason is Reason.UNKNOWN_ROOT

@@ -147,13 +147,18 @@ def signature_digest(certificate: Certificate) -> str | None:
 
 def weak_key(certificate: Certificate) -> str | None:
     """Why the key of ``certificate`` is too weak, or None."""
+    return weak_spki(certificate.spki, certificate.subject or "a certificate")
+
+
+def weak_spki(spki: bytes, owner: str) -> str | None:
+    """Why a SubjectPublicKeyInfo holds too weak a key, or none that can be read; None where nothing is wrong with it."""
     try:
-        key = load_der_public_key(certificate.spki)
+        key = load_der_public_key(spki)
     except _UNREADABLE:
-        return f"the key of {certificate.subject or 'a certificate'} cannot be read"
+        return f"the key of {owner} cannot be read"
     except BaseException as error:
         if type(error).__name__ == "PanicException":
-            return f"the key of {certificate.subject or 'a certificate'} cannot be read"
+            return f"the key of {owner} cannot be read"
         raise
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return f"an RSA key of {key.key_size} bits"

@@ -16,7 +16,7 @@ from trust_store.decode.public_keys import key_kind, verifies
 from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
-from trust_store.signatures.protocol import DigestRequest
+from trust_store.signatures.protocol import RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,15 +94,15 @@ class AndroidOTAScheme:
 
         Any key may be tried, as recovery does; False only for the certificate the message names, None for others.
         """
-        if fact.scheme != NAME or fact.problem is not None or key.kind != "x509":
+        if fact.scheme != NAME or fact.problem is not None or key.kind not in (X509, RAW):
             return None
+        if key.kind == RAW:
+            return raw_check(key.material) if _verifies(fact, key.material) else None
         try:
             names = cms.certificate_names(key.material)
         except (MalformedError, ResourceLimitError):
             return None
-        good = _KEYS.get(key_kind(names.spki) or "") == fact.signature_algorithm and verifies(
-            names.spki, fact.signature_algorithm, fact.digest_algorithm, fact.signature, fact.digest
-        )
+        good = _verifies(fact, names.spki)
         named = (names.issuer_der, names.serial_number) == (fact.hint.issuer_der, fact.hint.serial_number) or (
             fact.hint.subject_key_identifier is not None
             and fact.hint.subject_key_identifier == names.subject_key_identifier
@@ -111,6 +111,12 @@ class AndroidOTAScheme:
             return None
         fingerprint = hashlib.sha256(key.material).hexdigest()
         return KeyCheck(key=fingerprint, owner=fingerprint, holds=good)
+
+
+def _verifies(fact: SignatureFact, spki: bytes) -> bool:
+    return _KEYS.get(key_kind(spki) or "") == fact.signature_algorithm and verifies(
+        spki, fact.signature_algorithm, fact.digest_algorithm, fact.signature, fact.digest
+    )
 
 
 SCHEME: SignatureScheme = AndroidOTAScheme()

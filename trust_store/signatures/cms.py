@@ -13,7 +13,7 @@ from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, DigestRequest
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,9 +97,15 @@ class CMSScheme:
         )
 
     def holds(self, fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
-        """Whether the signature holds under the certificate ``key``; None if the hint names another certificate."""
-        if fact.scheme != NAME or fact.problem is not None or key.kind != "x509":
+        """Whether the signature holds under ``key``; None if the hint names another certificate.
+
+        A raw key is named by nobody: it may be tried, and is left out where it does not hold.
+        """
+        if fact.scheme != NAME or fact.problem is not None or key.kind not in (X509, RAW):
             return None
+        if key.kind == RAW:
+            good = fact.content_matches and _verifies(fact, key.material)
+            return raw_check(key.material) if good else None
         spki = named_key(fact.hint, key.material)
         if spki is None:
             return None

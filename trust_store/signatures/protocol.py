@@ -6,18 +6,23 @@ through the digests they ask for, and calls ``complete``. ``holds`` may be asked
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from trust_store.model.package_facts import KeyCheck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trust_store.model.package_facts import KeyCheck, SideFile, SignatureFact, SignatureOrigin
+    from trust_store.model.package_facts import SideFile, SignatureFact, SignatureOrigin
 
 WEAK_DIGESTS = frozenset({"md5", "sha1", "ripemd160"})
 MAX_SIGNATURE_FILE_BYTES = 8 * 1024 * 1024
 MAX_SIGNATURES_PER_FILE = 64
 MAX_CANDIDATE_KEYS = 64
+X509, RAW = "x509", "raw"
+"""Kinds of keys that a CMS message may be tried with."""
 STRONG_DIGESTS = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"})
 
 
@@ -43,10 +48,16 @@ class DigestRequest:
 
 @dataclass(frozen=True, slots=True)
 class CandidateKey:
-    """A key to try: ``kind`` x509 (DER certificate) or openpgp (binary transferable public key)."""
+    """A key to try: ``kind`` x509 (DER certificate), raw (SubjectPublicKeyInfo) or openpgp (binary transferable public key)."""
 
     kind: str
     material: bytes
+
+
+def raw_check(spki: bytes) -> KeyCheck:
+    """A signature that holds under a key without a certificate; the key is known by the digest of its SubjectPublicKeyInfo."""
+    digest = hashlib.sha256(spki).hexdigest()
+    return KeyCheck(key=digest, owner=digest, holds=True)
 
 
 class PendingSignature(Protocol):

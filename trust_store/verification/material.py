@@ -51,16 +51,18 @@ class TrustMaterial:
     """Each anchor that may be reached paired with its decoded key, tombstones included.
 
     ``certificates``: X.509 anchors, and names with a key (kind ``spki``) in the shape of one. ``keys``: OpenPGP. ``raw``: keys that sign
-    packages themselves, with their canonical digest. Keys of other kinds are reached by no scheme here; their tombstones count.
-    ``helping`` and ``helping_keys`` are everything at hand that names a signer or fills a gap in a path and is not trusted.
-    ``buried`` are keys of any vendor that are compromised or distrusted. ``revocation`` is all that is known of it, what was handed over
-    with the question (``demanded_revocation``) included. ``view`` is what all of it came from.
+    packages themselves, with their canonical digest; ``raw_keys`` the keys of such anchors in any state: (SHA-256, SPKI). Keys of other
+    kinds are reached by no scheme here; their tombstones count. ``helping`` and ``helping_keys`` are everything at hand that names a
+    signer or fills a gap in a path and is not trusted. ``buried`` are keys of any vendor that are compromised or distrusted.
+    ``revocation`` is all that is known of it, what was handed over with the question (``demanded_revocation``) included. ``view`` is
+    what all of it came from.
     """
 
     view: TrustView
     certificates: tuple[tuple[TrustAnchor, Certificate], ...]
     keys: tuple[tuple[TrustAnchor, OpenPGPKey], ...]
     raw: tuple[tuple[TrustAnchor, str], ...]
+    raw_keys: tuple[tuple[str, bytes], ...]
     helping: tuple[Certificate, ...]
     helping_keys: tuple[OpenPGPKey, ...]
     buried: frozenset[Tombstone]
@@ -108,6 +110,7 @@ class _Gathered:
         self._certificates: list[tuple[TrustAnchor, Certificate]] = []
         self._keys: list[tuple[TrustAnchor, OpenPGPKey]] = []
         self._raw: list[tuple[TrustAnchor, str]] = []
+        self._raw_keys: dict[str, bytes] = {}
         self._helping = {certificate.sha256: certificate for certificate in view.untrusted}
         self._helping_keys = {key.fingerprint: key for key in view.untrusted_keys}
         self._buried: set[Tombstone] = set()
@@ -136,6 +139,8 @@ class _Gathered:
 
     def _add_public_key(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
         digest = canonical_spki_sha256(anchor.material)
+        if anchor.kind is AnchorKind.RAW:
+            self._raw_keys[hashlib.sha256(anchor.material).hexdigest()] = anchor.material
         if reason:
             self.bury(anchor, reason, (digest,))
         if not reachable or key_kind(anchor.material) is None:
@@ -165,6 +170,7 @@ class _Gathered:
             certificates=tuple(self._certificates),
             keys=tuple(self._keys),
             raw=tuple(self._raw),
+            raw_keys=tuple(self._raw_keys.items()),
             helping=tuple(self._helping.values()),
             helping_keys=tuple(self._helping_keys.values()),
             buried=frozenset(self._buried),

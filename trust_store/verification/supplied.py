@@ -55,7 +55,8 @@ class SuppliedMaterial:
     def candidates(self) -> tuple[CandidateKey, ...]:
         """All of it as keys to try."""
         certificates = tuple(CandidateKey(AnchorKind.X509.value, c.der) for c in self.certificates)
-        limited = (CandidateKey(o.kind.value, o.material) for o in self.others if o.kind is AnchorKind.X509)
+        tried = (AnchorKind.X509, AnchorKind.RAW)
+        limited = (CandidateKey(o.kind.value, o.material) for o in self.others if o.kind in tried)
         keys = (CandidateKey(AnchorKind.OPENPGP.value, key.data) for key in self.keys)
         return (*certificates, *limited, *keys)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trust_store.chain.algorithms import weak_key
+from trust_store.chain.algorithms import weak_spki
 from trust_store.chain.building import find_paths
 from trust_store.chain.named_key import same_key
 from trust_store.chain.names import same_name
@@ -78,7 +78,7 @@ class X509Judging(SignatureJudging):
         # (2) The signer is the certificate under whose key the signature holds, wherever it was found.
         signers = [self._at_hand[key] for key in holding if key in self._at_hand][:MAX_SIGNERS]
         if not signers:
-            self._undecodable(holding)
+            self._without_certificate(holding)
             return
         self.signer, self.key = _signer(signers[0]), canonical_spki_sha256(signers[0].spki)
         # (2a) The validation time is that of a timestamp if one is proven: the signature itself holds, so that it means something.
@@ -89,7 +89,7 @@ class X509Judging(SignatureJudging):
         # (4) Every path of every certificate of that key, to every anchor it reaches; every anchor that is that key.
         for certificate in signers:
             self._paths(certificate)
-            self._raw_keys(certificate)
+            self._raw_key(certificate.spki, certificate.subject, _signer(certificate))
         # (5) No anchor reached: a package that carries a buried certificate is told apart from one nobody knows.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "no path from the signer ends at a trusted anchor"))
@@ -122,21 +122,37 @@ class X509Judging(SignatureJudging):
         if not self.outcomes and self.missing is None:
             self.missing = missing_issuer(search, self._material.view, self._budget)
 
-    def _raw_keys(self, signer: Certificate) -> None:
+    def _without_certificate(self, holding: list[str]) -> None:
+        """A key that is at hand as such, without a certificate: it is an anchor or nobody's."""
+        at_hand = dict(self._material.raw_keys)
+        digest = next((key for key in holding if key in at_hand), None)
+        if digest is None:
+            self._undecodable(holding)
+            return
+        spki = at_hand[digest]
+        self.signer, self.key = (
+            Signer("raw", None, ((IdentifierKind.SHA256.value, digest),)),
+            canonical_spki_sha256(spki),
+        )
+        self._judged_at(validation_time(self._fact, self._material, self._question, container=self._container))
+        self.findings += self._material.tombstones((digest, self.key), "the signer", self._proven_at)
+        self._raw_key(spki, "the signer's key", self.signer)
+        if not self.outcomes:
+            self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
+
+    def _raw_key(self, spki: bytes, name: str, signer: Signer) -> None:
         """Anchors that are the signing key itself: its certificate is a wrapping that vouches for nothing and ends nothing."""
         for anchor, digest in self._material.raw:
-            if digest != canonical_spki_sha256(signer.spki):
+            if digest != canonical_spki_sha256(spki):
                 continue
             findings = state_findings(anchor, self.at, self._proven_at)
-            findings += key_scope_findings(anchor, self._use(), [(signer.subject, rsa_bits(signer.spki))])
+            findings += key_scope_findings(anchor, self._use(), [(name, rsa_bits(spki))])
             findings += key_rule_findings(anchor)
-            if weak := weak_key(signer):
+            if weak := weak_spki(spki, name):
                 findings.append(Finding(Reason.WEAK_ALGORITHM, weak))
             findings += vendor_findings(anchor, self._question)
             node = PathNode(anchor.name, anchor.key_sha256)
-            self._reached(
-                PathOutcome(_signer(signer), (node,), anchor, tuple(findings), moments=anchor_moments(anchor))
-            )
+            self._reached(PathOutcome(signer, (node,), anchor, tuple(findings), moments=anchor_moments(anchor)))
 
     def _reached(self, outcome: PathOutcome) -> None:
         """Another vendor's tombstone condemns what it is about, and where it spares a signature it still vouches for nothing."""
