@@ -25,6 +25,8 @@ MAX_COMPARISONS = 100_000
 MAX_PATH_CERTIFICATES = 16
 MAX_PATHS = 32
 MAX_STEPS = 5000
+LONG_KEY_BYTES = 1024
+"""A SubjectPublicKeyInfo of RSA with 8192 bits is a little longer: each such length costs one operation more."""
 MAX_SEARCHES = 24
 """Searches for the paths of those who sign revocation lists and OCSP responses, over every path of a question."""
 
@@ -57,11 +59,13 @@ class SignatureBudget:
 
     def holds(self, issuer: Certificate, certificate: Certificate) -> bool | None:
         """Whether the issuer's key signed it; what was found out once is free. None where there is nothing left to pay with."""
-        return self.proved((issuer.spki_sha256, certificate.sha256), lambda: signature_holds(issuer.spki, certificate))
+        return self.proved(issuer, certificate.sha256, lambda: signature_holds(issuer.spki, certificate))
 
-    def proved(self, key: tuple[str, str], check: Callable[[], bool]) -> bool | None:
-        """What ``check``, one public-key operation, says about ``key``: (SHA-256 of the public key, SHA-256 of what was signed)."""
+    def proved(self, signer: Certificate, signed_sha256: str, check: Callable[[], bool]) -> bool | None:
+        """What ``check``, an operation with the signer's key, says about what has that digest; a very long key costs more than one."""
+        key = (signer.spki_sha256, signed_sha256)
         if key not in self._known:
+            self.left -= len(signer.spki) // LONG_KEY_BYTES
             if not self.spend():
                 return None
             self._known[key] = check()

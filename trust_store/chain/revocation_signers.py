@@ -52,8 +52,7 @@ class Signers:
 
     def holds(self, signer: Certificate, signed: SignedBytes) -> bool | None:
         """Whether the signer's key signed it; None where there is nothing left to pay with."""
-        key = (signer.spki_sha256, signed.sha256)
-        return self._run.budget.proved(key, lambda: signed_by(signer.spki, signed))
+        return self._run.budget.proved(signer, signed.sha256, lambda: signed_by(signer.spki, signed))
 
     def _candidates(self, listed: RevocationList, above: Path) -> list[Certificate]:
         """Certificates of the list's name: those of the path first, then those that its key identifier points at."""

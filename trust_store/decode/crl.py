@@ -226,6 +226,6 @@ def _number(value: bytes) -> int:
 
 def _base64(body: bytes) -> bytes:
     try:
-        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+        return binascii.a2b_base64(body.translate(None, b" \t\r\n\v\f"), strict_mode=True)
     except ValueError as error:
         raise MalformedError(f"PEM: {error}") from error
