@@ -177,8 +177,8 @@ def load_sources(directory: Path, vendors: Iterable[Vendor]) -> tuple[Source, ..
     return tuple(by_name[name] for name in sorted(by_name))
 
 
-def require_source_url(url: str, *, loopback_http: bool) -> None:
-    """Raise ValueError unless ``url`` is https, or plain HTTP to this machine where that is allowed; never with a password in it."""
+def require_source_url(url: str, *, loopback_http: bool, plain_http: bool = False) -> None:
+    """Raise ValueError unless ``url`` is https, or plain HTTP where that is allowed (to this machine, to all); never with a password."""
     try:
         parts = urlsplit(url)
         host, _ = (parts.hostname or "").lower(), parts.port
@@ -190,7 +190,7 @@ def require_source_url(url: str, *, loopback_http: bool) -> None:
         raise ValueError("url: no user name or password in a URL")
     if not host or parts.scheme not in ("https", "http"):
         raise ValueError("url must begin with https:// and name a host")
-    if parts.scheme == "http" and not (loopback_http and host in LOOPBACK_HOSTS):
+    if parts.scheme == "http" and not plain_http and not (loopback_http and host in LOOPBACK_HOSTS):
         raise ValueError(
             "url must begin with https:// (plain http only to this machine, with allow_loopback_http = true)"
         )

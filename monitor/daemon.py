@@ -12,12 +12,10 @@ import logging
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from watchfiles import awatch
 
 from escalation.config import load_delivery_settings
@@ -32,8 +30,9 @@ from monitor.config import load_monitor_settings
 from monitor.control import ControlServer
 from monitor.fetch.http import HTTPFetcher
 from monitor.intake import Intake, drop_folder
+from monitor.jobs import PeriodicJobs, Upkeep
 from monitor.pipeline import poll_due
-from monitor.retention import enforce, lapse
+from monitor.revocation import RevocationRefresh
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
 from monitor.serving import api_server
@@ -43,14 +42,15 @@ from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
 from trust_store.policy_approval import person_deciding
-from trust_store.storage.affected import since
+from trust_store.storage.affected import by_anchors, since
 from trust_store.storage.connection import connect, transaction
 from trust_store.storage.writer_lock import writer_lock
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from monitor.config import MonitorSettings
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 OUTBOX_SECONDS = 1.0
 RETENTION_SECONDS = 3600.0
 DIGEST_SECONDS = 300.0
+REVOCATION_SECONDS = 900.0
 STOP_SECONDS = 1.5
 HEARTBEAT_SECONDS = 15.0
 WATCH_SECONDS = 60.0
@@ -189,13 +190,16 @@ class Daemon:
     async def _reconsider(self) -> None:
         """Judge the packages again that what was decided since the last time may concern; read those again whose facts cannot answer."""
         places, newest = await self.storage.run(self._concerned)
+        await self._judge_again(places)
+        self._considered = max(self._considered, newest)
+
+    async def _judge_again(self, places: tuple[tuple[str, Place], ...]) -> None:
         for first in range(0, len(places), RECONSIDER_BATCH):
             batch = places[first : first + RECONSIDER_BATCH]
             needing = await self.storage.run(lambda c, batch=batch: self.alerting.reconsider(c, batch))  # type: ignore[misc]
             for sha256, place in batch:
                 if sha256 in needing and (self.settings.trust.store.retained / sha256).is_file():
                     await self.intake.reread(sha256, place, self.settings.trust.store.retained / sha256)
-        self._considered = max(self._considered, newest)
         self._send.set()
 
     def _concerned(self, connection: sqlite3.Connection) -> tuple[tuple[tuple[str, Place], ...], int]:
@@ -239,18 +243,7 @@ class Daemon:
 
     async def _run_jobs(self) -> None:
         """The fixed jobs, until stopped; a job that fails is told and goes on, one that ends is a reason to stop."""
-        jobs = AsyncIOScheduler(timezone=UTC)
-        polling = self.settings.polling.tick_seconds
-        every = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        jobs.add_job(
-            self._quietly(self._poll_due), "interval", seconds=polling, next_run_time=datetime.now(UTC), **every
-        )
-        jobs.add_job(self._quietly(self._enforce_retention), "interval", seconds=RETENTION_SECONDS, **every)
-        jobs.add_job(self._quietly(self._tell_digest), "interval", seconds=DIGEST_SECONDS, **every)
-        jobs.add_job(
-            self._quietly(self._heartbeat), "interval", seconds=watchdog_seconds() or HEARTBEAT_SECONDS, **every
-        )
-        jobs.add_job(self._quietly(self._look_for_tampering), "interval", seconds=WATCH_SECONDS, **every)
+        jobs = self._jobs()
         jobs.start()
         sending = [self._deliver(name) for name in self._channels]
         loops = [asyncio.create_task(job) for job in (self._take_in(), self._watch(), *sending)]
@@ -262,10 +255,41 @@ class Daemon:
             for task in done - {stopped}:
                 task.result()
         finally:
-            jobs.shutdown(wait=False)
+            jobs.stop()
             for task in loops:
                 task.cancel()
             await asyncio.wait(loops, timeout=STOP_SECONDS)
+
+    def _jobs(self) -> PeriodicJobs:
+        refresh = RevocationRefresh(self._fetcher, self.storage, self._now)
+        upkeep = Upkeep(self.settings, self.storage, refresh, self._now, self._randomness)
+        return PeriodicJobs(
+            {
+                "poll": (self.settings.polling.tick_seconds, self._poll_due),
+                "retention": (RETENTION_SECONDS, upkeep.enforce_retention),
+                "digest": (DIGEST_SECONDS, self._tell_digest),
+                "revocation": (REVOCATION_SECONDS, lambda: self._refresh_revocation(upkeep)),
+                "heartbeat": (watchdog_seconds() or HEARTBEAT_SECONDS, upkeep.heartbeat),
+                "tampering": (WATCH_SECONDS, self._look_for_tampering),
+            },
+            at_once=("poll", "revocation"),
+        )
+
+    async def _refresh_revocation(self, upkeep: Upkeep) -> None:
+        """Fetch what is due; where something new came the packages under those roots are judged again."""
+        changed = await upkeep.refresh_revocation()
+        if changed:
+            await self._judge_again(await self.storage.run(lambda c: places_of(c, by_anchors(c, changed))))
+
+    async def _tell_digest(self) -> None:
+        """Send the daily digest of observed vendors when it is due."""
+        told = await self.storage.run(
+            lambda c: send_due(
+                c, hour=self._digest_hour, channels=self._channels, at=self._now(), randomness=self._randomness
+            )
+        )
+        if told:
+            self._send.set()
 
     async def _take_in(self) -> None:
         """Look at the incoming folder when something moved there, when a wait is over, and every now and then anyway."""
@@ -345,38 +369,6 @@ class Daemon:
         if any(o.proposals for o in outcomes):
             await self._reconsider()
         return outcomes
-
-    async def _enforce_retention(self) -> None:
-        trust, at = self.settings.trust, self._now()
-        gone, lapsed = await self.storage.run(lambda c: (enforce(c, trust.store, at), lapse(c, trust.vendors, at)))
-        if gone or lapsed:
-            log.info("retention", removed=gone, lapsed=lapsed)
-
-    async def _tell_digest(self) -> None:
-        """Send the daily digest of observed vendors when it is due."""
-        told = await self.storage.run(
-            lambda c: send_due(
-                c, hour=self._digest_hour, channels=self._channels, at=self._now(), randomness=self._randomness
-            )
-        )
-        if told:
-            self._send.set()
-
-    async def _heartbeat(self) -> None:
-        """Tell systemd that the loop turns and the store answers."""
-        await self.storage.run(lambda c: c.execute("SELECT revision FROM store_revision").fetchone())
-        notify("WATCHDOG=1")
-
-    def _quietly(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """A job whose failure is told and does not end the others."""
-
-        async def run() -> None:
-            try:
-                await job()
-            except (OSError, TrustStoreError) as error:
-                log.error("job failed", job=job.__name__, error=safe(str(error)))
-
-        return run
 
 
 def _words(verdict: Verdict | None) -> str:

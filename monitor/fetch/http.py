@@ -183,7 +183,7 @@ def _checked(url: str, request: FetchRequest) -> httpx.URL:
     """The URL, parsed once by the library that also connects; raises FetchError for one that may not be fetched."""
     try:
         parsed = httpx.URL(url)
-        require_source_url(str(parsed), loopback_http=request.allow_loopback_http)
+        require_source_url(str(parsed), loopback_http=request.allow_loopback_http, plain_http=request.signed_content)
     except (ValueError, TypeError, httpx.InvalidURL) as error:
         raise FetchError(FetchErrorKind.REFUSED_URL, str(error)[:200], url=request.url) from error
     if parsed.userinfo:

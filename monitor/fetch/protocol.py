@@ -18,7 +18,11 @@ class Expected(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """One GET. The validators are sent back exactly as the server gave them; ``max_bytes`` caps the body, packed and unpacked."""
+    """One GET. The validators are sent back exactly as the server gave them; ``max_bytes`` caps the body, packed and unpacked.
+
+    ``signed_content``: what comes is believed for its own signature, so that plain HTTP will do (RFC 5280 section 8 wants no TLS
+    there); addresses are checked all the same.
+    """
 
     url: str
     expected: Expected
@@ -26,6 +30,7 @@ class FetchRequest:
     etag: str | None = None
     last_modified: str | None = None
     allow_loopback_http: bool = False
+    signed_content: bool = False
 
     @property
     def conditional(self) -> bool:
