@@ -28,8 +28,8 @@ from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
 from trust_store.storage.vendors import effective_vendor, record_vendors
-from trust_store.stored_verdict import stored_view, with_evidence, with_stored_keys
-from trust_store.verification import Question, verify_package
+from trust_store.stored_verdict import judge, seen_before, stored_view, with_evidence, with_stored_keys
+from trust_store.verification import Question
 from trust_store.verification.question import ANY_VENDOR, NOW
 from trust_store.verifier import suggested_vendor
 
@@ -132,10 +132,16 @@ class Alerting:
         else:
             expected = ExpectedVendor(vendor.id if vendor else None, place.basis if vendor else "none", suggested)
         question = Question(
-            vendor=expected, at=at, checked_at=at, time_basis=NOW, name=place.name, path=str(place.path)
+            vendor=expected,
+            at=at,
+            checked_at=at,
+            time_basis=NOW,
+            name=place.name,
+            path=str(place.path),
+            first_seen_at=seen_before(connection, facts),
         )
         facts = with_stored_keys(connection, facts, expected.id)
-        verdict = verify_package(facts, stored_view(connection, facts, expected.id, vendor, at=at), question)
+        verdict = judge(connection, facts, stored_view(connection, facts, expected.id, vendor, at=at), question)
         return with_evidence(verdict, facts, StoredEvidence(connection))
 
     def reconsider(self, connection: sqlite3.Connection, places: Iterable[tuple[str, Place]]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from trust_store.model.claim import Authority
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import TrustView
-from trust_store.model.verdict import Relative
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, revocation_material, tombstones
@@ -48,7 +47,7 @@ MAX_UNTRUSTED = 256
 OPENING_WALK_ENTRIES = 500
 """So many newest audit entries are walked on opening; ``audit verify`` and the daemon walk all of them."""
 
-MAX_RELATIVES = 8
+MAX_NEIGHBOURS = 32
 MAX_FILLING_TOMBSTONES = 16
 _FILLING = (AnchorState.VALID, AnchorState.SUPERSEDED, AnchorState.REVOKED, AnchorState.PENDING)
 
@@ -171,7 +170,7 @@ def trust_view(
             instead if instead and s.anchor.id == instead.anchor.id else s
             for s in on_the_key_of(connection, found.values(), known_at)
         ]
-        chosen = [s for s in found.values() if not _lifted(s, lifting, vendor_id)]
+        chosen = [found[i] for i in sorted(found) if not _lifted(found[i], lifting, vendor_id)]
         revision, identity = store_revision(connection), store_id(connection)
         counting = _counting(connection, vendor, known_at) if vendor else None
         revocation = revocation_material.load(connection, _issuers(facts, chosen), known_at=known_at)
@@ -230,42 +229,32 @@ def candidates(
     return tuple(unique.values())[:MAX_CANDIDATE_KEYS]
 
 
-def relatives(
-    connection: sqlite3.Connection, vendor_id: str | None, name: str | None, key_identifier: str | None
-) -> tuple[Relative, ...]:
-    """Anchors that are like an issuer nobody has, at most 8, the best standing first.
+def neighbours(
+    connection: sqlite3.Connection,
+    vendor_id: str | None,
+    name: str | None,
+    key_identifier: str | None,
+    *,
+    known_at: datetime | None = None,
+) -> tuple[TrustAnchor, ...]:
+    """Anchors of the vendor in any state that may be like an issuer nobody has, at most 32, the best standing first.
 
-    ``name`` as in RFC 4514 and ``key_identifier`` are what the certificate below says of it: another key under that name, another
-    certificate of that key, or another certificate that the same issuer issued. Only hints were compared.
+    ``name`` as in RFC 4514 and ``key_identifier`` are what the certificate below says of its issuer: anchors of that name or key
+    identifier, others that the same issuer issued, and others of the same organisation. Only hints were compared.
     """
-    named = Identifier(IdentifierKind.SUBJECT, digest) if name and (digest := lookup.written_name(name)) else None
-    keyed = Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, key_identifier) if key_identifier else None
     own = None if vendor_id in (None, ANY_VENDOR) else vendor_id
-    kinds = (
-        ("same_name_new_key", {named} if named else set()),
-        ("same_key_new_certificate", {keyed} if keyed else set()),
-        ("sibling", lookup.downward({named} if named else ())),
-    )
-    told: dict[str, tuple[int, Relative]] = {}
-
-    def tell(stored: StoredAnchor, kind: str) -> None:
-        anchor = stored.anchor
-        if own in (None, anchor.vendor_id):
-            told.setdefault(
-                anchor.id, (STANDING[anchor.state], Relative(anchor.id, anchor.name, anchor.state.value, kind))
-            )
-
+    named = lookup.near_name(name) if name else frozenset()
+    keyed = {Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, key_identifier)} if key_identifier else set()
     with snapshot(connection):
-        for kind, wanted in kinds:
-            for stored in rows.current_of(connection, lookup.owners(connection, wanted, own, limit=MAX_CANDIDATE_KEYS)):
-                tell(stored, kind)
-        if own is not None and (maker := lookup.organisation(name or "")):
-            for stored in rows.by_standing(connection, own, AnchorState.VALID, MAX_CANDIDATE_KEYS):
-                if lookup.organisation(stored.anchor.name) == maker:
-                    tell(stored, "sibling")
-    order = [kind for kind, _ in kinds]
-    best = sorted(told.values(), key=lambda pair: (order.index(pair[1].kind), pair[0]))
-    return tuple(like for _, like in best)[:MAX_RELATIVES]
+        found: dict[str, StoredAnchor] = {}
+        for identifier in sorted(named | keyed):
+            for stored in rows.current_of(
+                connection, lookup.owners(connection, [identifier], own, limit=MAX_NEIGHBOURS), known_at
+            ):
+                if own in (None, stored.anchor.vendor_id):
+                    found[stored.anchor.id] = stored
+    best = sorted(found.values(), key=lambda s: (STANDING[s.anchor.state], s.anchor.id))
+    return tuple(s.anchor for s in best[:MAX_NEIGHBOURS])
 
 
 def same_key(first: Iterable[Identifier], second: Iterable[Identifier]) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from trust_store.model.trust_view import TrustView
     from trust_store.model.vendor import Vendor
-    from trust_store.model.verdict import ExpectedVendor, SignatureVerdict, Verdict
+    from trust_store.model.verdict import ExpectedVendor, Verdict
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
     from trust_store.storage.anchors import StoredAnchor
@@ -84,7 +84,7 @@ def verify_stored(
     facts = with_stored_keys(connection, facts, expected.id, known_at)
     vendor = next((v for v in vendors if v.id == expected.id), None)
     view = stored_view(connection, facts, expected.id, vendor, at=question.at, known_at=known_at, instead=instead)
-    verdict = with_relatives(connection, verify_package(facts, view, question))
+    verdict = judge(connection, facts, view, question, known_at)
     if stale:
         verdict = replace(verdict, size=None, needs_file=True)
     return with_evidence(verdict, facts, evidence)
@@ -127,19 +127,29 @@ def seen_before(
     return None if found is not None and known_at is not None and found > known_at else found
 
 
-def with_relatives(connection: sqlite3.Connection, verdict: Verdict) -> Verdict:
-    """The verdict with the anchors of the store that are most like each issuer that is missing."""
+def judge(
+    connection: sqlite3.Connection,
+    facts: PackageFacts,
+    view: TrustView,
+    question: Question,
+    known_at: datetime | None = None,
+) -> Verdict:
+    """The verdict; where an issuer is missing, judged with the anchors in view that are most like it, so that it can name them.
 
-    def told(signature: SignatureVerdict) -> SignatureVerdict:
-        missing = signature.missing_issuer
-        if missing is None:
-            return signature
-        stored = query.relatives(connection, verdict.vendor.id, missing.name, missing.authority_key_identifier)
-        known = {relative.anchor_id for relative in missing.relatives}
-        relatives = (*missing.relatives, *(r for r in stored if r.anchor_id not in known))
-        return replace(signature, missing_issuer=replace(missing, relatives=relatives[: query.MAX_RELATIVES]))
-
-    return replace(verdict, signatures=tuple(told(signature) for signature in verdict.signatures))
+    They are nowhere on a path, else they would have been in view already.
+    """
+    verdict = verify_package(facts, view, question)
+    missing = {signature.missing_issuer for signature in verdict.signatures if signature.missing_issuer}
+    known = {anchor.id: anchor for anchor in view.anchors}
+    near = dict(known)
+    for issuer in missing:
+        found = query.neighbours(
+            connection, question.vendor.id, issuer.name, issuer.authority_key_identifier, known_at=known_at
+        )
+        near = {anchor.id: anchor for anchor in found} | near
+    if len(near) == len(known):
+        return verdict
+    return verify_package(facts, replace(view, anchors=tuple(near[i] for i in sorted(near))), question)
 
 
 def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource | None) -> Verdict:

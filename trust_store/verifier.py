@@ -20,7 +20,7 @@ from trust_store.model.package_facts import PackageFacts, Problem, SideFile, Sig
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
-from trust_store.stored_verdict import hints_of, seen_before, stored_view, with_evidence, with_keys, with_relatives
+from trust_store.stored_verdict import hints_of, judge, seen_before, stored_view, with_evidence, with_keys
 from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
@@ -121,8 +121,8 @@ class Verifier:
             verdict = verify_package(facts, self._view(request, facts, at), question)
         else:
             question = replace(question, first_seen_at=seen_before(self._connection, facts, request.known_at))
-            verdict = verify_package(facts, self._view(request, facts, at), question)
-            verdict = with_relatives(self._connection, verdict)
+            view = self._view(request, facts, at)
+            verdict = judge(self._connection, facts, view, question, request.known_at)
         return facts, with_evidence(verdict, facts, self._evidence)
 
     def verify(self, request: CheckRequest) -> Verdict:

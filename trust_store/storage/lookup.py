@@ -76,7 +76,7 @@ def own(certificate: Certificate) -> frozenset[Identifier]:
         found.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, certificate.subject_key_identifier))
     if name := name_digest(certificate.subject_der):
         found.add(Identifier(IdentifierKind.SUBJECT, name))
-    return frozenset(found)
+    return frozenset(found) | issued(certificate.issuer_der, certificate.serial_number)
 
 
 def below(certificate: Certificate) -> frozenset[Identifier]:
@@ -86,7 +86,7 @@ def below(certificate: Certificate) -> frozenset[Identifier]:
         found.add(Identifier(IdentifierKind.AUTHORITY_KEY_IDENTIFIER, certificate.authority_key_identifier))
     if name := name_digest(certificate.issuer_der):
         found.add(Identifier(IdentifierKind.ISSUER, name))
-    return frozenset(found) | issued(certificate.issuer_der, certificate.serial_number)
+    return frozenset(found)
 
 
 def issued(issuer_der: bytes, serial_number: int) -> frozenset[Identifier]:
@@ -95,7 +95,7 @@ def issued(issuer_der: bytes, serial_number: int) -> frozenset[Identifier]:
     if name is None:
         return frozenset()
     digest = hashlib.sha256(f"rootwarden/issued/1\0{name}\0{serial_number}".encode()).hexdigest()
-    return frozenset({Identifier(IdentifierKind.ISSUER, digest)})
+    return frozenset({Identifier(IdentifierKind.SUBJECT, digest)})
 
 
 _UPWARD = {
@@ -149,14 +149,28 @@ def written_name(name: str) -> str | None:
         return None
 
 
-def organisation(name: str) -> str | None:
-    """The organisation in a name written as in RFC 4514, prepared for comparison; None where it says none."""
+def near_name(name: str) -> frozenset[Identifier]:
+    """What anchors are found by that are like an issuer of that name (RFC 4514): of the name, issued under it, of its organisation."""
     try:
-        rdns = canonical(name_of(name))
+        der = name_of(name)
     except UNREADABLE:
-        return None
-    found = [value for rdn in rdns for kind, value in rdn if kind == _ORGANISATION and isinstance(value, str)]
-    return found[0] if len(found) == 1 else None
+        return frozenset()
+    digest = name_digest(der)
+    if digest is None:
+        return frozenset()
+    own_or_issued = {Identifier(IdentifierKind.SUBJECT, digest), Identifier(IdentifierKind.ISSUER, digest)}
+    return frozenset(own_or_issued) | _organisations(der)
+
+
+def _organisations(name_der: bytes) -> frozenset[Identifier]:
+    """The organisations in a name. They are looked up for people who ask what a missing issuer is like, and for nothing else."""
+    try:
+        rdns = canonical(name_der)
+    except UNREADABLE:
+        return frozenset()
+    said = [value for rdn in rdns for kind, value in rdn if kind == _ORGANISATION and isinstance(value, str)]
+    digests = (hashlib.sha256(b"rootwarden/organisation/1\0" + value.encode()).hexdigest() for value in said)
+    return frozenset(Identifier(IdentifierKind.SUBJECT, digest) for digest in digests)
 
 
 def all_of(anchor: TrustAnchor) -> frozenset[Identifier]:
@@ -167,7 +181,9 @@ def all_of(anchor: TrustAnchor) -> frozenset[Identifier]:
 def index(connection: sqlite3.Connection, anchor: TrustAnchor) -> None:
     """Enter a new anchor, inside the caller's transaction."""
     rows = [(i.kind.value, i.value, ANCHOR, anchor.id) for i in anchor.identifiers]
-    rows += [(i.kind.value, i.value, CHAIN, anchor.id) for i in of_material(anchor) - set(anchor.identifiers)]
+    certificate = certificate_of(anchor.material) if anchor.kind is AnchorKind.X509 else None
+    derived = of_material(anchor) | (_organisations(certificate.subject_der) if certificate else frozenset())
+    rows += [(i.kind.value, i.value, CHAIN, anchor.id) for i in derived - set(anchor.identifiers)]
     connection.executemany("INSERT OR IGNORE INTO identifier VALUES (?, ?, ?, ?)", rows)
 
 
