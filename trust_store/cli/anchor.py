@@ -25,6 +25,7 @@ ELSEWHERE = {
     "constrain": ("anchor_constrain", "command"),
     "distrust": ("anchor_decisions", "distrust"),
     "export": ("anchor_export", "command"),
+    "forecast": ("anchor_forecast", "command"),
     "import": ("anchor_import", "command"),
     "lineage": ("anchor_lineage", "lineage"),
     "link": ("anchor_lineage", "link"),
