@@ -11,6 +11,7 @@ import socket
 import tempfile
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,10 +153,8 @@ def test_two_real_users_and_an_intruder(folder: Path) -> None:
 def test_two_uids_of_one_person_are_one_approver(folder: Path) -> None:
     """A person with two accounts approves once."""
     anchor_id = store_of(folder, ANN)
-    where = settings(folder, ann=ANN)
-    where = TrustSettings(
-        where.file, where.store, where.control, Approvers(((f"uid:{ANN}", "ann"), (f"uid:{BOB}", "ann"))), where.vendors
-    )
+    both = Approvers(((f"uid:{ANN}", "ann"), (f"uid:{BOB}", "ann")))
+    where = replace(settings(folder, ann=ANN), approvers=both)
 
     def work() -> dict[str, Any]:
         return decide(where, "anchor.approve", arguments(anchor_id))
