@@ -139,7 +139,8 @@ def compare_reading(anchor: TrustAnchor, typed: str) -> ReadingResult:
     """Compare what was read out with the whole fingerprint, in constant time.
 
     An SSH key's may be read as ``ssh-keygen -l`` prints it, a registry's key the same way, a minisign key whole as its file has it, a
-    sigstore identity as "identity issuer", all of both. Anything else but hex of the full length is incomplete, a SHA-1 reading of a certificate included: part of a fingerprint or a broken digest identifies nothing.
+    sigstore identity as "identity issuer", all of both. Anything else but hex of the full length is incomplete, a SHA-1 reading of a
+    certificate included: part of a fingerprint or a broken digest identifies nothing.
     """
     expected = expected_fingerprint(anchor)
     read = normalise_hex(_as_hex(anchor.kind, typed)) or ""

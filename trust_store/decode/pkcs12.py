@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PKCS12_BYTES = 8 * 1024 * 1024
 MAX_ITERATIONS = 250_000
-MAX_TOTAL_ITERATIONS = 2_000_000
+MAX_TOTAL_ITERATIONS = 1_000_000
 MAX_BAGS = 4096
 MAX_PARTS = 64
 MAX_PASSWORD_BYTES = 1024
@@ -123,10 +123,10 @@ class _Opening:
             raise UnsupportedError(f"a PKCS#12 file with another MAC than HMAC by RFC 7292; {CONVERT}")
         said = info[1].expect(asn1.OCTET_STRING, "MAC value").content
         salt = fields[1].expect(asn1.OCTET_STRING, "MAC salt").content
-        rounds = self._spend(fields[2].integer("MAC iterations") if len(fields) == 3 else 1)
+        rounds = fields[2].integer("MAC iterations") if len(fields) == 3 else 1
         size = hashlib.new(digest).digest_size
         for encoded in _encodings(password):
-            key = derive(_FOR_MAC, digest, encoded, _capped(salt), rounds, size)
+            key = derive(_FOR_MAC, digest, encoded, _capped(salt), self._spend(rounds), size)
             if hmac.compare_digest(hmac.digest(key, content, digest), said):
                 return True
         return False
@@ -161,6 +161,8 @@ class _Opening:
             from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 
             salt, rounds = self._salt_and_rounds(parameters)
+            self._spend(rounds)  # a key of 24 bytes takes two runs of SHA-1
+            self._spend(rounds)
             key = derive(_FOR_KEY, "sha1", encoded, salt, rounds, 24)
             cipher = Cipher(TripleDES(key), CBC(derive(_FOR_IV, "sha1", encoded, salt, rounds, 8)))
         else:
