@@ -62,7 +62,9 @@ def settings() -> str:
         "Generated from the configuration's own types: `python -m tests.docs_tables`. Main file `/etc/rootwarden/rootwarden.toml`, one",
         "file per vendor in `vendors.d/` beside it. Unknown keys are refused. Relative paths are relative to the file they stand in.",
         "",
-        '`[approvers]` maps people to Unix users: `alice = "alice"`, `bob = ["bob", 1004]`. `[vendor]` has `id`, `name` and',
+        '`[approvers]` maps people to identities, each to one person: Unix users (`alice = "alice"`, `bob = ["bob", 1004, "uid:1005"]`),',
+        'subjects of API tokens (`"token:ci"`) and logins (`"login:bob"`). Somebody new counts once the people of the list before approve',
+        'with `rootwarden anchor approve-policy --approvers`; somebody who is gone stops counting at once. `[vendor]` has `id`, `name` and',
         "`domains`; `[vendor.packages]` has `patterns`.",
         "",
     ]

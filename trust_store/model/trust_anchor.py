@@ -96,7 +96,11 @@ TRANSITIONS: dict[tuple[AnchorState | None, AnchorState], Approvals] = {
     (AnchorState.VALID, AnchorState.REMOVED): Approvals.POLICY,
     (AnchorState.SUPERSEDED, AnchorState.REMOVED): Approvals.POLICY,
 }
-"""Every transition there is; what is not listed is refused."""
+"""Every transition there is; what is not listed is refused.
+
+A valid or superseded anchor's rules may be narrowed in its state by one person; what widens them takes a removal and a new proposal.
+Breaking the glass takes two people instead of as many as policy asks, never over a tombstone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
