@@ -14,7 +14,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from trust_store import audit, checkpoints
+from trust_store import audit, checkpoints, client_memory
 from trust_store.decisions import perform
 from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
 from trust_store.policy_approval import person_deciding
@@ -108,6 +108,8 @@ def _in_process(
         require_schema(connection, (MIGRATIONS,))
         audit.verify(connection)
         checkpoints.require_checkpoint(connection, checkpoint)
+        folder = client_memory.memory_folder()
+        client_memory.require_not_older(connection, folder, client_memory.recall(connection, folder))
         person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         try:
             return perform(

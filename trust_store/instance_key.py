@@ -93,7 +93,8 @@ def private_key(
     if key is None:
         if known is not None or not unused:
             raise StoreInconsistentError(
-                f"{database.with_name(KEY_NAME)} is missing: restore it from the backup, or, where it is lost: rootwarden audit rekey"
+                f"{database.with_name(KEY_NAME)} is missing: where the daemon holds it as a credential, start the daemon; else restore it "
+                "from the backup, or, where it is lost: rootwarden audit rekey"
             )
         return create(database)
     if known is None:

@@ -236,3 +236,11 @@ def test_checkpoint_of_nothing_is_a_wrong_question(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     code, told = run(tmp_path, "checkpoint")
     assert (code, "empty" in told) == (UsageError.exit_code, True)
+
+
+def test_a_forged_log_is_shown_and_told(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """Looking at entries of a log whose head nobody signed shows them, and ends in 4."""
+    assert run(tmp_path, "show")[0] == 0
+    store.execute("UPDATE store_revision SET signature = ''")
+    code, told = run(tmp_path, "show")
+    assert (code, "the head was changed" in told) == (4, True)

@@ -276,3 +276,13 @@ def test_an_unused_store_is_not_remembered(tmp_path: Path) -> None:
         assert client_memory.recall(connection, memory_folder()) is None
     query.open_consistent(tmp_path / DATABASE).close()
     assert read_memory(tmp_path, "missing") is None
+
+
+def test_no_decision_is_taken_on_a_store_put_back(folder: Path, put_back: Callable[[], None]) -> None:
+    """A decision in process asks this user's memory too."""
+    config = (folder / "rootwarden.toml").read_text()
+    (folder.parent / "old/rootwarden.toml").write_text(f"{config}[approvers]\nann = {os.geteuid()}\n")
+    query.open_consistent(folder / DATABASE).close()
+    put_back()
+    code, told = run(folder, "anchor", "reject", "anchor_x", "--because", "unconfirmed")
+    assert (code, "is older than it was" in told) == (4, True)

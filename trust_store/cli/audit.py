@@ -124,19 +124,21 @@ def show(after: int | None, limit: int, *, as_json: bool) -> int:
         require_schema(connection, (MIGRATIONS,))
         start = max(0, audit.head(connection).seq - limit) if after is None else after
         entries = [_to_dict(row) for row in audit.entries(connection, after=start, limit=limit)]
-    if as_json:
         for entry in entries:
-            click.echo(json.dumps(entry))
-        return 0
-    for entry in entries:
-        body = safe(json.dumps(entry["body"], ensure_ascii=False, sort_keys=True), 400)
-        head = f"{entry['seq']:>6}  {entry['recorded_at']}  {safe(entry['kind'], 40):<28}"
-        click.echo(f"{head} {safe(entry['actor'], 40):<16} {safe(entry['subject'], 60)}  {body}")
+            click.echo(json.dumps(entry) if as_json else _entry_line(entry))
+        # Whoever looks into a forged log is to see it, and to be told that it is one.
+        audit.require_signed_head(connection)
     return 0
 
 
 command.add_command(accept_restored)
 command.add_command(rekey_command)
+
+
+def _entry_line(entry: dict[str, Any]) -> str:
+    body = safe(json.dumps(entry["body"], ensure_ascii=False, sort_keys=True), 400)
+    head = f"{entry['seq']:>6}  {entry['recorded_at']}  {safe(entry['kind'], 40):<28}"
+    return f"{head} {safe(entry['actor'], 40):<16} {safe(entry['subject'], 60)}  {body}"
 
 
 def _given(text: str) -> tuple[Checkpoint, ...]:

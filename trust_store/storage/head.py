@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 _DOMAIN = b"rootwarden/head/1\0"
-_MAX_LOOK_BACK = 100_000
+_MAX_LOOK_BACK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
