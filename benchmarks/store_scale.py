@@ -143,6 +143,10 @@ def _facts(connection: sqlite3.Connection, count: int) -> None:
         connection.execute(_FILLER.format(count=count, table="identifier", values=said))
 
 
+def _by(identifier: Identifier) -> Callable[[sqlite3.Connection, dict[str, str]], object]:
+    return lambda connection, _: query.anchors_with(connection, [identifier])
+
+
 def _questions() -> dict[str, Callable[[sqlite3.Connection, dict[str, str]], object]]:
     root = pool()["root_a"].decoded
     fingerprint = hashlib.sha256(b"openpgp 5").hexdigest()[:40]
@@ -153,7 +157,7 @@ def _questions() -> dict[str, Callable[[sqlite3.Connection, dict[str, str]], obj
     expected = ExpectedVendor("dten", "stated")
     facts = facts_of("leaf", "leaf", "inner")
     asked: dict[str, Callable[[sqlite3.Connection, dict[str, str]], object]] = {
-        f"anchors by {i.kind}": lambda c, _, i=i: query.anchors_with(c, [i]) for i in (*root.identifiers, *openpgp)
+        f"anchors by {i.kind}": _by(i) for i in (*root.identifiers, *openpgp)
     }
     some_key = Identifier(IdentifierKind.SHA256, f"{1_000_000_000 + 7:064x}")
     asked |= {

@@ -23,7 +23,7 @@ from monitor.storage.sources import SourceState
 from monitor.storage.sources import record as record_source
 from monitor.storage_thread import StorageThread
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
-from trust_store import decisions, query
+from trust_store import audit, decisions, query
 from trust_store.anchor_management import propose
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import DecisionRefusedError
@@ -37,7 +37,7 @@ from trust_store.model.vendor import Contact, Vendor, VendorPolicy
 from trust_store.model.verdict import Reason, Verdict
 from trust_store.settings import StoreSettings, TrustSettings
 from trust_store.signatures.protocol import CandidateKey
-from trust_store.storage.affected import Affected
+from trust_store.storage.affected import Affected, since
 from trust_store.storage.facts import retained
 from trust_store.storage.vendors import VendorChange
 
@@ -123,8 +123,9 @@ class Place1:
                 randomness=self.randomness, within=lambda c, result: self.alerting.report_decision(c, result, "alice"),
             )  # fmt: skip
 
+        newest = (await self.storage.run(audit.head)).seq
         result = await self.storage.run(perform)
-        await self.storage.run(lambda c: self.alerting.reconsider(c, places_of(c, Affected(everything=True))))
+        await self.storage.run(lambda c: self.alerting.reconsider(c, places_of(c, since(c, newest)[0])))
         return result
 
     async def approve(self, anchor: str, read: str) -> dict[str, Any]:
@@ -323,3 +324,21 @@ def test_vendor_folders_are_as_open_as_the_incoming_folder(tmp_path: Path) -> No
     finally:
         os.umask(mask)
     assert stat.S_IMODE((incoming / "dten").stat().st_mode) == 0o2770
+
+
+async def test_only_what_a_change_concerns_is_looked_at(place: Place1) -> None:
+    """Packages by digest, by vendor or all of them, each once for every vendor it was said to be of, where it was seen last."""
+    (place.incoming / "dten/p.zip").write_bytes(vendor_bundle(place.pki, {"f": b"x"}))
+    (place.incoming / "dten/q.zip").write_bytes(vendor_bundle(place.pki, {"f": b"y"}))
+    await place.settled()
+    everything = await place.storage.run(lambda c: places_of(c, Affected(everything=True)))
+    first = everything[0][0]
+
+    async def looked_at(affected: Affected) -> set[str]:
+        return {sha256 for sha256, _ in await place.storage.run(lambda c: places_of(c, affected))}
+
+    assert len(everything) == 2
+    assert await looked_at(Affected(frozenset({first}))) == {first}
+    assert await looked_at(Affected(vendors=frozenset({"dten"}))) == {sha256 for sha256, _ in everything}
+    assert await looked_at(Affected(frozenset({"00" * 32}), frozenset({"other"}))) == set()
+    assert {p.vendor_id for _, p in everything} == {"dten"}
