@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from trust_store.decode.asn1 import BIT_STRING, SEQUENCE, Element, read_one
@@ -37,6 +37,12 @@ _UNREADABLE = (
     AttributeError,
     x509.InvalidVersion,
 )
+_ML_DSA = (
+    (mldsa.MLDSA44PublicKey, "2.16.840.1.101.3.4.3.17"),
+    (mldsa.MLDSA65PublicKey, "2.16.840.1.101.3.4.3.18"),
+    (mldsa.MLDSA87PublicKey, "2.16.840.1.101.3.4.3.19"),
+)
+"""RFC 9881 section 2: key and signature have the same identifier."""
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 _OWN_DIGESTS = {"1.3.101.112": "sha512", "1.3.101.113": "shake256"}
 
@@ -74,6 +80,12 @@ def _verify(key: object, certificate: x509.Certificate) -> None:
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
     if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         wanted = "1.3.101.112" if isinstance(key, ed25519.Ed25519PublicKey) else "1.3.101.113"
+        if certificate.signature_algorithm_oid.dotted_string != wanted:
+            raise InvalidSignature
+        key.verify(signature, signed)
+        return
+    if isinstance(key, (mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey)):
+        wanted = next(oid for kind, oid in _ML_DSA if isinstance(key, kind))
         if certificate.signature_algorithm_oid.dotted_string != wanted:
             raise InvalidSignature
         key.verify(signature, signed)

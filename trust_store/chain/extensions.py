@@ -29,6 +29,7 @@ _UNDERSTOOD = (
     x509.CertificatePolicies,
     x509.PolicyConstraints,
     x509.InhibitAnyPolicy,
+    x509.CRLDistributionPoints,
 )
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -51,6 +52,7 @@ class Extensions:
     mappings: tuple[tuple[str, str], ...] | None = None
     policy_constraints: x509.PolicyConstraints | None = None
     inhibit_any: int | None = None
+    authority_key: x509.AuthorityKeyIdentifier | None = None
 
 
 def read_extensions(certificate: Certificate) -> Extensions:
@@ -116,6 +118,7 @@ def _sort(found: list[x509.Extension[x509.ExtensionType]], version: int, email: 
         mappings=None if mappings is None else _mappings(mappings),
         policy_constraints=of(x509.PolicyConstraints),
         inhibit_any=None if inhibit is None else inhibit.skip_certs,
+        authority_key=of(x509.AuthorityKeyIdentifier),
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from trust_store.chain.extensions import Extensions
     from trust_store.model.certificate import Certificate
 
@@ -46,8 +48,18 @@ def violations(certificate: Certificate, extensions: Extensions, *, is_anchor: b
             found.append(f"a critical {name} (4.2.1)")
     if is_anchor and is_ca and _BASIC not in extensions.critical:
         found.append("basic constraints that are not critical (4.2.1.9)")
+    if extensions.usage is not None and not any(_bits(extensions.usage)):
+        found.append("key usage without a use (4.2.1.3)")
     if extensions.constraints is not None and not is_ca:
         found.append("name constraints in a certificate that is no CA's (4.2.1.10)")
     if extensions.usage is not None and extensions.usage.key_cert_sign and extensions.basic is not None and not is_ca:
         found.append("it may sign certificates and is no CA (4.2.1.9)")
     return [f"{certificate.subject or 'a certificate'}: {what}" for what in found]
+
+
+def _bits(usage: x509.KeyUsage) -> tuple[bool, ...]:
+    """encipherOnly and decipherOnly say something only beside keyAgreement."""
+    return (
+        usage.digital_signature, usage.content_commitment, usage.key_encipherment, usage.data_encipherment,
+        usage.key_agreement, usage.key_cert_sign, usage.crl_sign,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from trust_store.chain.names import same_name
 from trust_store.chain.peer_names import PeerName, matches
 from trust_store.chain.policies import PolicyInputs, PolicyState
 from trust_store.chain.profile import violations
+from trust_store.chain.web_profile import web_violations
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import Reason
 
@@ -138,7 +139,7 @@ class _Validation:
         certificate = self._path[index]
         is_anchor, is_leaf = index == len(self._path) - 1, index == 0
         self._time(certificate)
-        self._extensions(certificate, extensions, is_anchor=is_anchor)
+        self._extensions(certificate, extensions, is_anchor=is_anchor, is_leaf=is_leaf)
         if not is_anchor:
             self._basic(certificate, self._path[index + 1])
             self._names(certificate, extensions, is_leaf=is_leaf)
@@ -184,7 +185,7 @@ class _Validation:
             if weak:
                 self.against(Reason.WEAK_ALGORITHM, weak)
 
-    def _extensions(self, certificate: Certificate, extensions: Extensions, *, is_anchor: bool) -> None:
+    def _extensions(self, certificate: Certificate, extensions: Extensions, *, is_anchor: bool, is_leaf: bool) -> None:
         """6.1.4(o), 6.1.5(f): unknown critical extensions, the anchor's included; the profile where it is asked for."""
         for oid in extensions.unknown_critical:
             self.against(
@@ -193,7 +194,10 @@ class _Validation:
         if extensions.eku is not None and not extensions.eku:
             self.against(Reason.PATH_INVALID, "extended key usage without a purpose")
         if self._parameters.profile:
-            for rule in violations(certificate, extensions, is_anchor=is_anchor):
+            rules = violations(certificate, extensions, is_anchor=is_anchor)
+            if self._parameters.purpose == "server-auth":
+                rules += web_violations(certificate, extensions, is_anchor=is_anchor, is_leaf=is_leaf)
+            for rule in rules:
                 self.against(Reason.PATH_INVALID, rule)
 
     def _names(self, certificate: Certificate, extensions: Extensions, *, is_leaf: bool) -> None:
