@@ -23,6 +23,7 @@ from monitor.analysis.model import AnalysisInput, Post
 from monitor.control import _request
 from monitor.documents.discourse import read_posts, read_topic, topic_address
 from monitor.documents.feed import read_feed
+from tests import fuzz_key_files
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.trust_store.lineage_craft import anchor_of, apk_lineage, tuf_root
 from tests.trust_store.openpgp_craft import CraftedKey, packet
@@ -106,6 +107,8 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("cms.parse_signed_data", cms.parse_signed_data, (pki.sign(WHOLE), bare_cms(pki)), READ_ERRORS)
     yield from _timestamps(pki)
     yield from _lineages()
+    for kind, seed in fuzz_key_files.seeds().items():
+        yield Target(f"key file: {kind}", _key_file, (seed,), READ_ERRORS)
     yield Target("cms.unarmour", cms.unarmour, (_cms_pem(pki),), READ_ERRORS)
     yield Target("names.canonical", names.canonical, (pki.root.subject.public_bytes(),), READ_ERRORS)
     certificate = key.certificate + key.subkey(CraftedKey(8))
@@ -119,6 +122,11 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("manifest", partial(parse_manifest, max_entries=100), (manifest,), READ_ERRORS)
     facts = facts_to_json(read(WHOLE, beside(pki.sign(WHOLE)))).encode()
     yield Target("facts_json", facts_from_json, (facts, facts_to_json(read(_ota(pki))).encode()), READ_ERRORS)
+
+
+def _key_file(data: bytes) -> None:
+    if lie := fuzz_key_files.read(data):
+        raise LieError(lie)
 
 
 def _lineages() -> Iterable[Target]:
