@@ -23,7 +23,7 @@ from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, revocation_material, tombstones
 from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
-from trust_store.storage.facts import identifiers_in, tried_in
+from trust_store.storage.facts import identifiers_in, stamping_certificates, tried_in
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.related import IDENTITIES, STANDING, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
@@ -306,7 +306,7 @@ def _fill(
 
 def _issuers(facts: PackageFacts, chosen: Iterable[StoredAnchor]) -> set[str]:
     """SHA-256 of the certificates at hand that may have issued others."""
-    carried = (der for signature in facts.signatures for der in signature.certificates)
+    carried = (der for s in facts.signatures for der in (*s.certificates, *stamping_certificates(s)))
     stored = (s.anchor.material for s in chosen if s.anchor.kind is AnchorKind.X509)
     found = (lookup.certificate_of(der) for der in (*carried, *stored))
     return {certificate.sha256 for certificate in found if certificate is not None and certificate.is_ca}

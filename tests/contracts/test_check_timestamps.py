@@ -97,6 +97,21 @@ def test_a_stamp_after_the_end(fast: Rootwarden, tmp_path: Path) -> None:
         assert verdict["signatures"][0]["timestamped_at"] == proven
 
 
+def approved(store: Store, der: bytes, purpose: str) -> None:
+    """The certificate as an anchor of dten for one purpose."""
+    certificate, at = load_certificate(der), datetime.now(UTC)
+    proposal = Proposal(
+        "dten", AnchorKind.X509, certificate.subject, certificate.sha256, certificate.der, certificate.identifiers,
+        ProposalAuthority.STAFF, "https://dten.example/tsa",
+    )  # fmt: skip
+    with closing(connect(store.folder / "rootwarden.db")) as connection:
+        anchor = anchor_management.propose(
+            connection, proposal, signer_rule=SignerRule(dedicated=True), at=at, randomness=randomness
+        )
+    store.decide("anchor.constrain", anchor, purposes=[purpose], max_path_length=1)
+    store.decide("anchor.approve", anchor, fingerprint_read=certificate.sha256)
+
+
 def test_an_authority_in_the_store(fast: Rootwarden, tmp_path: Path) -> None:
     """An authority approved for timestamps counts for its vendor; one approved for code vouches for no time."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -108,21 +123,15 @@ def test_an_authority_in_the_store(fast: Rootwarden, tmp_path: Path) -> None:
     package.write_bytes(CONTENT)
     store = Store(tmp_path, fast)
     store.trust(root)
-    for purpose, reason in (("code", "expired"), ("timestamp", "trusted")):
-        authority = Authority.make(now, name=f"For {purpose}")
-        side.write_bytes(stamped(message, authority.token(signature_value(message), made)))
-        certificate = load_certificate(authority.root_der)
-        proposal = Proposal(
-            "dten", AnchorKind.X509, certificate.subject, certificate.sha256, certificate.der, certificate.identifiers,
-            ProposalAuthority.STAFF, "https://dten.example/tsa",
-        )  # fmt: skip
-        with closing(connect(tmp_path / "rootwarden.db")) as connection:
-            anchor = anchor_management.propose(
-                connection, proposal, signer_rule=SignerRule(dedicated=True), at=now, randomness=randomness
-            )
-        store.decide("anchor.constrain", anchor, purposes=[purpose], max_path_length=1)
+    for purpose, itself, reason in (
+        ("code", False, "expired"),
+        ("timestamp", False, "trusted"),
+        ("timestamp", True, "trusted"),  # the token carries no certificate, and the authority's own is what is trusted
+    ):
+        authority = Authority.make(now, name=f"For {purpose} {itself}")
+        side.write_bytes(stamped(message, authority.token(signature_value(message), made, carried=not itself)))
         assert fast.check("--vendor", "dten", package)[1]["reason"] == "expired"
-        store.decide("anchor.approve", anchor, fingerprint_read=certificate.sha256)
+        approved(store, authority.der if itself else authority.root_der, purpose)
         code, verdict = fast.check("--vendor", "dten", package)
         assert verdict["reason"] == reason
         assert (code == 0) == (reason == "trusted")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from trust_store.decode.cms import SignedData
     from trust_store.model.package_facts import KeyCheck, PackageFacts, SignatureFact
 
 NO_READER = ""
@@ -113,13 +114,19 @@ def load_facts(
 def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
     """Everything by which the keys in a package, and the issuers that it lacks, may be looked up; undecided.
 
-    Taken from hints, keys that hold, and carried certificates: of each its own digests and its issuer's name and key identifier.
+    Taken from hints, keys that hold, and carried certificates: of each its own digests and its issuer's name and key identifier. The
+    same of the timestamps over a signature.
     """
     found = set(hints_in(facts))
     for signature in facts.signatures:
         if name := lookup.name_digest(signature.hint.issuer_der):
             found.add(Identifier(IdentifierKind.ISSUER, name))
-        for der in (*signature.certificates, *_stamping(signature)):
+        for stamper in (signer for token in _tokens(signature) for signer in token.signer_infos):
+            if name := lookup.name_digest(stamper.issuer_der):
+                found.add(Identifier(IdentifierKind.ISSUER, name))
+            if stamper.serial_number is not None:
+                found |= lookup.issued(stamper.issuer_der, stamper.serial_number)
+        for der in (*signature.certificates, *stamping_certificates(signature)):
             certificate = lookup.certificate_of(der)
             found |= lookup.own(certificate) | lookup.below(certificate) if certificate else set()
         for check in signature.key_checks:
@@ -164,12 +171,16 @@ def _checked(signature: SignatureFact, check: KeyCheck) -> set[Identifier]:
     return {Identifier(kind, value) for kind in kinds for value in (check.key, check.owner)}
 
 
-def _stamping(signature: SignatureFact) -> tuple[bytes, ...]:
-    """Certificates inside the timestamps over a signature; a token that cannot be read carries none."""
-    found: list[bytes] = []
+def stamping_certificates(signature: SignatureFact) -> tuple[bytes, ...]:
+    """Certificates (DER) inside the timestamps over a signature; a token that cannot be read carries none."""
+    return tuple(der for token in _tokens(signature) for der in token.certificates)
+
+
+def _tokens(signature: SignatureFact) -> tuple[SignedData, ...]:
+    found: list[SignedData] = []
     for token in signature.timestamps:
         with contextlib.suppress(*lookup.UNREADABLE):
-            found += parse_signed_data(token).certificates
+            found.append(parse_signed_data(token))
     return tuple(found)
 
 

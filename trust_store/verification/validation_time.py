@@ -7,6 +7,10 @@ certificates may have expired since, and a key may have been revoked or compromi
 The proof has no end of its own: that the authority's certificate expires later does not matter (``chain.timestamping``). It ends with
 trust: where the authority's anchor or a key of its path is recorded as distrusted or compromised, at whatever date, since who has
 such a key writes any time; where it is revoked for a hard reason (RFC 3161 section 4); and where its algorithms are too weak.
+
+What is stamped is the signature's value alone (RFC 3161 appendix A), not the certificates beside it. Whoever has a vendor's CA key
+can compute, for an old stamped value, another key under which it verifies other content, and certify that key with an old date. So
+after the compromise of a CA, unlike that of a signer, a timestamp is as good as what else is known of the signer's certificate.
 """
 
 from __future__ import annotations
