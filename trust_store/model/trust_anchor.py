@@ -105,11 +105,12 @@ Breaking the glass takes two people instead of as many as policy asks, never ove
 
 @dataclass(frozen=True, slots=True)
 class SignerRule:
-    """Which end entities under a CA anchor belong to the vendor: ``dedicated``, or every given condition holds.
+    """Which end entities under a CA anchor belong to the vendor: all of them (``dedicated``), or those that meet every given condition.
 
-    ``subject`` pairs are (attribute short name as in RFC 4514, exact value), all demanded. Of every other field one value suffices:
-    ``san`` pairs (dns, email, uri, ip or dn; value), ``spki_sha256`` of the end entity, ``issuer_spki_sha256`` of a CA in the path
-    below the anchor, ``team_id`` (the OU of a certificate issued by Apple), ``eku`` and certificate ``policy`` as dotted OIDs.
+    A condition that is given beside ``dedicated`` holds as well. ``subject`` pairs are (attribute short name as in RFC 4514, value
+    compared as RFC 5280 7.1 has it), all demanded. Of every other field one value suffices: ``san`` pairs (dns, email, uri, ip or dn;
+    value), ``spki_sha256`` of the end entity, ``issuer_spki_sha256`` of a CA in the path below the anchor, ``team_id`` (the OU of a
+    certificate issued by Apple), ``eku`` and certificate ``policy`` as dotted OIDs.
     """
 
     dedicated: bool = False
