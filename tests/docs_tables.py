@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from escalation.config import SlackSettings, SMTPSettings
+from escalation.config import DeliverySettings, SlackSettings, SMTPSettings
 from monitor.config import IntakeSettings, PollingSettings, Source
+from tests import docs_http_api
+from tests.docs_trust_model import TABLES
 from trust_store.formats.detect import READERS
 from trust_store.model.vendor import Contact, VendorPolicy
 from trust_store.settings import APISettings, ControlSettings, StoreSettings
@@ -24,12 +27,16 @@ SECTIONS: tuple[tuple[str, type], ...] = (
     ("[api]", APISettings),
     ("[intake]", IntakeSettings),
     ("[polling]", PollingSettings),
+    ("[delivery]", DeliverySettings),
     ("[delivery.smtp]", SMTPSettings),
     ("[delivery.slack]", SlackSettings),
     ("[vendor.policy]", VendorPolicy),
     ("[[vendor.contact]]", Contact),
     ("[[source]]", Source),
 )
+NOT_WRITTEN = ("vendor_id", "file", "smtp", "slack")
+"""Fields that the program sets, or that are sections of their own."""
+_GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
 def formats() -> str:
@@ -64,18 +71,29 @@ def settings() -> str:
         "",
         '`[approvers]` maps people to identities, each to one person: Unix users (`alice = "alice"`, `bob = ["bob", 1004, "uid:1005"]`),',
         'subjects of API tokens (`"token:ci"`) and logins (`"login:bob"`). Somebody new counts once the people of the list before approve',
-        'with `rootwarden anchor approve-policy --approvers`; somebody who is gone stops counting at once. `[vendor]` has `id`, `name` and',
+        "with `rootwarden anchor approve-policy --approvers`; somebody who is gone stops counting at once. `[vendor]` has `id`, `name` and",
         "`domains`; `[vendor.packages]` has `patterns`.",
         "",
     ]
     for name, kind in SECTIONS:
         lines += [f"## `{name}`", "", " ".join((kind.__doc__ or "").split()), "", "| key | default |", "| --- | --- |"]
-        lines += [f"| `{f.name}` | {_default(f)} |" for f in dataclasses.fields(kind) if f.name not in ("vendor_id",)]
+        lines += [f"| `{f.name}` | {_default(f)} |" for f in dataclasses.fields(kind) if f.name not in NOT_WRITTEN]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-GENERATED = {"formats.md": formats, "settings.md": settings}
+def trust_model() -> str:
+    """docs/trust-model.md: people's words, with the tables between the markers made anew."""
+    text = (DOCS / "trust-model.md").read_text()
+    written = [found[1] for found in _GENERATED.findall(text)]
+    if sorted(written) != sorted(TABLES):
+        raise ValueError(f"docs/trust-model.md must hold each of {sorted(TABLES)} once between markers, not {written}")
+    return _GENERATED.sub(lambda m: "\n".join((m[1], *TABLES[m[2]](), "", m[3])), text)
+
+
+GENERATED = {
+    "formats.md": formats, "http-api.md": docs_http_api.page, "settings.md": settings, "trust-model.md": trust_model,
+}  # fmt: skip
 
 
 def _sections(modules: Iterable[object]) -> list[str]:

@@ -1,0 +1,75 @@
+"""docs/http-api.md, made from the OpenAPI document that the daemon serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from trust_store.api.answers import Answers
+from trust_store.api.app import NEVER_STORED, build_app
+
+ASK = "curl --silent --unix-socket /run/rootwarden/api.sock"
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "GET /healthz": (f"{ASK} http://localhost/healthz",),
+    "GET /readyz": (f"{ASK} http://localhost/readyz",),
+    "POST /v1/check": (
+        f"""{ASK} --json '{{"path": "/srv/upgrades/upgrade.zip", "vendor": "dten"}}' http://localhost/v1/check""",
+        f"{ASK} --header 'Content-Type: application/octet-stream' --data-binary @upgrade.zip \\\n"
+        "    'http://localhost/v1/check?vendor=dten&name=upgrade.zip'",
+    ),
+    "GET /v1/packages/{sha256}": (
+        f"{ASK} \"http://localhost/v1/packages/$(sha256sum upgrade.zip | cut -d' ' -f1)?vendor=dten\"",
+    ),
+    "GET /v1/keys/{identifier}": (f"{ASK} http://localhost/v1/keys/$FINGERPRINT",),
+    "GET /v1/anchors": (f"{ASK} 'http://localhost/v1/anchors?vendor=dten&state=valid'",),
+    "GET /v1/bundle": (f"{ASK} --output trust.bundle 'http://localhost/v1/bundle?days=2'",),
+}
+"""Operation -> what to type."""
+_HEAD = f"""# HTTP API
+
+Generated from the program's own OpenAPI document (`/v1/openapi.json`): `python -m tests.docs_tables`.
+
+The daemon answers on the Unix socket of `[api]` (see [settings](settings.md)); there is no TCP. Who asks is the Unix user at the other
+end. The API answers questions and takes no decision. Errors are RFC 9457 problem documents (`application/problem+json`): `title`,
+`status`, and a `detail` that names the fix. Verdicts are the JSON of `rootwarden check --json`; the HTTP status is 200 whatever the
+outcome is, so a gate reads `outcome` and lets through `passed` and nothing else.
+
+`vendor` is required for a verdict (400 without; `any` opts out and is shown). A path must lie below one of `[api] folders`, lead through
+no symbolic link and be readable for the user who asks. These are refused here, because who gates on an answer must not choose what
+is trusted: {", ".join(f"`{name}`" for name in NEVER_STORED)}.
+"""
+
+
+def page() -> str:
+    """docs/http-api.md."""
+    app = build_app(cast("Answers", None), max_upload_bytes=1, uploads=Path("/nonexistent"), version="0")
+    lines = [_HEAD]
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            lines += _operation(f"{method.upper()} {path}", operation)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _operation(name: str, said: dict[str, Any]) -> list[str]:
+    lines = [
+        f"## `{name}`",
+        "",
+        f"{said['summary']}. " + " ".join(said.get("description", "").replace("``", "`").split()),
+        "",
+    ]
+    parameters = said.get("parameters", [])
+    if parameters:
+        lines += ["| parameter | in | type | default |", "| --- | --- | --- | --- |"]
+        lines += [_parameter(p) for p in parameters]
+        lines.append("")
+    return [*lines, "```sh", *EXAMPLES[name], "```", ""]
+
+
+def _parameter(said: dict[str, Any]) -> str:
+    schema = said["schema"]
+    plain = next((one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"), schema)
+    kind = "list of text" if plain.get("type") == "array" else {"string": "text"}.get(plain["type"], plain["type"])
+    if "minimum" in plain:
+        kind += f", {plain['minimum']} to {plain['maximum']}"
+    default = "required" if said["required"] else schema.get("default", "none")
+    return f"| `{said['name']}` | {said['in']} | {kind} | {str(default).lower()} |"
