@@ -149,6 +149,15 @@ def test_self_issued_certificates_are_free(chain: Chain) -> None:
     assert _verdict(Chain(chain.root, again, signer), limits).reason is Reason.TRUSTED
 
 
+def test_whose_names_are_held_to_the_constraints(chain: Chain) -> None:
+    """Everybody's below the anchor, not the anchor's own; an end entity that is the anchor itself is held to its own."""
+    own = (("dn", chain.middle.decoded.subject),)
+    below = anchor(chain.middle.der, constraints=Constraints(excluded_names=own))
+    assert ask(chain.facts(), below).reason is Reason.TRUSTED
+    alone = anchor(chain.signer.der, constraints=Constraints(excluded_names=(("dns", "dten.example"),)))
+    assert ask(chain.facts(), alone).reason is Reason.OUT_OF_SCOPE
+
+
 def test_too_many_names_are_a_limit(chain: Chain) -> None:
     """Comparisons with an anchor's names are paid out of the question's budget."""
     limits = Constraints(permitted_names=(("dns", "dten.example"),))

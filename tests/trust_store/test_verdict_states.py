@@ -128,6 +128,18 @@ def test_an_anchor_that_does_not_count_hides_none_above_it(chain: Chain) -> None
             assert ask(facts, other, root).reason is Reason.TRUSTED
 
 
+def test_anchors_in_a_row_are_tried_one_after_another_and_not_for_ever(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of several anchors on a path is reached; beyond the limits the answer says that not all was tried."""
+    facts, narrow = chain.facts(), SignerRule(subject=(("O", "Else"),))
+    row = [anchor(holder.der, signer_rule=narrow) for holder in (chain.signer, chain.middle)]
+    assert ask(facts, *row, anchor(chain.root.der)).reason is Reason.TRUSTED
+    monkeypatch.setattr(judging, "MAX_OUTCOMES", 1)
+    verdict = ask(facts, *row, anchor(chain.root.der))
+    assert (verdict.reason, verdict.also) == (Reason.RESOURCE_LIMIT, ("unexpected_signer",))
+
+
 def test_constraints_count_at_the_proven_time(chain: Chain, proven) -> None:  # type: ignore[no-untyped-def]
     """The validation time is the proven one: a certificate that expired since is good, one that came later is not."""
     expired = Chain(chain.root, chain.middle, leaf(chain.middle, dates=(OLD, AT - DAY)))

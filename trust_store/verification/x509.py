@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 MAX_SIGNERS = 16
 MAX_ROUNDS = 8
 """Searches for paths of one certificate, each without the anchors that were reached before and do not count."""
+MAX_OUTCOMES = 128
+"""Paths to anchors that are judged for one signature."""
 _WITHDRAWN = frozenset({AnchorState.SUPERSEDED, AnchorState.REVOKED})
 TIMELESS_SCHEMES = frozenset({"android-ota"})
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
@@ -101,26 +103,32 @@ class X509Judging(SignatureJudging):
     def _paths(self, signer: Certificate) -> None:
         untrusted = [*self._carried, *self._material.helping]
         left = self._material.certificates
+        cut = False
         for _ in range(MAX_ROUNDS):
             anchors = {certificate.sha256: certificate for _, certificate in left}
             search = find_paths(signer, untrusted, tuple(anchors.values()), self._budget)
             reached = [
-                (anchor, certificate, path)
+                (anchor, path)
                 for path in search.paths
                 for anchor, certificate in left
                 if _is_anchor(certificate, path[-1])
             ]
-            for anchor, _, path in reached:
+            room = MAX_OUTCOMES - len(self.outcomes)
+            for anchor, path in reached[:room]:
                 self._reached(self._outcome(path, anchor))
-            if not reached or any(not outcome.findings for outcome in self.outcomes):
+            cut = search.exhausted or len(reached) > room
+            if cut or not reached or self._passes():
                 break
             # A path ends at the first anchor it meets. One that does not count hides none that stands above it.
-            met = {id(anchor) for anchor, _, _ in reached}
+            met = {id(anchor) for anchor, _ in reached}
             left = tuple(pair for pair in left if id(pair[0]) not in met)
-        if search.exhausted and not any(not outcome.findings for outcome in self.outcomes):
+        if cut and not self._passes():
             self.findings.append(Finding(Reason.RESOURCE_LIMIT, "more paths than are tried"))
         if not self.outcomes and self.missing is None:
             self.missing = missing_issuer(search, self._material.view, self._budget)
+
+    def _passes(self) -> bool:
+        return any(not outcome.findings for outcome in self.outcomes)
 
     def _without_certificate(self, holding: list[str]) -> None:
         """A key that is at hand as such, without a certificate: it is an anchor or nobody's."""
