@@ -279,13 +279,18 @@ def test_tokens_beside_a_signature(tsa: Authority) -> None:
 
 
 def test_caps_beside_a_signature() -> None:
-    """At most eight tokens are taken, none of more than 256 KiB."""
+    """At most eight tokens are taken, none of more than 256 KiB, and 512 KiB of all."""
     message = PKI.sign(CONTENT)
     many = stamped(message, *(core.Integer(number).dump() for number in range(20)))
     assert len(unsigned(many).timestamps) == MAX_TOKENS
     small = b"\x02\x01\x05"
     large = b"\x04\x84" + (MAX_TOKEN_BYTES + 1).to_bytes(4, "big") + b"\0" * (MAX_TOKEN_BYTES + 1)
     assert unsigned(stamped(message, large, small)).timestamps == (small,)
+    half = [
+        b"\x04\x83" + (MAX_TOKEN_BYTES - 100).to_bytes(3, "big") + bytes([i]) * (MAX_TOKEN_BYTES - 100)
+        for i in range(4)
+    ]
+    assert unsigned(stamped(message, *half, small)).timestamps == (half[0], half[1], small)
 
 
 @pytest.mark.parametrize("broken", [b"\x30\x05", b"\x04\x00", b"\x30\x80\x01"])

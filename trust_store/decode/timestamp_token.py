@@ -108,7 +108,7 @@ def parse_token(data: bytes) -> TimestampToken:
     """Parse a DER or BER TimeStampToken; raises MalformedError, UnsupportedError or ResourceLimitError, nothing else."""
     if len(data) > MAX_TOKEN_BYTES:
         raise ResourceLimitError(f"timestamp: a token of more than {MAX_TOKEN_BYTES} bytes")
-    if data[:1] != bytes([SEQUENCE]):  # an armour has no place inside a signature
+    if data[:1] != bytes([SEQUENCE]) or not cms.recognises(data):  # an armour has no place inside a signature
         raise MalformedError("timestamp: the token is no ContentInfo")
     message = cms.parse_signed_data(data)
     if message.content_type != ID_CT_TST_INFO:  # 2.4.2

@@ -26,6 +26,8 @@ MAX_ATTRIBUTES = 64
 MAX_VALUES = 64
 MAX_TOKENS = 8
 MAX_TOKEN_BYTES = 256 * 1024
+MAX_BYTES = 512 * 1024
+"""Of all tokens of a signature together: a real one has a few kilobytes, and reading what was added to waste time must stay cheap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class UnsignedAttributes:
 
 
 def unsigned_attributes(info: SignerInfo) -> UnsignedAttributes:
-    """Read them as far as they can be read; never raises. A token of more than 256 KiB is none."""
+    """Read them as far as they can be read; never raises. A token of more than 256 KiB, or beyond 512 KiB of tokens, is none."""
     tokens: list[bytes] = []
     countersignatures = 0
     for kind, values in _attributes(info.unsigned):
@@ -45,8 +47,11 @@ def unsigned_attributes(info: SignerInfo) -> UnsignedAttributes:
             tokens += [value.raw for value in values if len(value.raw) <= MAX_TOKEN_BYTES]
         elif kind == ID_COUNTERSIGNATURE:
             countersignatures += len(values)
-    # One token stated under both names, or twice, is one.
-    return UnsignedAttributes(tuple(dict.fromkeys(tokens))[:MAX_TOKENS], min(countersignatures, MAX_VALUES))
+    taken: list[bytes] = []
+    for token in dict.fromkeys(tokens):  # one token stated under both names, or twice, is one
+        if len(taken) < MAX_TOKENS and sum(map(len, taken)) + len(token) <= MAX_BYTES:
+            taken.append(token)
+    return UnsignedAttributes(tuple(taken), min(countersignatures, MAX_VALUES))
 
 
 def _attributes(element: Element | None) -> list[tuple[str, tuple[Element, ...]]]:
