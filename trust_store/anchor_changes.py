@@ -127,6 +127,11 @@ def move(
     body: dict[str, Any] | None = None,
 ) -> Decision:
     """Append the version in the new state; raises DecisionRefusedError for a change that the table does not list."""
+    if stored.anchor.cause == LAPSED:
+        raise DecisionRefusedError(
+            f"{stored.anchor.id} lapsed, nobody decided in time: propose the key again with 'rootwarden anchor import FILE --vendor "
+            f"{stored.anchor.vendor_id}' (--distrust buries it)"
+        )
     require_transition(stored.anchor.state, new)
     moved = replace(
         stored.anchor, state=new, recorded_at=at, effective_from=effective_from or at, cause=clean_text(cause) if cause else None,

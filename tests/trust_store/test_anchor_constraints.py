@@ -268,6 +268,22 @@ def test_nothing_is_widened_without_a_new_proposal(store: sqlite3.Connection, sa
     assert kept(store, anchor) == before
 
 
+def test_wider_rules_are_a_removal_and_a_new_proposal(store: sqlite3.Connection) -> None:
+    """The way that the refusal names is open: removed and proposed again the key takes wider rules, with everybody's approval."""
+    anchor = propose(store)
+    constrain(store, anchor, formats=["zip"])
+    approve(store, anchor, "ann")
+    with pytest.raises(DecisionRefusedError, match="remove the anchor and import the key again"):
+        constrain(store, anchor, clear=["formats"])
+    perform(
+        store, "anchor.remove", {"anchor": anchor}, identity="ann", vendors=(vendor(approvals=1),), at=AT,
+        randomness=randomness,
+    )  # fmt: skip
+    again = propose(store)
+    assert (kept(store, again).previous, kept(store, again).constraints) == (anchor, Constraints())
+    assert approve(store, again, "ann")["outcome"] == "valid"
+
+
 def test_what_is_closed_has_fixed_rules(store: sqlite3.Connection) -> None:
     """A revoked anchor takes no rules at all."""
     anchor = propose(store)

@@ -351,6 +351,12 @@ def test_a_lapsed_proposal_is_not_decided(store: sqlite3.Connection) -> None:
                 at=late, randomness=randomness,
             )  # fmt: skip
         anchor_management.lapse_proposals(store, late, 90)
+    for command, said in (("reject", {"because": "disowned"}), ("distrust", {"reason": "r"}), ("revoke", {})):
+        with pytest.raises(DecisionRefusedError, match=r"lapsed.*anchor import"):
+            perform(
+                store, f"anchor.{command}", {"anchor": anchor, **said}, identity="ann", vendors=(WAITING,), at=late,
+                randomness=randomness,
+            )  # fmt: skip
     assert standing(store, anchor)[0] is AnchorState.REJECTED
 
 

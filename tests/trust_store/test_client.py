@@ -27,6 +27,7 @@ from trust_store.errors import (
     TrustStoreError,
 )
 from trust_store.settings import Approvers, ControlSettings, StoreSettings, TrustSettings
+from trust_store.storage.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,7 +189,7 @@ def test_a_changed_store_takes_no_decision(folder: Path) -> None:
     """In process the whole log is walked first: nothing is decided on a store that was tampered with."""
     me = os.geteuid()
     anchor_id = store_of(folder, me)
-    with closing(client.connect(folder / "rootwarden.db")) as connection:
+    with closing(connect(folder / "rootwarden.db")) as connection:
         connection.execute("DROP TRIGGER anchor_version_no_update")
         connection.execute("UPDATE anchor_version SET name = 'x'")
     with pytest.raises(StoreInconsistentError):
@@ -200,7 +201,7 @@ def test_a_checkpoint_is_carried_on(folder: Path) -> None:
     me = os.geteuid()
     anchor_id = store_of(folder, me)
     path = folder / checkpoints.CHECKPOINT_NAME
-    with closing(client.connect(folder / "rootwarden.db")) as connection:
+    with closing(connect(folder / "rootwarden.db")) as connection:
         before = checkpoints.keep_checkpoint(connection, path, AT)
     decide(settings(folder, ann=me), "anchor.approve", arguments(anchor_id))
     after = checkpoints.read_checkpoint(path)
