@@ -112,7 +112,13 @@ def test_a_mesh_of_cas_is_cut_off(*, same_key: bool) -> None:
 
 def test_many_namesakes_with_other_keys_cost_no_more_than_the_budget() -> None:
     """A crowd of CAs with the right name and wrong keys exhausts the budget: resource_limit, not unknown and not trusted."""
-    crowd = [authority("mid", private=key(1000 + number % 40), serial=number + 1) for number in range(40)]
+    root = ROOT.certificate.subject
+    crowd = [
+        authority(
+            "mid", private=key(1000 + number), serial=number + 1, issuer_name=root, signed_with=key(1000 + number)
+        )
+        for number in range(40)
+    ]
     mid = authority("mid", ROOT)
     leaf = issue("leaf", mid)
     found = find_paths(leaf.decoded, [*(c.decoded for c in crowd), mid.decoded], [ROOT.decoded], SignatureBudget(20))

@@ -110,6 +110,26 @@ def test_everybody_has_signed_everybody_under_names_of_their_own(counted: _Count
     _bounded(counted, found)
 
 
+def test_a_way_out_of_the_maze_is_found(counted: _Counted) -> None:
+    """Where one of them is certified by the anchor the path is found at once: by names it is the nearest."""
+    mesh = [_cross(f"m{i}", i, f"m{j}", j) for i in range(20) for j in range(20) if i != j]
+    way = issue("m19", ROOT, CA, private=key(19)).der
+    found = _ask(issue("leaf", None, signed_with=key(0), issuer_name=name("m0")), [*mesh, way])
+    assert (found.reason, len(found.path)) == (Reason.TRUSTED, 4)
+    assert counted.operations <= DEFAULT_BUDGET
+
+
+def test_names_in_layers_are_looked_at_once(counted: _Counted) -> None:
+    """Layers of names, each certified by all of the layer above: the ways double with each layer, the work does not."""
+    layers = [
+        _cross(f"l{layer} {i}", 1, f"l{layer + 1} {j}", 1) for layer in range(8) for i in range(6) for j in range(6)
+    ]
+    tops = [issue(f"l8 {i}", ROOT, CA, private=key(1)).der for i in range(6)]
+    found = _ask(issue("leaf", None, signed_with=key(1), issuer_name=name("l0 0")), [*layers, *tops])
+    assert found.reason is Reason.TRUSTED
+    assert counted.operations <= DEFAULT_BUDGET
+
+
 def test_ten_thousand_certificates(counted: _Counted) -> None:
     """One name and one key ten thousand times, and loops of two: what was found out about a signature once is not paid again."""
     serials = range(1, 2001)

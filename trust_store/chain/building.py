@@ -128,6 +128,7 @@ class _Search:
         self._budget, self._at = budget, at
         self._anchors = _by_subject(anchors)
         self._untrusted = _by_subject(untrusted)
+        self._distance = _distances(self._anchors, self._untrusted)
 
     def extend(self, path: tuple[Certificate, ...]) -> None:
         """Follow every issuer of the last certificate."""
@@ -165,14 +166,18 @@ class _Search:
         return self.cut_off
 
     def _issuers(self, certificate: Certificate) -> list[tuple[Certificate, bool]]:
-        """Anchors first, then the others; those in time, and those that the authority key identifier points at, before the rest."""
+        """Anchors first, then the others: those that by their names are nearest to an anchor, then those in time, and those that the
+        authority key identifier points at, before the rest. So a way that exists is found before a maze is walked to its limits.
+        """
         name = _name(certificate.issuer_der)
         if name is None:
             return []
 
-        def order(candidate: Certificate) -> tuple[bool, bool]:
+        def order(candidate: Certificate) -> tuple[int, bool, bool]:
             in_time = self._at is None or candidate.not_before <= self._at <= candidate.not_after
-            return certificate.authority_key_identifier != candidate.subject_key_identifier, not in_time
+            above = _name(candidate.issuer_der)
+            far = MAX_PATH_CERTIFICATES if above is None else self._distance.get(above, MAX_PATH_CERTIFICATES)
+            return far, certificate.authority_key_identifier != candidate.subject_key_identifier, not in_time
 
         anchors = [(c, True) for c in sorted(self._anchors.get(name, []), key=order)]
         return anchors + [(c, False) for c in sorted(self._untrusted.get(name, []), key=order)]
@@ -206,6 +211,23 @@ def _by_subject(certificates: tuple[Certificate, ...]) -> dict[CanonicalName, li
         if name is not None and certificate.sha256 not in seen:
             seen.add(certificate.sha256)
             found.setdefault(name, []).append(certificate)
+    return found
+
+
+def _distances(
+    anchors: dict[CanonicalName, list[Certificate]], untrusted: dict[CanonicalName, list[Certificate]]
+) -> dict[CanonicalName, int]:
+    """How many certificates, by names alone, lie between a name and the nearest anchor; names without a way are left out."""
+    below: dict[CanonicalName, set[CanonicalName]] = {}
+    for subject, certificates in untrusted.items():
+        for issuer in {_name(certificate.issuer_der) for certificate in certificates} - {None, subject}:
+            if issuer is not None:
+                below.setdefault(issuer, set()).add(subject)
+    found = dict.fromkeys(anchors, 0)
+    reached = set(anchors)
+    for distance in range(1, MAX_PATH_CERTIFICATES):
+        reached = {name for above in reached for name in below.get(above, ()) if name not in found}
+        found.update(dict.fromkeys(reached, distance))
     return found
 
 
