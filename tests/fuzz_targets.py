@@ -25,6 +25,7 @@ from monitor.documents.discourse import read_posts, read_topic, topic_address
 from monitor.documents.feed import read_feed
 from tests import fuzz_key_files
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
+from tests.trust_store import revocation_craft
 from tests.trust_store.lineage_craft import anchor_of, apk_lineage, tuf_root
 from tests.trust_store.openpgp_craft import CraftedKey, packet
 from tests.trust_store.package_craft import LIMITS, archive, read
@@ -47,8 +48,10 @@ from trust_store.decode import (
     zip_directory,
 )
 from trust_store.decode.apk_lineage import read_lineage
+from trust_store.decode.crl import decode_lists
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.manifest import parse_manifest
+from trust_store.decode.ocsp import load_response
 from trust_store.decode.tuf_root import read_root
 from trust_store.errors import (
     ConfigError,
@@ -97,6 +100,16 @@ def targets() -> tuple[Target, ...]:
     return (*_decoders(pki, key), *_packages(pki, key), *_documents(pki), *_requests(pki))
 
 
+def _revocation() -> Iterable[Target]:
+    extensions = [revocation_craft.scope(only_contains_user_certs=True)]
+    listed = revocation_craft.revocation_list(
+        revocation_craft.CA, revocation_craft.entry(revocation_craft.LEAF, "superseded"), extensions=extensions
+    )
+    answered = revocation_craft.response(revocation_craft.LEAF, revocation_craft.CA, revocation_craft.CA)
+    yield Target("crl.decode_lists", decode_lists, (listed,), READ_ERRORS)
+    yield Target("ocsp.load_response", load_response, (answered,), READ_ERRORS)
+
+
 def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     root, signer = der(pki.root), der(pki.signer)
     certs_only = pkcs7.serialize_certificates([pki.root, pki.signer], Encoding.DER)
@@ -107,6 +120,7 @@ def _decoders(pki: VendorPKI, key: CraftedKey) -> Iterable[Target]:
     yield Target("cms.parse_signed_data", cms.parse_signed_data, (pki.sign(WHOLE), bare_cms(pki)), READ_ERRORS)
     yield from _timestamps(pki)
     yield from _lineages()
+    yield from _revocation()
     for kind, seed in fuzz_key_files.seeds().items():
         yield Target(f"key file: {kind}", _key_file, (seed,), READ_ERRORS)
     yield Target("cms.unarmour", cms.unarmour, (_cms_pem(pki),), READ_ERRORS)

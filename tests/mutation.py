@@ -31,6 +31,10 @@ _PATH = (
     "trust_store/test_path_building.py", "trust_store/test_path_names.py", "trust_store/test_path_policies.py",
     "trust_store/test_path_question.py", "trust_store/test_path_validation.py", "trust_store/test_path_algorithms.py",
 )  # fmt: skip
+_REVOCATION = (
+    "trust_store/test_revocation_lists.py", "trust_store/test_ocsp_responses.py", "trust_store/test_revocation_mutations.py",
+    "trust_store/test_pkits.py",
+)  # fmt: skip
 _ANCHOR = (
     "trust_store/test_anchor_decisions.py",
     "trust_store/test_anchor_commands.py",
@@ -41,6 +45,10 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/verification/wording.py", (*_VERDICT, "trust_store/test_check_command.py")),
     ("trust_store/verification/*.py", _VERDICT),
     ("trust_store/chain/openpgp*.py", ("trust_store/test_openpgp_judgement.py", "trust_store/test_openpgp_judgement_hostile.py")),
+    ("trust_store/chain/*revocation*.py", _REVOCATION),
+    ("trust_store/chain/*_validation.py", _REVOCATION),
+    ("trust_store/chain/signed_bytes.py", ("trust_store/test_signed_bytes.py", *_REVOCATION)),
+    ("trust_store/chain/web_profile.py", ("trust_store/test_web_profile.py",)),
     ("trust_store/chain/*.py", _PATH),
     ("trust_store/anchor_rules.py", _ANCHOR),
     ("trust_store/anchor_approval.py", _ANCHOR),
