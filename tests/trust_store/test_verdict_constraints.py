@@ -158,6 +158,21 @@ def test_whose_names_are_held_to_the_constraints(chain: Chain) -> None:
     assert ask(chain.facts(), alone).reason is Reason.OUT_OF_SCOPE
 
 
+def test_the_anchor_itself_is_not_below_itself(chain: Chain) -> None:
+    """It counts neither for the length of the path nor for the digests: nobody relies on the signature on an anchor."""
+    middle = authority(dn(O="S", CN="I"), chain.root, dates=(OLD, UNTIL), digest=hashes.SHA384())
+    other = Chain(chain.root, middle, leaf(middle))
+    for limits in (Constraints(max_path_length=0), Constraints(digests=("sha256",))):
+        assert ask(other.facts(), anchor(middle.der, constraints=limits)).reason is Reason.TRUSTED
+        assert ask(other.facts(), anchor(chain.root.der, constraints=limits)).reason is Reason.OUT_OF_SCOPE
+
+
+def test_one_of_several_products_is_enough(chain: Chain) -> None:
+    """A package is in scope if one pattern fits its name."""
+    assert _verdict(chain, Constraints(products=("other*", "firm*"))).reason is Reason.TRUSTED
+    assert _verdict(chain, Constraints(products=("other*", "Firm*"))).reason is Reason.OUT_OF_SCOPE
+
+
 def test_too_many_names_are_a_limit(chain: Chain) -> None:
     """Comparisons with an anchor's names are paid out of the question's budget."""
     limits = Constraints(permitted_names=(("dns", "dten.example"),))
