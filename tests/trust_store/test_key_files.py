@@ -639,3 +639,19 @@ def _harmless(data: bytes) -> None:
     for key in keys:
         assert key.constraints.purposes
         assert (key.constraints.valid_until or datetime.now(UTC)) > datetime(1, 1, 2, tzinfo=UTC) - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[p11-kit-object-v1]\n" + b"-----BEGIN A-----\n" * 10_000, b"[p11-kit-object-v1]\n" * 10_000, (ssh_line() + b"\n") * 5000,
+        b"cert-authority " + (ssh_line() + b"\ncert-authority ") * 1500, b'{"keys": [' + b'{"keyid": "1"},' * 80_000 + b"1]}",
+        b"-----BEGIN X-----\nAAAA\n-----END X-----\n" * 5000, b"Signed-By: x\n" * 100_000, b"untrusted comment:" + b" " * 5000,
+        b"-----BEGIN TRUSTED CERTIFICATE-----\n" + b"MIID" * 60_000 + b"\n-----END TRUSTED CERTIFICATE-----\n",
+    ],
+    ids=lambda data: data[:30].decode(),
+)  # fmt: skip
+def test_every_kind_has_its_caps(data: bytes) -> None:
+    """Too many entries, lines or bytes of any kind are refused before they cost anything."""
+    with pytest.raises(READ_ERRORS):
+        read_keys(data)

@@ -7,7 +7,7 @@ from typing import Any
 
 from trust_store.errors import MalformedError, ResourceLimitError
 
-MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_JSON_BYTES = 1024 * 1024
 MAX_JSON_DEPTH = 32
 MAX_NUMBER_DIGITS = 40
 

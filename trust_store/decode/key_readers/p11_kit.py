@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from trust_store.model.key_material import KeyMaterial
 
 MAX_ATTRIBUTES = 64
+MAX_BLOCK_BYTES = 96 * 1024
+"""Of PEM in one object: a certificate of the largest size that is read."""
 _HEADER = b"[p11-kit-object-v1]"
 _EXTENDED_KEY_USAGE, _CODE_SIGNING = "2.5.29.37", "1.3.6.1.5.5.7.3.3"
 _REJECTED_USAGE = "1.3.6.1.4.1.3319.6.10.1"
@@ -98,6 +100,8 @@ def _objects(data: bytes) -> list[_Object]:
     for raw in data.split(b"\n"):
         line = raw.strip()
         if within is not None:
+            if len(found[-1].pem) > MAX_BLOCK_BYTES:
+                raise ResourceLimitError(f"p11-kit: a block of more than {MAX_BLOCK_BYTES} bytes")
             found[-1].pem += line + b"\n"
             within = None if line == within else within
         elif line == _HEADER:

@@ -58,11 +58,13 @@ class SSHReader:
         """A key for each line; certificate authorities, known_hosts marks and key types that are not read are left out and named."""
         found: dict[bytes, KeyMaterial] = {}
         left_out: list[str] = []
+        lines = 0
         for number, line in enumerate(file.data.split(b"\n"), 1):
             plain = line.strip()
             if not plain or plain.startswith(b"#"):
                 continue
-            if len(found) + len(left_out) >= MAX_KEYS_PER_FILE or len(left_out) >= MAX_LEFT_OUT:
+            lines += 1
+            if lines > MAX_KEYS_PER_FILE or len(left_out) >= MAX_LEFT_OUT:
                 raise ResourceLimitError("too many lines of SSH keys in one file")
             try:
                 key = _key(_parse(plain))
