@@ -9,6 +9,7 @@ from trust_store.exchange.bundle import TOLD_STATES
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
+from trust_store.verification import verify_package
 from trust_store.verification.question import ANY_VENDOR
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.trust_view import DigestDecision
     from trust_store.model.verdict import Verdict
+    from trust_store.verification import Question
 
 _TOMBSTONES = frozenset({AnchorState.DISTRUSTED, AnchorState.COMPROMISED})
 _TRIED = frozenset({AnchorKind.X509, AnchorKind.OPENPGP, AnchorKind.SPKI, AnchorKind.RAW})
@@ -67,9 +69,10 @@ class BundledTrust:
         del facts, known_at
         return None
 
-    def with_relatives(self, verdict: Verdict) -> Verdict:
-        """The verdict as it is: what the store knows besides is not in the bundle."""
-        return verdict
+    def judge(self, facts: PackageFacts, view: TrustView, question: Question, known_at: datetime | None) -> Verdict:
+        """The verdict; all that the bundle knows of the vendor is in view already."""
+        _now_only(known_at)
+        return verify_package(facts, view, question)
 
     def _counting(self, vendor_id: str) -> tuple[TrustAnchor, ...]:
         """The vendor's anchors (``any``: all), and whatever is buried, unless it was accepted again over the tombstone."""

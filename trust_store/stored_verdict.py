@@ -109,6 +109,35 @@ def stored_view(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTrust:
+    """The store as a source of trust, for whoever asks about a file."""
+
+    connection: sqlite3.Connection
+    vendors: tuple[Vendor, ...] = ()
+
+    def candidates(
+        self, vendor_id: str, hints: Iterable[Identifier], *, known_at: datetime | None
+    ) -> tuple[CandidateKey, ...]:
+        """Keys to try on signatures, those that a hint points at first."""
+        return query.candidates(self.connection, vendor_id, hints, known_at=known_at)
+
+    def view(
+        self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None
+    ) -> TrustView:
+        """What the store trusts for these facts at ``at``."""
+        vendor = next((v for v in self.vendors if v.id == vendor_id), None)
+        return stored_view(self.connection, facts, vendor_id, vendor, at=at, known_at=known_at)
+
+    def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
+        """Since when the package is known with these signatures."""
+        return seen_before(self.connection, facts, known_at)
+
+    def judge(self, facts: PackageFacts, view: TrustView, question: Question, known_at: datetime | None) -> Verdict:
+        """The verdict, naming the anchors most like an issuer that is missing."""
+        return judge(self.connection, facts, view, question, known_at)
+
+
 def with_stored_keys(
     connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None, known_at: datetime | None = None
 ) -> PackageFacts:

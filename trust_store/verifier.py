@@ -13,21 +13,19 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from trust_store import query
 from trust_store.errors import TrustStoreError, UsageError
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
-from trust_store.stored_verdict import hints_of, judge, seen_before, stored_view, with_evidence, with_keys
+from trust_store.stored_verdict import hints_of, with_evidence, with_keys
 from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
 from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
@@ -56,6 +54,32 @@ class FactReader(Protocol):
     ) -> PackageFacts: ...
 
 
+class TrustSource(Protocol):
+    """Where what is trusted comes from: the store, or a signed bundle of one."""
+
+    def candidates(
+        self, vendor_id: str, hints: Iterable[Identifier], *, known_at: datetime | None
+    ) -> tuple[CandidateKey, ...]:
+        """Keys to try on signatures, those that a hint points at first."""
+        ...
+
+    def view(
+        self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None
+    ) -> TrustView:
+        """All that is trusted as to these facts for this vendor."""
+        ...
+
+    def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
+        """Since when the package is known with these signatures."""
+        ...
+
+    def judge(
+        self, facts: PackageFacts, view: TrustView, question: Question, known_at: datetime | None
+    ) -> Verdict:
+        """The verdict, with what the source knows of issuers that are missing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
     """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out.
@@ -79,9 +103,9 @@ class CheckRequest:
 
 
 class Verifier:
-    """Answers questions about files. ``connection`` None: there is no store, only supplied anchors can be asked about.
+    """Answers questions about files. ``source`` None: only supplied anchors can be asked about.
 
-    Belongs to the thread that owns ``connection``. ``evidence`` is what vendor channels said, where somebody knows.
+    Belongs to the thread that owns the source. ``evidence`` is what vendor channels said, where somebody knows.
     """
 
     def __init__(
@@ -89,13 +113,11 @@ class Verifier:
         reader: FactReader,
         *,
         now: Callable[[], datetime],
-        connection: sqlite3.Connection | None = None,
-        vendors: tuple[Vendor, ...] = (),
+        source: TrustSource | None = None,
         evidence: EvidenceSource | None = None,
         limits: ReadLimits | None = None,
     ) -> None:
-        self._reader, self._now, self._connection = reader, now, connection
-        self._vendors, self._evidence = vendors, evidence
+        self._reader, self._now, self._source, self._evidence = reader, now, source, evidence
         self._limits = limits or ReadLimits()
 
     def examine(self, request: CheckRequest) -> tuple[PackageFacts | None, Verdict]:
@@ -117,12 +139,13 @@ class Verifier:
             unread = PackageFacts("", 0, None, 0, problem=Problem(Reason.UNREADABLE, str(error)))
             view = replace(self._view(request, unread, at), anchors=())
             return None, replace(verify_package(unread, view, question), size=None)
-        if self._connection is None or request.only_supplied:
-            verdict = verify_package(facts, self._view(request, facts, at), question)
+        source = None if request.only_supplied else self._source
+        view = self._view(request, facts, at)
+        if source is None:
+            verdict = verify_package(facts, view, question)
         else:
-            question = replace(question, first_seen_at=seen_before(self._connection, facts, request.known_at))
-            view = self._view(request, facts, at)
-            verdict = judge(self._connection, facts, view, question, request.known_at)
+            question = replace(question, first_seen_at=source.first_seen(facts, request.known_at))
+            verdict = source.judge(facts, view, question, request.known_at)
         return facts, with_evidence(verdict, facts, self._evidence)
 
     def verify(self, request: CheckRequest) -> Verdict:
@@ -145,22 +168,18 @@ class Verifier:
     def _candidates(self, request: CheckRequest, hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
         """What was handed over first, then the store's."""
         supplied = request.anchors.candidates + request.untrusted.candidates
-        if request.only_supplied or self._connection is None:
+        if request.only_supplied or self._source is None:
             return supplied
-        vendor_id = request.vendor.id or ANY_VENDOR
-        stored = query.candidates(self._connection, vendor_id, hints, known_at=request.known_at)
+        stored = self._source.candidates(request.vendor.id or ANY_VENDOR, hints, known_at=request.known_at)
         return tuple(dict.fromkeys((*supplied, *stored)))
 
     def _view(self, request: CheckRequest, facts: PackageFacts, at: datetime) -> TrustView:
         anchors = supplied_anchors(request.anchors, at)
-        if request.only_supplied or self._connection is None:
+        if request.only_supplied or self._source is None:
             view = TrustView(trust="supplied")
         else:
-            vendor = next((v for v in self._vendors if v.id == request.vendor.id), None)
-            view = stored_view(
-                self._connection, facts, request.vendor.id, vendor, at=request.at or at, known_at=request.known_at
-            )
-            view = replace(view, trust="store+supplied" if anchors else "store")
+            view = self._source.view(facts, request.vendor.id, at=request.at or at, known_at=request.known_at)
+            view = replace(view, trust=f"{view.trust}+supplied") if anchors else view
         return replace(
             view,
             anchors=view.anchors + anchors,

@@ -26,7 +26,7 @@ from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.verdict import ExpectedVendor, NotPassedError, Outcome, Reason, require_passed
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import record_sighting, save_facts
-from trust_store.stored_verdict import PackageUnknownError, verify_stored, with_stored_keys
+from trust_store.stored_verdict import PackageUnknownError, StoredTrust, verify_stored, with_stored_keys
 from trust_store.verification.supplied import SuppliedMaterial, read_material, supplied_anchors
 from trust_store.verifier import (
     CheckRequest,
@@ -127,8 +127,7 @@ def _verifier(connection: sqlite3.Connection | None, reader: Reader | None = Non
     return Verifier(
         reader or Reader(),
         now=lambda: AT,
-        connection=connection,
-        vendors=(vendor(approvals=1),),
+        source=None if connection is None else StoredTrust(connection, (vendor(approvals=1),)),
         **options,  # type: ignore[arg-type]
     )
 

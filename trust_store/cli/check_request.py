@@ -12,6 +12,7 @@ from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.settings import load_trust_settings
+from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe
 from trust_store.verification.question import ANY_VENDOR, Finding
 from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material, read_revocation
@@ -102,9 +103,8 @@ class CheckSession:
             settings = self.settings
             connection = self._open.enter_context(closing(query.open_consistent(settings.store.database)))
             evidence = self._evidence(connection) if self._evidence else None
-            self._with_store = Verifier(
-                self._reader, now=self._now, connection=connection, vendors=settings.vendors, evidence=evidence
-            )
+            source = StoredTrust(connection, settings.vendors)
+            self._with_store = Verifier(self._reader, now=self._now, source=source, evidence=evidence)
         return self._with_store
 
     @property
