@@ -4,63 +4,27 @@ from __future__ import annotations
 
 import binascii
 import re
-import warnings
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from trust_store.decode import asn1, spki
-from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading
+from trust_store.decode.certificate_keys import ANY_USAGE, CODE_SIGNING, certificate_material, key_material, purposes_of
+from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading, top_tags
 from trust_store.decode.x509 import decode_certificates, load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.model.key_material import KeyMaterial
-from trust_store.model.trust_anchor import AnchorKind, Constraints
+from trust_store.model.trust_anchor import Constraints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trust_store.model.certificate import Certificate
+    from trust_store.model.key_material import KeyMaterial
+
 
 # Possessive: a body that does not end is looked at once, not once per blank before it.
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s++([A-Za-z0-9+/=\s]*+)-----END \1-----")
 _BEGIN = re.compile(rb"^[ \t]*-----BEGIN (?!PGP )[A-Z0-9 ]{1,40}-----", re.MULTILINE)
 _LATER_BEGIN = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----")
 _P11_KIT = b"[p11-kit-object-v1]"
-_ANY_EKU, _CODE_SIGNING, _CLIENT_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.3", "1.3.6.1.5.5.7.3.2"
-_PURPOSES = {
-    "1.3.6.1.5.5.7.3.1": "tls",
-    _CLIENT_AUTH: "tls",
-    _CODE_SIGNING: "code",
-    "1.3.6.1.5.5.7.3.4": "advisory",  # mail protection: what an advisory that comes as signed mail needs
-    "1.3.6.1.5.5.7.3.8": "timestamp",
-}
-
-
-def certificate_material(
-    certificate: Certificate, *, constraints: Constraints | None = None, distrusted: bool | None = None
-) -> KeyMaterial:
-    """A certificate as key material, under its subject's name; where nothing is stated, for what its own extension allows."""
-    return KeyMaterial(
-        AnchorKind.X509, certificate.subject, certificate.der, certificate.identifiers,
-        constraints or Constraints(purposes=_own_purposes(certificate)), distrusted, limited=constraints is not None,
-    )  # fmt: skip
-
-
-def key_material(der: bytes, name: str) -> KeyMaterial:
-    """A SubjectPublicKeyInfo as a key that signs packages itself; raises as ``spki.require_spki`` does."""
-    kind = spki.require_spki(der)
-    identifiers = (spki.whole(der), *spki.spki_identifiers(der))
-    return KeyMaterial(AnchorKind.RAW, f"{name or 'bare key'} ({kind})", der, identifiers)
-
-
-def purposes_of(
-    usages: Iterable[str], refused: Iterable[str] = (), *, default: tuple[str, ...] = ("code",)
-) -> tuple[str, ...]:
-    """What extended key usages (dotted OIDs) allow; ``default`` where any is allowed. Never empty: empty would put no limit."""
-    allowed = {p for oid in usages for p in (default if oid == _ANY_EKU else (_PURPOSES.get(oid, "tls"),))}
-    allowed -= {_PURPOSES[oid] for oid in refused if oid in _PURPOSES and oid != _CLIENT_AUTH}
-    return tuple(sorted(allowed))
 
 
 class PEMReader:
@@ -113,17 +77,6 @@ class DERReader:
         return Reading(tuple(certificate_material(c) for c in decode_certificates(file.data)))
 
 
-def top_tags(data: bytes) -> tuple[int, ...] | None:
-    """Tags of the values inside the one SEQUENCE that ``data`` is (at most 10), or None where it is none. Never raises."""
-    if data[:1] != b"\x30":
-        return None
-    try:
-        return tuple(child.tag for child in asn1.read_one(data, "file").children()[:10]) or None
-    except (MalformedError, ResourceLimitError):
-        # It begins as DER does, so that whoever reads it says what is wrong with it; but "0" begins many a text.
-        return None if data.isascii() else (asn1.SEQUENCE,)
-
-
 def _blocks(data: bytes) -> Iterable[tuple[str, bytes]]:
     blocks = list(islice(_PEM.finditer(data), MAX_KEYS_PER_FILE + 1))
     if len(blocks) > MAX_KEYS_PER_FILE:
@@ -156,25 +109,6 @@ def _of_block(label: str, der: bytes, name: str) -> tuple[KeyMaterial, ...]:
     return ()
 
 
-def _own_purposes(certificate: Certificate) -> tuple[str, ...]:
-    """What the certificate's extended key usage (RFC 5280 4.2.1.12) leaves; code where it has none."""
-    try:
-        usages = spki.guarded(lambda: _extended_key_usage(certificate.der), "extension")
-    except (MalformedError, UnsupportedError):
-        return Constraints().purposes  # no path through it will be valid; that is told where paths are
-    return purposes_of(usages) or Constraints().purposes
-
-
-def _extended_key_usage(der: bytes) -> tuple[str, ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # oddities that the library will refuse one day are judged elsewhere
-        try:
-            extensions = x509.load_der_x509_certificate(der).extensions
-            return tuple(u.dotted_string for u in extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-        except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-            return ()
-
-
 def _trusted(der: bytes) -> KeyMaterial:
     """A certificate and OpenSSL's X509_CERT_AUX: trusted and rejected usages, alias, key id, others (crypto/x509/x_x509a.c)."""
     if len(der) > spki.MAX_SPKI_BYTES * 8:
@@ -195,8 +129,8 @@ def _trusted(der: bytes) -> KeyMaterial:
             rejected = _usages(field)
         elif field.tag not in (0x0C, asn1.OCTET_STRING, 0xA1):
             raise MalformedError(f"trust settings with a field of tag {field.tag:#04x}")
-    allowed = purposes_of((_CODE_SIGNING,) if trusted is None else trusted, rejected)
-    distrusted = _ANY_EKU in rejected or not allowed
+    allowed = purposes_of((CODE_SIGNING,) if trusted is None else trusted, rejected)
+    distrusted = ANY_USAGE in rejected or not allowed
     limits = Constraints(purposes=allowed or Constraints().purposes)
     return certificate_material(certificate, constraints=limits, distrusted=distrusted)
 

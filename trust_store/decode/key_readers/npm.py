@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from trust_store.decode import spki
-from trust_store.decode.key_readers.protocol import KeyFile, Reading
+from trust_store.decode.key_readers.protocol import KeyFile, Reading, json_start
 from trust_store.decode.strict_json import parse_object
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import Identifier, IdentifierKind, parse_time
@@ -56,16 +56,6 @@ class NpmReader:
         if not found:
             raise UnsupportedError(left_out[0])
         return Reading(tuple(found), tuple(left_out))
-
-
-def json_start(file: KeyFile) -> dict[str, Any]:
-    """The file as a JSON object, or an empty one where it is none; never raises."""
-    if not file.start.startswith(b"{"):
-        return {}
-    try:
-        return parse_object(file.data)
-    except (MalformedError, ResourceLimitError):
-        return {}
 
 
 def _key(entry: dict[str, Any]) -> KeyMaterial:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from trust_store.decode import asn1
-from trust_store.decode.key_readers.certificates import certificate_material, purposes_of
+from trust_store.decode.certificate_keys import CODE_SIGNING, certificate_material, purposes_of
 from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading
 from trust_store.decode.x509 import decode_certificates, load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
@@ -29,7 +29,7 @@ MAX_ATTRIBUTES = 64
 MAX_BLOCK_BYTES = 96 * 1024
 """Of PEM in one object: a certificate of the largest size that is read."""
 _HEADER = b"[p11-kit-object-v1]"
-_EXTENDED_KEY_USAGE, _CODE_SIGNING = "2.5.29.37", "1.3.6.1.5.5.7.3.3"
+_EXTENDED_KEY_USAGE = "2.5.29.37"
 _REJECTED_USAGE = "1.3.6.1.4.1.3319.6.10.1"
 """p11-kit's own extension: what OpenSSL's trust settings reject."""
 _HARMLESS = frozenset({"2.5.29.14"})
@@ -205,7 +205,7 @@ def _key(item: _Object, certificate: Certificate, stapled: dict[str, bytes]) -> 
     usages = (
         _usages(stapled[_EXTENDED_KEY_USAGE], _EXTENDED_KEY_USAGE)
         if _EXTENDED_KEY_USAGE in stapled
-        else (_CODE_SIGNING,)
+        else (CODE_SIGNING,)
     )
     rejected = _usages(stapled[_REJECTED_USAGE], _REJECTED_USAGE) if _REJECTED_USAGE in stapled else ()
     # An empty list of usages is p11-kit's way to say "for nothing".

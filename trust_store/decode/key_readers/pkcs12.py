@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode import asn1
-from trust_store.decode.key_readers.certificates import certificate_material, purposes_of, top_tags
-from trust_store.decode.key_readers.protocol import KeyFile, Reading
+from trust_store.decode.certificate_keys import certificate_material, purposes_of
+from trust_store.decode.key_readers.protocol import KeyFile, Reading, top_tags
 from trust_store.decode.pkcs12 import read_certificates
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import UnsupportedError

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trust_store.decode import asn1
+from trust_store.decode.strict_json import parse_object
+from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
     from trust_store.model.key_material import KeyMaterial
@@ -46,3 +50,24 @@ class KeyReader(Protocol):
 
     def read(self, file: KeyFile, /) -> Reading:
         """Its keys; raises MalformedError, ResourceLimitError or UnsupportedError, nothing else."""
+
+
+def json_start(file: KeyFile) -> dict[str, Any]:
+    """The file as a JSON object, or an empty one where it is none; never raises."""
+    if not file.start.startswith(b"{"):
+        return {}
+    try:
+        return parse_object(file.data)
+    except (MalformedError, ResourceLimitError):
+        return {}
+
+
+def top_tags(data: bytes) -> tuple[int, ...] | None:
+    """Tags of the values inside the one SEQUENCE that ``data`` is (at most 10), or None where it is none. Never raises."""
+    if data[:1] != b"\x30":
+        return None
+    try:
+        return tuple(child.tag for child in asn1.read_one(data, "file").children()[:10]) or None
+    except (MalformedError, ResourceLimitError):
+        # It begins as DER does, so that whoever reads it says what is wrong with it; but "0" begins many a text.
+        return None if data.isascii() else (asn1.SEQUENCE,)

@@ -10,9 +10,8 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from trust_store.decode import spki
-from trust_store.decode.key_readers.certificates import certificate_material
-from trust_store.decode.key_readers.npm import json_start
-from trust_store.decode.key_readers.protocol import KeyFile, Reading
+from trust_store.decode.certificate_keys import certificate_material
+from trust_store.decode.key_readers.protocol import KeyFile, Reading, json_start
 from trust_store.decode.sigstore_identity import canonical_identity, identity_of, require_identity
 from trust_store.decode.strict_json import parse_object
 from trust_store.decode.x509 import load_certificate
