@@ -276,7 +276,7 @@ def test_who_signs_lists_may_do_so_and_has_a_path_to_the_same_anchor() -> None:
     for bad in (
         signer(usage("digital_signature")), signer(usage("crl_sign"), issuer=stranger),
         signer(usage("crl_sign"), dates=(FROM, FROM + DAY)), signer(usage("crl_sign"), _UNKNOWN_CRITICAL),
-        issue("someone else", ROOT, usage("crl_sign"), private=key),
+        issue("someone else", ROOT, usage("crl_sign"), private=key), signer(),
     ):  # fmt: skip
         assert about_leaf([by_key], untrusted=[bad, stranger])[0] == UNKNOWN
     assert about_leaf([by_key], untrusted=[signer(usage("digital_signature")), fine])[0] is None
@@ -285,6 +285,18 @@ def test_who_signs_lists_may_do_so_and_has_a_path_to_the_same_anchor() -> None:
     assert about_leaf([revocation_list(no_sign)], path=(leaf, no_sign, ROOT))[0] == UNKNOWN
     without = authority("ca", ROOT)
     assert about_leaf([revocation_list(without)], path=(issue("leaf", without), without, ROOT))[0] is None
+
+
+def test_another_ca_below_the_anchor_cannot_speak_in_a_cas_name() -> None:
+    """A certificate of the CA's name made by a sister of it signs no lists for it; one made by the CA itself does."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    sister = authority("sister", ROOT, SIGNS)
+    good_list = revocation_list(CA, signed_with=key, number=99)
+    fake = issue("ca", sister, usage("crl_sign"), private=key)
+    assert about_leaf([good_list], untrusted=[sister, fake])[0] == UNKNOWN
+    own = issue("ca", CA, usage("crl_sign"), private=key)
+    of_own = revocation_list(CA, extensions=[scope(only_contains_user_certs=True)])
+    assert about_leaf([good_list, of_own], untrusted=[own])[0] is None
 
 
 def test_the_signature_of_every_kind_of_key_is_checked() -> None:

@@ -50,6 +50,7 @@ def check_path(
 
     REVOKED, REVOCATION_UNKNOWN or RESOURCE_LIMIT, at most one problem a certificate. ``at`` is when lists must be current; a revocation
     for a soft reason after ``signed_at``, a *proven* time of signing, does not count. ``untrusted`` may hold signers of lists.
+    ``demanded`` are lists that make revocation required for the issuers they cover.
     ``profile``: lists are held to RFC 5280 section 5 as well, ``web_pki``: to the CA/Browser Forum's rules on distribution points.
     Raises ValueError for a policy that is none.
     """
@@ -94,10 +95,8 @@ class _PathCheck:
         finally:
             self._run.in_progress.discard(certificate.sha256)
         found = _worst(lists, responses)
-        if (
-            not self._run.in_progress and self._depth == 0
-        ):  # an answer found below another question may rest on that one
-            self._found[key] = found
+        if not self._run.in_progress and self._depth == 0:
+            self._found[key] = found  # an answer found below another question may rest on that one
         return found
 
     def path_status(self, path: tuple[Certificate, ...]) -> Status:

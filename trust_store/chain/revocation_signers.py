@@ -74,7 +74,25 @@ class Signers:
             return Status(Kind.UNKNOWN, f"{signer.subject} may not sign lists: key usage without cRLSign (6.3.3(f))")
         if any(certificate.sha256 == signer.sha256 for certificate in above):
             return None
-        return self._without_path(signer)
+        return self._stranger(signer, above, extensions) or self._without_path(signer)
+
+    def _stranger(self, signer: Certificate, above: Path, extensions: Extensions) -> Status | None:
+        """Stricter than (f): whoever signs lists was told so, and in a CA's own name only by that CA or one above it.
+
+        Else any CA below the anchor could make a certificate of another's name, and lists with it that free what that one revoked.
+        """
+        is_ca = extensions.basic is not None and extensions.basic.ca
+        if extensions.usage is None and not is_ca:  # 4.2.1.3
+            return Status(Kind.UNKNOWN, f"{signer.subject} is no CA and has no key usage that lets it sign lists")
+        if not same_name(signer.subject_der, above[0].subject_der):
+            return None  # the certificate itself names this signer as cRLIssuer
+        makers = [c for c in above if same_name(c.subject_der, signer.issuer_der)]
+        found = {self._run.budget.holds(maker, signer) for maker in makers}
+        if True in found:
+            return None
+        if None in found:
+            return Status(Kind.LIMIT, "too many public-key operations")
+        return Status(Kind.UNKNOWN, f"{signer.subject}: a key of that name that no CA of the path has certified")
 
     def _without_path(self, signer: Certificate) -> Status | None:
         """6.3.3(f): a valid path of its own to the same anchor, none of it revoked. Why not, or None; found out once."""
