@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -10,9 +12,11 @@ from cryptography import x509
 from tests.trust_store.path_craft import eku, issue
 from tests.trust_store.verdict_chain import Chain, dn, leaf, spki
 from tests.trust_store.verdict_craft import anchor, ask
+from trust_store.decode.asn1 import length_octets, read_one
 from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.model.trust_anchor import SignerRule
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.verification.signer_rule import rule_findings
 
 OTHER_EKU, POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.6"), x509.ObjectIdentifier("2.23.140.1.4.1")
 NAMES = (
@@ -162,3 +166,31 @@ def test_a_rule_about_certificates_is_not_met_by_one_that_cannot_be_read(chain: 
     )
     assert verdict.outcome is not Outcome.PASSED
     assert {verdict.reason.value, *verdict.also} >= {"unexpected_signer", "path_invalid"}
+
+
+def test_a_pin_is_about_the_key_and_not_its_encoding(chain: Chain) -> None:
+    """Either digest of a key names it: that of its bytes in the certificate, and that of its canonical encoding."""
+    usual = chain.signer.decoded
+    parts = read_one(usual.spki, "key").children()
+    point = parts[1].content
+    size = (len(point) - 2) // 2
+    compressed = b"\0" + bytes([2 + (point[-1] & 1)]) + point[2 : 2 + size]
+    bits = b"\x03" + length_octets(len(compressed)) + compressed
+    body = parts[0].raw + bits
+    spelled = b"\x30" + length_octets(len(body)) + body
+    other = replace(usual, spki=spelled, spki_sha256=hashlib.sha256(spelled).hexdigest())
+    assert other.spki_sha256 != usual.spki_sha256
+    for pin, met in ((other.spki_sha256, True), (usual.spki_sha256, True), ("0" * 64, False)):
+        held = anchor(chain.root.der, signer_rule=SignerRule(spki_sha256=(pin,)))
+        path = (other, chain.middle.decoded, chain.root.decoded)
+        assert (rule_findings(held, path) == []) is met
+
+
+@pytest.mark.parametrize("address", ["dten.example", "@dten.example", "release@", ""])
+def test_half_a_mailbox_is_nobodys(chain: Chain, address: str) -> None:
+    """An alternative name or a rule that is no mailbox matches nothing, not even itself."""
+    encoded = address.encode()
+    value = b"\x30" + bytes([len(encoded) + 2]) + b"\x81" + bytes([len(encoded)]) + encoded
+    odd = leaf(chain.middle, None, (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), value), False))
+    signer = Chain(chain.root, chain.middle, odd)
+    assert _reason(signer, san=(("email", address),)) is Reason.UNEXPECTED_SIGNER
