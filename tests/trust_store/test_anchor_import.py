@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -14,14 +15,19 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from monitor.cli import main
+from tests.trust_store.export_craft import CONTEXT, openpgp_anchor, write
+from tests.trust_store.export_craft import anchor as valid_anchor
 from tests.trust_store.key_files_craft import ISSUER, certificate, make_folder, npm_list, ssh_line, trusted_root
+from tests.trust_store.openpgp_craft import CraftedKey
 from tests.trust_store.store_setup import AT, PHONE, open_store, randomness, vendor
 from trust_store import query
 from trust_store.anchor_imports import import_keys
 from trust_store.anchor_rules import WITHHELD, Reading, compare_reading, disclosed
 from trust_store.cli import key_folders
 from trust_store.decisions import MAX_IMPORT_BYTES, perform
+from trust_store.decode.key_files import read_keys
 from trust_store.errors import DecisionRefusedError, UsageError
+from trust_store.exchange.exporting.registry import EXPORTERS
 from trust_store.exchange.importing import proposals_in
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule
 from trust_store.verification.supplied import read_material, supplied_anchors
@@ -338,3 +344,30 @@ def test_a_large_bundle_is_imported_in_one_request(rootwarden: Any, tmp_path: Pa
     (tmp_path / "many.pub").write_bytes(line)
     said = json.loads(rootwarden("anchor", "import", tmp_path / "many.pub", "--vendor", "dten", "--json")[1])
     assert (len(set(said["anchors"])), said["message"]) == (300, "300 key(s) proposed")
+
+
+def test_what_was_exported_is_imported_again(keys: Path, tmp_path: Path) -> None:
+    """Every export that another program reads gives back the very keys that went out."""
+    certificates = [certificate(n).public_bytes(Encoding.DER) for n in ("one", "two")]
+    signer, small = (
+        read_keys((keys / "ssh-rsa.pub").read_bytes())[0],
+        read_keys((keys / "minisign.pub").read_bytes())[0],
+    )
+    openpgp = CraftedKey(9)
+    out = [valid_anchor(AnchorKind.X509, der, name=f"CN={n}") for n, der in enumerate(certificates)]
+    out.append(valid_anchor(AnchorKind.SSH, signer.material, name="ada"))
+    out.append(valid_anchor(AnchorKind.MINISIGN, small.material, name="m", identifiers=small.identifiers))
+    out.append(openpgp_anchor(openpgp.certificate, read_keys(openpgp.certificate)[0].identifiers[0].value))
+    seen = 0
+    for exporter in EXPORTERS:
+        if exporter.NAME == "json":
+            continue
+        chosen = [a for a in out if a.kind in exporter.KINDS]
+        folder = write(exporter.export(chosen, CONTEXT), tmp_path / exporter.NAME)
+        found = set()
+        for path in key_folders.key_paths([folder]):
+            with contextlib.suppress(UsageError):
+                found |= {p.material for p in proposals_in(path.path.read_bytes(), "acme", "file")}
+        assert found == {a.material for a in chosen}, exporter.NAME
+        seen += bool(chosen)
+    assert seen >= 8
