@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.trust_store.path_craft import CA, FROM, UNTIL, Issued, alternative, ask, eku, issue, name, usage
+from tests.trust_store.path_craft import AT, CA, FROM, UNTIL, Issued, alternative, ask, eku, issue, name, usage
+from tests.trust_store.revocation_craft import entry, points, revocation_list, scope
 from trust_store.chain.peer_names import PeerName
+from trust_store.chain.question import PathQuestion, answer
+from trust_store.chain.validation import ValidationParameters
 from trust_store.decode.x509 import load_certificate
 from trust_store.model.verdict import Outcome, Reason
 
@@ -147,3 +151,32 @@ def test_critical_distribution_points_are_understood() -> None:
     uri = x509.UniformResourceIdentifier("http://example.com/a.crl")
     points = x509.CRLDistributionPoints([x509.DistributionPoint([uri], None, None, None)]), True
     assert _answer(_leaf(points), INT)[0] is Reason.TRUSTED
+
+
+def test_lists_for_servers_are_held_to_the_profile() -> None:
+    """Current lists of partitions named as the certificate names them pass; anything else about them leaves the status unknown."""
+    uri, other = (x509.UniformResourceIdentifier(f"http://example.com/{n}.crl") for n in "ab")
+    leaf = _leaf(points({"full_name": [uri]}), issuer=ROOT)
+    named, elsewhere, mixed = (scope(full_name=names) for names in ([uri], [other], [uri, x509.DNSName("example.com")]))
+    some = scope(full_name=[uri], only_some_reasons=frozenset({x509.ReasonFlags.key_compromise}))
+    indirect = scope(full_name=[uri], indirect_crl=True)
+    stranger = _leaf(issuer=ROOT)
+    for data, reason in (
+        (revocation_list(ROOT), Reason.TRUSTED), (revocation_list(ROOT, entry(stranger)), Reason.TRUSTED),
+        (revocation_list(ROOT, extensions=[named]), Reason.TRUSTED), (revocation_list(ROOT, entry(leaf)), Reason.REVOKED),
+        (revocation_list(ROOT, extensions=[elsewhere]), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, extensions=[mixed]), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, extensions=[some]), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, extensions=[indirect]), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, number=None), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, entry(stranger), entry(stranger)), Reason.REVOCATION_UNKNOWN),
+        (revocation_list(ROOT, *(entry(_numbered(n)) for n in range(1, 3000))), Reason.TRUSTED),
+    ):  # fmt: skip
+        parameters = ValidationParameters(at=AT, purpose="server-auth", name=PEER, profile=True)
+        found = answer(PathQuestion(leaf.der, (ROOT.der,), parameters, (), (data,)))
+        assert found.reason is reason, found.detail
+
+
+def _numbered(number: int) -> Any:
+    """Something with a serial number, which is all that an entry needs of a certificate."""
+    return SimpleNamespace(certificate=SimpleNamespace(serial_number=number))

@@ -47,7 +47,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _dns(wanted: str, presented: str) -> bool:
     """A wildcard is the whole left-most label, stands for exactly one, and leaves at least two labels (RFC 9525 6.3)."""
-    wanted, presented = wanted.lower().rstrip("."), presented.lower()
+    wanted, presented = wanted.lower().removesuffix("."), presented.lower()
     if not wanted or not _is_host(wanted):
         return False
     if not presented.startswith("*."):

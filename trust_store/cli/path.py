@@ -21,7 +21,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import Outcome, Reason
 from trust_store.terminal import safe
-from trust_store.verifier import PackageUnreadableError, open_package
+from trust_store.package_files import PackageUnreadableError, open_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,14 +69,16 @@ def command() -> None:
 def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
     """Is there a valid path from a certificate to an anchor?
 
-    Exit 0: there is. 10: failed. 3: indeterminate, no path reaches an anchor or a date is not met. 2: usage. 4: could not run.
-    Certificates are held to the profile of RFC 5280 section 4 as well. With --batch a line that is no request is answered
+    Exit 0: there is. 10: failed. 3: indeterminate, no path reaches an anchor, a date is not met or revocation is not known. 2: usage.
+    4: could not run. Certificates and lists are held to the profile of RFC 5280 sections 4 and 5 as well, and with --purpose server-auth
+    to the Web PKI's. With --crl the status of every certificate below the anchor must be known. With --batch a line that is no request is answered
     failed / malformed, and the run goes on.
 
     \b
     Examples:
       rootwarden path validate --leaf signer.pem --anchors root.pem --purpose code-signing --at 2026-11-25T12:00:00Z
       rootwarden path validate --json --leaf www.pem --untrusted chain.pem --anchors roots.pem --dns www.example.org
+      rootwarden path validate --leaf signer.pem --untrusted ca.pem --anchors root.pem --crl root.crl --crl ca.crl
       rootwarden path validate --batch < questions.jsonl
     """
     now = click.get_current_context().obj.now
