@@ -20,8 +20,8 @@ from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import Outcome, Reason
-from trust_store.terminal import safe
 from trust_store.package_files import PackageUnreadableError, open_package
+from trust_store.terminal import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,8 +71,8 @@ def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
 
     Exit 0: there is. 10: failed. 3: indeterminate, no path reaches an anchor, a date is not met or revocation is not known. 2: usage.
     4: could not run. Certificates and lists are held to the profile of RFC 5280 sections 4 and 5 as well, and with --purpose server-auth
-    to the Web PKI's. With --crl the status of every certificate below the anchor must be known. With --batch a line that is no request is answered
-    failed / malformed, and the run goes on.
+    to the Web PKI's. With --crl the status of every certificate below the anchor must be known. With --batch a line that is no
+    request is answered failed / malformed, and the run goes on.
 
     \b
     Examples:
