@@ -30,9 +30,9 @@ _VERSION, _SUBJECT = 0xA0, 5
 
 @dataclass(frozen=True, slots=True)
 class PathQuestion:
-    """``leaf``, ``untrusted`` and ``anchors`` are PEM, DER or PKCS#7, ``crls`` PEM or DER, ``ocsp`` DER.
+    """``leaf``, ``untrusted`` and ``anchors`` are PEM, DER or PKCS#7, ``crls`` PEM or DER.
 
-    Any list or response makes revocation required: the status of every certificate below the anchor must be known.
+    Any list makes revocation required: the status of every certificate below the anchor must be known.
     """
 
     leaf: bytes
@@ -40,7 +40,6 @@ class PathQuestion:
     parameters: ValidationParameters
     untrusted: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
-    ocsp: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def answer(question: PathQuestion) -> PathAnswer:
     untrusted, unreadable = _untrusted(question.untrusted)
     budget = SignatureBudget()
     search = find_paths(leaf, untrusted, anchors, budget, at=question.parameters.at)
-    revocation = RevocationSet.decode(question.crls, question.ocsp) if question.crls or question.ocsp else None
+    revocation = RevocationSet.decode(question.crls) if question.crls else None
     furthest: tuple[tuple[bool, int, bool], PathAnswer] | None = None
     for path in search.paths:
         result = validate_path(path, question.parameters, budget)

@@ -116,7 +116,6 @@ class Run:
     anchor: Certificate
     untrusted: tuple[Certificate, ...]
     in_progress: set[str] = field(default_factory=set)
-    signers: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 def issued_by(hash_name: str | None, name_hash: bytes, key_hash: bytes, name: bytes, issuer: Certificate) -> bool:
