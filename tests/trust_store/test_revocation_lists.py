@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.trust_store.path_craft import AT, FROM, UNTIL, Issued, authority, issue, name, usage
+from tests.trust_store.path_craft import AT, FROM, UNTIL, Issued, authority, issue, name, signed_anew, usage
 from tests.trust_store.revocation_craft import (
     CA,
     DAY,
@@ -27,8 +27,10 @@ from tests.trust_store.revocation_craft import (
     scope,
 )
 from trust_store.chain.building import SignatureBudget
+from trust_store.chain.revocation import check_path
 from trust_store.chain.revocation_material import RevocationSet
 from trust_store.decode.asn1 import length_octets, read_one
+from trust_store.decode.x509 import load_certificate
 from trust_store.model.verdict import Reason
 
 URI = x509.UniformResourceIdentifier("http://example.com/a.crl")
@@ -347,6 +349,20 @@ def test_a_list_made_after_a_certificate_expired_says_nothing_by_silence() -> No
     leaf = issue("leaf", CA, dates=(FROM, AT - 2 * DAY))
     assert about_leaf([revocation_list(CA)], path=(leaf, CA, ROOT))[0] == UNKNOWN
     assert about_leaf([revocation_list(CA, dates=(AT - 3 * DAY, AT + DAY))], path=(leaf, CA, ROOT))[0] is None
+
+
+def test_a_serial_number_that_no_list_can_name_is_not_good_for_being_absent() -> None:
+    """A certificate whose number is longer than any that is read is in no list: nothing is known about it."""
+    padded = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.2"), bytes(2)), False
+    made = issue("leaf", CA, padded, serial=0x7ABBCCDD)
+    for octets in (80, 300):
+        number = b"\x02" + length_octets(octets) + b"\x01" * octets
+        der = signed_anew(made, CA.key, bytes.fromhex("02047abbccdd"), number)
+        path = (load_certificate(der), CA.decoded, ROOT.decoded)
+        found = check_path(
+            path, RevocationSet.decode([revocation_list(CA)]), policy="if_available", at=AT, budget=SignatureBudget()
+        )
+        assert [p.reason for p in found] == [Reason.REVOCATION_UNKNOWN]
 
 
 def test_what_cannot_be_read_is_counted_and_hides_nothing() -> None:

@@ -84,7 +84,10 @@ class EntryTable:
         return len(self.offsets)
 
     def find(self, serial_number: int) -> Iterator[tuple[bytes | None, RevokedEntry]]:
-        """Every entry of that number, with the issuer that the entry or one before it names (None: the list's own)."""
+        """Every entry of that number, with the issuer that the entry or one before it names (None: the list's own).
+
+        Raises MalformedError for a number that no list can name and for a date that is none.
+        """
         needle = _integer(serial_number)
         position = self.data.find(needle, self.offsets[0], self.end) if self.offsets else -1
         while position >= 0:
@@ -227,7 +230,9 @@ def _entry_issuer(value: bytes) -> bytes:
 
 
 def _integer(value: int) -> bytes:
-    size = max((value if value >= 0 else ~value).bit_length() // 8 + 1, 1)
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    if size > MAX_SERIAL_OCTETS:
+        raise MalformedError("a serial number so long that no list names it")
     return bytes([INTEGER, size]) + value.to_bytes(size, "big", signed=True)
 
 
