@@ -61,7 +61,7 @@ def check(here: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Ask about the file; gives exit code and verdict. With ``stdin`` it is a batch of one line."""
 
     def go(*arguments: str, stdin: bytes | None = None) -> tuple[int, dict[str, Any]]:
-        before, sys.stdin = sys.stdin, SimpleNamespace(buffer=io.BytesIO(stdin or b""))  # type: ignore[assignment]
+        before, sys.stdin = sys.stdin, SimpleNamespace(buffer=io.BytesIO(stdin or b""))
         paths = () if stdin is not None else ("firmware.bin",)
         try:
             with pytest.raises(SystemExit) as stopped:

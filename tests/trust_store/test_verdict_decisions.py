@@ -58,6 +58,12 @@ def test_allow_fills_a_lack_of_evidence(facts: PackageFacts) -> None:
     assert verdict.advice == ()
 
 
+def test_the_ends_of_an_allowance(facts: PackageFacts) -> None:
+    """It counts from its first moment on, for 30 days to the second."""
+    whole = _decision(facts, effective_from=AT, effective_until=AT + 30 * DAY)
+    assert _asked(facts, whole).outcome is Outcome.PASSED
+
+
 def test_what_already_passes_needs_no_decision(chain: Chain, facts: PackageFacts) -> None:
     """A package that an anchor vouches for rests on the anchor, decision or not."""
     verdict = _asked(facts, _decision(facts), anchor(chain.root.der, basis=TrustBasis.CALLED))

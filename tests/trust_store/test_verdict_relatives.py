@@ -93,6 +93,22 @@ def test_a_claimed_key_identifier_makes_no_relative() -> None:
     assert relatives(real.decoded, TrustView(anchors=(anchor(made.der),)), SignatureBudget(0)) == ()
 
 
+def test_keys_that_nothing_points_at_are_not_tried() -> None:
+    """An anchor of another name without the key identifier that is looked for costs no public-key operation."""
+    made = authority(dn(CN="elsewhere"), dates=(OLD, UNTIL))
+    top = issue("leaf", None, issuer_name=dn(CN="Nobody"), signed_with=made.key)
+    budget = SignatureBudget(5)
+    assert relatives(top.decoded, TrustView(anchors=(anchor(made.der),)), budget) == ()
+    assert budget.left == 5
+
+
+def test_the_key_below_the_missing_issuer_is_not_the_issuers() -> None:
+    """Only of a self-issued certificate is its own key the missing one."""
+    top = authority(dn(CN="mid"), authority(dn(CN="gone")))
+    again = authority(dn(CN="renamed"), dates=(OLD, UNTIL), private=top.key)
+    assert relatives(top.decoded, TrustView(anchors=(anchor(again.der),)), SignatureBudget()) == ()
+
+
 def test_the_nearest_come_first_and_few(chain: Chain) -> None:
     """Same name before same key before sibling, in any state, and no more than a person can look at."""
     many = [anchor(authority(dn(O="Shared", CN=f"S{n}"), dates=(OLD, UNTIL)).der, id=f"s{n}") for n in range(12)]

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.trust_store.path_craft import eku, issue
+from tests.trust_store.path_craft import authority, eku, issue
 from tests.trust_store.verdict_chain import Chain, dn, leaf, spki
 from tests.trust_store.verdict_craft import anchor, ask
 from trust_store.decode.asn1 import length_octets, read_one
@@ -35,7 +36,7 @@ def chain() -> Chain:
     chain = Chain.of()
     signer = issue(
         dn(O="DTEN", OU="Firmware", CN="DTEN Release", serial="HRB 42"), chain.middle,
-        eku(x509.ExtendedKeyUsageOID.CODE_SIGNING, OTHER_EKU), (x509.SubjectAlternativeName(NAMES), False), (policies, False),
+        eku(ExtendedKeyUsageOID.CODE_SIGNING, OTHER_EKU), (x509.SubjectAlternativeName(NAMES), False), (policies, False),
     )  # fmt: skip
     return Chain(chain.root, chain.middle, signer)
 
@@ -44,7 +45,7 @@ def _reason(chain: Chain, **rule: object) -> Reason:
     return ask(chain.facts(), anchor(chain.root.der, signer_rule=SignerRule(**rule))).reason  # type: ignore[arg-type]
 
 
-MET = [
+MET: list[dict[str, object]] = [
     {"subject": (("O", "dten"), ("CN", "DTEN  release"))},
     {"subject": (("serialNumber", "hrb 42"),)},
     {"subject": (("2.5.4.5", "HRB 42"), ("o", "\uff24TEN"))},
@@ -57,7 +58,7 @@ MET = [
     {"eku": (OTHER_EKU.dotted_string, "1.2.3")},
     {"policy": ("1.2.3", POLICY.dotted_string)},
 ]
-MISSED = [
+MISSED: list[tuple[dict[str, object], str]] = [
     ({"subject": (("O", "DTEN"), ("CN", "Release"))}, "subject CN must be 'Release'"),
     ({"subject": (("L", "Anywhere"),)}, "the signer's is not given"),
     ({"subject": (("nonsense", "DTEN"),)}, "subject nonsense"),
@@ -99,8 +100,9 @@ def test_a_condition_that_is_missed(chain: Chain, rule: dict[str, object], sente
 
 def test_every_stated_condition_must_hold(chain: Chain) -> None:
     """One condition met does not stand for another that is missed."""
+    broken: list[dict[str, object]] = [{"eku": ("1.2.3",)}, {"san": (("dns", "x"),)}, {"subject": (("L", "x"),)}]
     for met in MET:
-        for missed in ({"eku": ("1.2.3",)}, {"san": (("dns", "x"),)}, {"subject": (("L", "x"),)}):
+        for missed in broken:
             if not set(met) & set(missed):
                 assert _reason(chain, **met, **missed) is Reason.UNEXPECTED_SIGNER
 
@@ -120,6 +122,20 @@ def test_pins_of_signer_and_issuing_ca(chain: Chain) -> None:
         ("root", Reason.UNEXPECTED_SIGNER),
     ):
         assert _reason(chain, issuer_spki_sha256=pins[name]) is reason
+
+
+def test_one_pinned_ca_on_the_way_is_enough(chain: Chain) -> None:
+    """Of several CAs below the anchor one has to be pinned, wherever it stands."""
+    upper = authority(dn(CN="upper"), chain.root)
+    lower = authority(dn(CN="lower"), upper)
+    signer = leaf(lower)
+    path = tuple(holder.decoded for holder in (signer, lower, upper, chain.root))
+    for holder, met in ((upper, True), (lower, True), (chain.root, False)):
+        pin = (holder.decoded.spki_sha256,)
+        found = rule_findings(anchor(chain.root.der, signer_rule=SignerRule(issuer_spki_sha256=pin)), path)
+        assert (found == []) is met
+        assert met or "'CN=lower', 'CN=upper'" in found[0].detail
+        assert met or "Shared Root" not in found[0].detail
 
 
 def test_no_pin_is_shown(chain: Chain) -> None:
