@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
 from benchmarks.measuring import Row, ratio
 from tests.trust_store.path_craft import authority, name
 from tests.trust_store.store_craft import Step, facts_of, fill, pool
@@ -41,6 +43,7 @@ TOMBSTONES = 100
 OPENPGP = 5
 """One key in so many is an OpenPGP key."""
 _STATES = (AnchorState.VALID, AnchorState.VALID, AnchorState.SUPERSEDED, AnchorState.PENDING)
+_KEY_IDENTIFIER = b"a key identifier yet"
 _COMMON_NAME = b"Key no. 00000000"
 _FILLER = """
     WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count})
@@ -70,7 +73,7 @@ def build(connection: sqlite3.Connection, keys: int, facts: int) -> dict[str, st
     ids = fill(
         connection, [Step("root_a", "dten", AnchorState.VALID, 0), Step("inner", "dten", AnchorState.PENDING, 1)]
     )
-    made = authority(name(_COMMON_NAME.decode()))
+    made = authority(name(_COMMON_NAME.decode()), None, (x509.SubjectKeyIdentifier(_KEY_IDENTIFIER), False))
     with transaction(connection):
         for number in range(keys):
             anchor = _openpgp(number) if number % OPENPGP == 0 else _certificate(made.der, number)
@@ -92,6 +95,7 @@ def _certificate(template: bytes, number: int) -> TrustAnchor:
     certificate = load_certificate(template)
     key, told = certificate.spki[-32:], hashlib.sha256(b"%d" % number).digest()
     der = template.replace(_COMMON_NAME, b"Key no. %08d" % number).replace(key, told)
+    der = der.replace(_KEY_IDENTIFIER, told[:20])
     parsed = load_certificate(der)
     return _anchor(number, AnchorKind.X509, parsed.subject, der, parsed.identifiers)
 
@@ -101,6 +105,7 @@ def _openpgp(number: int) -> TrustAnchor:
     identifiers = (
         Identifier(IdentifierKind.OPENPGP, fingerprint),
         Identifier(IdentifierKind.KEY_ID, fingerprint[-16:]),
+        Identifier(IdentifierKind.OPENPGP_SUBKEY, fingerprint[::-1]),
     )
     return _anchor(number, AnchorKind.OPENPGP, f"Key {number}", b"key " + fingerprint.encode(), identifiers)
 
@@ -153,6 +158,8 @@ def _questions() -> dict[str, Callable[[sqlite3.Connection, dict[str, str]], obj
     openpgp = (
         Identifier(IdentifierKind.OPENPGP, fingerprint),
         Identifier(IdentifierKind.KEY_ID, fingerprint[-16:]),
+        Identifier(IdentifierKind.OPENPGP_SUBKEY, fingerprint[::-1]),
+        Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, hashlib.sha256(b"6").hexdigest()[:40]),
     )
     expected = ExpectedVendor("dten", "stated")
     facts = facts_of("leaf", "leaf", "inner")
@@ -160,8 +167,10 @@ def _questions() -> dict[str, Callable[[sqlite3.Connection, dict[str, str]], obj
         f"anchors by {i.kind}": _by(i) for i in (*root.identifiers, *openpgp)
     }
     some_key = Identifier(IdentifierKind.SHA256, f"{1_000_000_000 + 7:064x}")
+    some_issuer = Identifier(IdentifierKind.ISSUER, f"{1_000_000_000 + 8:064x}")
     asked |= {
         "packages by the digest of a key": lambda c, _: packages_with(c, [some_key]),
+        "packages by the name of an issuer": lambda c, _: packages_with(c, [some_issuer]),
         "view of what is trusted": lambda c, _: query.trust_view(c, "dten", facts, vendor(), at=AT),
         "candidate keys": lambda c, _: query.candidates(c, "dten"),
         "verdict from stored facts": lambda c, t: verify_stored(c, t["package"], expected, (vendor(),), at=AT),

@@ -18,6 +18,7 @@ from trust_store.model.claim import Authority
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import TrustView
+from trust_store.remembered import memory_folder
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, revocation_material, tombstones
@@ -25,7 +26,7 @@ from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
 from trust_store.storage.facts import identifiers_in, stamping_certificates, tried_in
 from trust_store.storage.migrations import require_schema
-from trust_store.storage.related import IDENTITIES, STANDING, on_the_key_of, related, unnamed
+from trust_store.storage.related import STANDING, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
 from trust_store.storage.vendors import as_known_at, effective_vendor
 
@@ -69,7 +70,7 @@ def open_consistent(path: Path) -> sqlite3.Connection:
     # The checkpoint first: a decision recorded between the two reads must not look like a rollback.
     checkpoint = read_checkpoint(path.with_name(CHECKPOINT_NAME))
     connection = connect(path, read_only=True)
-    folder = client_memory.memory_folder()
+    folder = memory_folder()
     try:
         with snapshot(connection):
             require_schema(connection, (MIGRATIONS,))
@@ -175,7 +176,10 @@ def trust_view(
         counting = _counting(connection, vendor, known_at) if vendor else None
         revocation = revocation_material.load(connection, _issuers(facts, chosen), known_at=known_at)
         decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
-    certificates, keys = _untrusted(chosen)
+    standing = {s.anchor.id for s in chosen}
+    certificates, keys = _untrusted(
+        s for s in found.values() if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
+    )
     return TrustView(
         anchors=tuple(s.anchor for s in chosen),
         untrusted=certificates,
@@ -237,7 +241,7 @@ def neighbours(
     *,
     known_at: datetime | None = None,
 ) -> tuple[TrustAnchor, ...]:
-    """Anchors of the vendor in any state that may be like an issuer nobody has, at most 32, the best standing first.
+    """Anchors of the vendor in any state, and tombstones, that may be like an issuer nobody has: at most 32, the best standing first.
 
     ``name`` as in RFC 4514 and ``key_identifier`` are what the certificate below says of its issuer: anchors of that name or key
     identifier, others that the same issuer issued, and others of the same organisation. Only hints were compared.
@@ -251,7 +255,7 @@ def neighbours(
             for stored in rows.current_of(
                 connection, lookup.owners(connection, [identifier], own, limit=MAX_NEIGHBOURS), known_at
             ):
-                if own in (None, stored.anchor.vendor_id):
+                if own is None or _concerns(stored, own):
                     found[stored.anchor.id] = stored
     best = sorted(found.values(), key=lambda s: (STANDING[s.anchor.state], s.anchor.id))
     return tuple(s.anchor for s in best[:MAX_NEIGHBOURS])
@@ -259,7 +263,7 @@ def neighbours(
 
 def same_key(first: Iterable[Identifier], second: Iterable[Identifier]) -> bool:
     """Whether two sets of identifiers share an identity (digest of certificate, key or OpenPGP key), not merely a hint."""
-    return any(i.kind in IDENTITIES for i in set(first) & set(second))
+    return any(i.kind in lookup.IDENTITIES for i in set(first) & set(second))
 
 
 def tombstones_of(
@@ -268,7 +272,7 @@ def tombstones_of(
     """Distrusted and compromised anchors of any vendor on the very same key, the newest first."""
     wanted = {*identifiers, Identifier(IdentifierKind.SHA256, key_sha256)}
     tombstones.require_complete(connection)
-    ids = tombstones.owners(connection, (i for i in wanted if i.kind in IDENTITIES))
+    ids = tombstones.owners(connection, (i for i in wanted if i.kind in lookup.IDENTITIES))
     found = [
         s.anchor
         for s in rows.current_of(connection, ids)
@@ -328,12 +332,9 @@ def _lifted(stored: StoredAnchor, others: Iterable[StoredAnchor], vendor_id: str
     )
 
 
-def _untrusted(own: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tuple[OpenPGPKey, ...]]:
-    """What is pending, decoded, vendor-authenticated and newest first, capped; what cannot be decoded helps nobody."""
-    pending = sorted(
-        (s for s in own if s.anchor.state is AnchorState.PENDING),
-        key=lambda s: (not _authenticated(s.anchor), *_newest_first(s)),
-    )[:MAX_UNTRUSTED]
+def _untrusted(helping: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tuple[OpenPGPKey, ...]]:
+    """What is pending or was overruled, decoded, vendor-authenticated and newest first, capped; what cannot be decoded helps nobody."""
+    pending = sorted(helping, key=lambda s: (not _authenticated(s.anchor), *_newest_first(s)))[:MAX_UNTRUSTED]
     certificates: list[Certificate] = []
     keys: list[OpenPGPKey] = []
     for stored in pending:

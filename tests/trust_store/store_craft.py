@@ -147,8 +147,10 @@ def everything(connection: sqlite3.Connection, vendor_id: str | None) -> TrustVi
         ),
         key=lambda s: s.anchor.id,
     )
-    pending = [load_certificate(s.anchor.material) for s in chosen if s.anchor.state is AnchorState.PENDING]
-    return TrustView(anchors=tuple(s.anchor for s in chosen), untrusted=tuple(pending))
+    overruled = [s for s in stored if s.anchor.state in BURIED and s not in chosen]
+    helping = [load_certificate(s.anchor.material) for s in chosen if s.anchor.state is AnchorState.PENDING]
+    helping += [load_certificate(s.anchor.material) for s in overruled]
+    return TrustView(anchors=tuple(s.anchor for s in chosen), untrusted=tuple(helping))
 
 
 def _overruled(buried: StoredAnchor, stored: Iterable[StoredAnchor], vendor_id: str | None) -> bool:

@@ -88,7 +88,7 @@ def test_the_view_by_identifier_gives_the_verdict_of_the_whole_store(
         tried = with_stored_keys(connection, facts, vendor_id or "any")
         view = query.trust_view(connection, vendor_id or "any", tried, None, at=AT)
         whole = everything(connection, vendor_id or "any")
-        of_vendor = {a.material for a in whole.anchors}
+        of_vendor = {a.material for a in whole.anchors} | {certificate.der for certificate in whole.untrusted}
         brute = with_keys(facts, tuple(k for k in every if k.material in of_vendor))
         assert judged(connection, tried, view, vendor_id) == judged(None, brute, whole, vendor_id)
         assert {a.id for a in view.anchors} <= {a.id for a in whole.anchors}

@@ -41,7 +41,8 @@ def by_anchors(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> Aff
     """What a change of these anchors may concern.
 
     The packages that name the anchors' own keys and names or what they issued, and the same for every stored certificate below
-    them. An anchor that no identifier in a package leads to concerns every package of its vendor, and everybody's once it is buried.
+    them or on the same key. An anchor that no identifier in a package leads to concerns every package of its vendor, and
+    everybody's once it is buried.
     """
     found: set[Identifier] = set()
     vendors: set[str] = set()
@@ -58,7 +59,7 @@ def by_anchors(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> Aff
                 vendors.add(stored.anchor.vendor_id)
                 everything = everything or stored.anchor.state in tombstones.STATES
             own = lookup.all_of(stored.anchor)
-            leading |= lookup.downward(own)
+            leading |= lookup.downward(own) | {i for i in own if i.kind in lookup.IDENTITIES}
             found |= {i for i in own if i.kind not in lookup.LEADING}
         found |= leading
         waiting = [i for i in lookup.owners(connection, leading, limit=MAX_ANCHORS + 1) if i not in seen]

@@ -105,6 +105,8 @@ _UPWARD = {
 _DOWNWARD = {above: kind for kind, above in _UPWARD.items()}
 LEADING = frozenset(_UPWARD)
 """Kinds that say something of an issuer, not of the key itself."""
+IDENTITIES = frozenset({IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP})
+"""Kinds that identify a key; all others are hints."""
 _KEYS = (IdentifierKind.OPENPGP, IdentifierKind.OPENPGP_SUBKEY)
 
 

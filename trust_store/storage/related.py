@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, tombstones
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from trust_store.model.identifiers import Identifier
     from trust_store.model.package_facts import PackageFacts
     from trust_store.storage.anchors import StoredAnchor
 
 MAX_ROUNDS = 16
 MAX_ANCHORS = 512
 MAX_UNNAMED = 64
-IDENTITIES = frozenset({IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP})
 STANDING = {
     AnchorState.VALID: 0,
     AnchorState.SUPERSEDED: 1,
@@ -105,7 +104,7 @@ def on_the_key_of(
         for s in buried
         if s.anchor.state in tombstones.STATES
         for i in lookup.all_of(s.anchor)
-        if i.kind in IDENTITIES
+        if i.kind in lookup.IDENTITIES
     }
     return rows.current_of(connection, lookup.owners(connection, identities), known_at) if identities else ()
 
