@@ -17,10 +17,11 @@ from trust_store import query
 from trust_store.formats.protocol import ReadLimits
 from trust_store.model.package_facts import PackageFacts, Problem
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.package_files import PackageUnreadableError
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import forget_retained
 from trust_store.verification.question import ANY_VENDOR
-from trust_store.verifier import PackageUnreadableError, read_with_keys
+from trust_store.verifier import read_with_keys
 
 if TYPE_CHECKING:
     import sqlite3

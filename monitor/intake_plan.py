@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from trust_store.verifier import SIDE_SUFFIXES
+from trust_store.package_files import SIDE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -115,7 +115,9 @@ def _compare(connection: sqlite3.Connection, kind: str, first: int, entries: dic
         for row in rows:
             require_said(row, kind, entries.pop(row["audit_seq"], None))
     except sqlite3.OperationalError as error:
-        raise StoreInconsistentError(f"{table.name}: {_unreadable(connection, table.name)} was changed: {error}") from error
+        raise StoreInconsistentError(
+            f"{table.name}: {_unreadable(connection, table.name)} was changed: {error}"
+        ) from error
     if entries:
         lost = entries[min(entries)]
         raise StoreInconsistentError(

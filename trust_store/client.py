@@ -18,6 +18,7 @@ from trust_store import audit, checkpoints, client_memory
 from trust_store.decisions import perform
 from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
 from trust_store.policy_approval import person_deciding
+from trust_store.remembered import memory_folder
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
@@ -108,7 +109,7 @@ def _in_process(
         require_schema(connection, (MIGRATIONS,))
         audit.verify(connection)
         checkpoints.require_checkpoint(connection, checkpoint)
-        folder = client_memory.memory_folder()
+        folder = memory_folder()
         client_memory.require_not_older(connection, folder, client_memory.recall(connection, folder))
         person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         try:

@@ -7,62 +7,24 @@ state directory, never decides anything but to refuse, and where it cannot be ke
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trust_store import audit, instance_key
 from trust_store.errors import StoreInconsistentError
+from trust_store.remembered import Memory, exclusive_memory, is_name, raise_memory, read_memory, ready, write_memory
 from trust_store.storage.head import database_of, known_store_id
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-ROOT_STATE = Path("/var/lib/rootwarden-client")
-"""Root's own place: $HOME may be that of the user who called sudo."""
 ACCEPT = "rootwarden audit accept-restored"
-_MAX_STORE_ID = 64
-_SCHEMA = "rootwarden-memory/1"
-_MAX_BYTES = 1000
-_BUNDLE = "_bundle"
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """The newest state of a store that was seen: revision, number and hash of the newest entry, public key in hex."""
-
-    store: str
-    revision: int
-    seq: int
-    hash: str
-    public: str
-
-    @property
-    def line(self) -> str:
-        """The text form."""
-        return f"{_SCHEMA} {self.store} {self.revision} {self.seq} {self.hash} {self.public}\n"
-
-
-def memory_folder(environment: Mapping[str, str] | None = None, uid: int | None = None) -> Path | None:
-    """Where memories are kept: $XDG_STATE_HOME, root's own folder, or ~/.local/state; None where there is no such place."""
-    environment = os.environ if environment is None else environment
-    uid = os.geteuid() if uid is None else uid
-    for base, below in (("XDG_STATE_HOME", "rootwarden/stores"), ("HOME", ".local/state/rootwarden/stores")):
-        if base == "HOME" and uid == 0:
-            return ROOT_STATE / "stores"
-        said = environment.get(base, "")
-        if said.startswith("/"):
-            return Path(said) / below
-    return None
 
 
 def recall(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
     """What is remembered of this store: to be asked before the store's moment is fixed, lest another's newer look seem a rollback."""
     store = known_store_id(connection)
-    return read_memory(folder, store) if folder is not None and _is_name(store) else None
+    return read_memory(folder, store) if folder is not None and is_name(store) else None
 
 
 def require_not_older(connection: sqlite3.Connection, folder: Path | None, known: Memory | None) -> None:
@@ -83,58 +45,17 @@ def require_not_older(connection: sqlite3.Connection, folder: Path | None, known
 def accept(connection: sqlite3.Connection, folder: Path | None) -> Memory | None:
     """Remember the store as it is now, older or not, and return that; None where nothing can be remembered."""
     now = _seen(connection)
-    if now is None or folder is None or not _ready(folder):
+    if now is None or folder is None or not ready(folder):
         return None
-    with _exclusive(folder, now.store):
-        _write(folder, now)
+    with exclusive_memory(folder, now.store):
+        write_memory(folder, now)
     return now
-
-
-def read_memory(folder: Path, store: str) -> Memory | None:
-    """What is remembered of that store; None where nothing readable is: a damaged memory is none."""
-    try:
-        descriptor = os.open(folder / store, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor, opened without following a link
-            text = stream.read(_MAX_BYTES).decode("ascii", "replace")
-        _, named, revision, seq, link, public = text.removesuffix("\n").split(" ")
-        said = Memory(named, int(revision), int(seq), link, public)
-        whole = said.line == text and all(len(bytes.fromhex(digest)) == 32 for digest in (link, public))
-    except (OSError, ValueError):
-        return None
-    return said if whole and named == store else None
-
-
-def remember_bundle(folder: Path | None, store: str, revision: int, public: str) -> None:
-    """Remember the revision of a bundle of that store; where nothing can be kept nothing is. A lower one lowers nothing."""
-    name = f"{store}{_BUNDLE}"
-    if folder is not None and _is_name(name):
-        with contextlib.suppress(OSError):
-            raise_memory(folder, Memory(name, revision, 0, "0" * 64, public))
-
-
-def least_revision(folder: Path | None, store: str) -> int:
-    """The highest revision of that store which this user has seen, in the store itself or in a bundle; 0 where none is remembered."""
-    names = (store, f"{store}{_BUNDLE}") if folder is not None else ()
-    found = (read_memory(folder, name) for name in names if folder is not None and _is_name(name))
-    return max((memory.revision for memory in found if memory), default=0)
-
-
-def why_not_kept(folder: Path | None) -> str | None:
-    """Why nothing can be remembered there, None where it can."""
-    if folder is None:
-        return "neither XDG_STATE_HOME nor HOME names a folder"
-    return None if _ready(folder) else f"{folder} cannot be written, or is not this user's own"
-
-
-def _is_name(store: str) -> bool:
-    """Whether the id of a store can be the name of a file: letters, digits, underscores."""
-    return store.isascii() and store.replace("_", "a").isalnum() and len(store) <= _MAX_STORE_ID
 
 
 def _seen(connection: sqlite3.Connection) -> Memory | None:
     """The store as it is; None for one that was never used and so is of no name."""
     store, head = known_store_id(connection), audit.head(connection)
-    if not _is_name(store) or head.seq == 0:
+    if not is_name(store) or head.seq == 0:
         return None
     return Memory(store, head.revision, head.seq, head.hash, instance_key.public_key(database_of(connection)))
 
@@ -153,49 +74,3 @@ def _require(connection: sqlite3.Connection, known: Memory, now: Memory) -> None
             f"store {now.store} {what}: it is at revision {now.revision} (entry {now.seq}), this user has seen revision "
             f"{known.revision} (entry {known.seq}); after a backup restored on purpose: {ACCEPT} --revision {now.revision}"
         )
-
-
-def raise_memory(folder: Path, now: Memory) -> None:
-    """Write it unless somebody wrote a newer one meanwhile."""
-    if not _ready(folder):
-        return
-    with _exclusive(folder, now.store):
-        known = read_memory(folder, now.store)
-        if known is None or (now.revision, now.seq) > (known.revision, known.seq):
-            _write(folder, now)
-
-
-def _ready(folder: Path) -> bool:
-    """Whether the folder is there and this user's own; it is made only below a folder of his own."""
-    uid = os.geteuid()
-    try:
-        if not folder.exists():
-            nearest = next(p for p in folder.parents if p.exists())
-            if nearest.stat().st_uid != uid:
-                return False
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-    except (OSError, StopIteration):
-        return False
-    return found.st_uid == uid and not found.st_mode & 0o022 and os.access(folder, os.W_OK)
-
-
-@contextlib.contextmanager
-def _exclusive(folder: Path, store: str) -> Iterator[None]:
-    """One writer a store at a time."""
-    descriptor = os.open(folder / f".{store}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(folder: Path, said: Memory) -> None:
-    """Replace the memory at once; the caller holds the lock."""
-    temporary = folder / f".{said.store}.new"
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, made without following a link
-        stream.write(said.line.encode())
-    temporary.replace(folder / said.store)

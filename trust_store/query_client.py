@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from trust_store.errors import DaemonUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 MAX_ANSWER_BYTES = 300 * 1024 * 1024
@@ -47,7 +47,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def get(
-    path: Path, target: str, parameters: Mapping[str, str | list[str]], *, database: Path, timeout: float
+    path: Path, target: str, parameters: Mapping[str, str | Sequence[str]], *, database: Path, timeout: float
 ) -> Answer:
     """One GET request to the API at the Unix socket ``path`` (``timeout`` in seconds).
 

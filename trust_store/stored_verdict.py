@@ -122,9 +122,7 @@ class StoredTrust:
         """Keys to try on signatures, those that a hint points at first."""
         return query.candidates(self.connection, vendor_id, hints, known_at=known_at)
 
-    def view(
-        self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None
-    ) -> TrustView:
+    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
         """What the store trusts for these facts at ``at``."""
         vendor = next((v for v in self.vendors if v.id == vendor_id), None)
         return stored_view(self.connection, facts, vendor_id, vendor, at=at, known_at=known_at)

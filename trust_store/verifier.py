@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from trust_store.errors import TrustStoreError, UsageError
+from trust_store.errors import UsageError
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
+from trust_store.package_files import PackageUnreadableError, open_package, shown, side_paths
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import hints_of, with_evidence, with_keys
-from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
 from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -37,13 +35,7 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import CandidateKey
     from trust_store.verification import Finding
 
-SIDE_SUFFIXES = (".asc", ".gpg", ".p7m", ".p7s", ".sig")
-"""Names under which a signature is looked for beside a package: its own name and one of these."""
 UNREAD_SCHEME = "unknown"
-
-
-class PackageUnreadableError(TrustStoreError):
-    """The package cannot be opened, or is no regular file."""
 
 
 class FactReader(Protocol):
@@ -63,9 +55,7 @@ class TrustSource(Protocol):
         """Keys to try on signatures, those that a hint points at first."""
         ...
 
-    def view(
-        self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None
-    ) -> TrustView:
+    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
         """All that is trusted as to these facts for this vendor."""
         ...
 
@@ -73,9 +63,7 @@ class TrustSource(Protocol):
         """Since when the package is known with these signatures."""
         ...
 
-    def judge(
-        self, facts: PackageFacts, view: TrustView, question: Question, known_at: datetime | None
-    ) -> Verdict:
+    def judge(self, facts: PackageFacts, view: TrustView, question: Question, known_at: datetime | None) -> Verdict:
         """The verdict, with what the source knows of issuers that are missing."""
         ...
 
@@ -195,14 +183,6 @@ def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def side_paths(package: Path) -> Iterator[Path]:
-    """The files beside ``package`` that are named as its signatures."""
-    for suffix in SIDE_SUFFIXES:
-        side = package.with_name(package.name + suffix) if package.name else None
-        if side is not None and os.path.lexists(side):
-            yield side
-
-
 def read_package(
     path: Path,
     sides: Iterable[Path],
@@ -255,24 +235,6 @@ def read_with_keys(
     return tried
 
 
-@contextmanager
-def open_package(path: Path) -> Iterator[int]:
-    """A descriptor of the regular file at ``path``; raises PackageUnreadableError. Never waits: a pipe or device is refused."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise PackageUnreadableError(f"{_shown(path)} cannot be opened: {reason}") from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-            raise PackageUnreadableError(f"{_shown(path)} is {kind}")
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _side_material(path: Path, origin: SignatureOrigin) -> SideMaterial:
     with open_package(path) as descriptor:
         data = b""
@@ -283,14 +245,10 @@ def _side_material(path: Path, origin: SignatureOrigin) -> SideMaterial:
                     break
                 data += piece
         except OSError as error:
-            raise PackageUnreadableError(f"{_shown(path)} cannot be read: {error.strerror or 'input error'}") from error
+            raise PackageUnreadableError(f"{shown(path)} cannot be read: {error.strerror or 'input error'}") from error
     if len(data) > MAX_SIGNATURE_FILE_BYTES:
-        raise PackageUnreadableError(f"{_shown(path)} is larger than {MAX_SIGNATURE_FILE_BYTES} bytes")
+        raise PackageUnreadableError(f"{shown(path)} is larger than {MAX_SIGNATURE_FILE_BYTES} bytes")
     return SideMaterial(SideFile(_text(path.name), hashlib.sha256(data).hexdigest()), origin, data)
-
-
-def _shown(path: Path) -> str:
-    return safe(str(path), 300)
 
 
 def _text(name: str) -> str:

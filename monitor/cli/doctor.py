@@ -133,7 +133,8 @@ def _store(settings: MonitorSettings) -> Iterator[Finding]:
 
 def _instance(database: Path) -> Iterator[Finding]:
     """The key that signs the log, and this user's memory of stores."""
-    from trust_store import client_memory, instance_key
+    from trust_store import instance_key
+    from trust_store.remembered import memory_folder, why_not_kept
 
     try:
         if _owner(database) == os.geteuid() and database.with_name(instance_key.PUBLIC_NAME).exists():
@@ -142,7 +143,7 @@ def _instance(database: Path) -> Iterator[Finding]:
         yield Finding(
             "warning", f"no decision can be signed from here: {error.diagnostics()}", "restore the backup of the key"
         )
-    missing = client_memory.why_not_kept(client_memory.memory_folder())
+    missing = why_not_kept(memory_folder())
     if missing is not None:
         yield Finding(
             "warning",

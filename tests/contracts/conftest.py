@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import trust_store.cli.check
 from monitor.cli import main
 from tests.contracts.packages import Kit
 from tests.trust_store.openpgp_tools import Gpg
+from trust_store.formats import worker
 from trust_store.formats.detect import read_package
 from trust_store.formats.streaming import FileSource
 
@@ -96,5 +96,5 @@ class DirectReader:
 @pytest.fixture
 def fast(rootwarden: Rootwarden, monkeypatch: pytest.MonkeyPatch) -> Rootwarden:
     """The command without worker processes."""
-    monkeypatch.setattr(trust_store.cli.check, "ForkedReader", DirectReader)
+    monkeypatch.setattr(worker, "ForkedReader", DirectReader)
     return rootwarden

@@ -8,8 +8,8 @@ import os
 import re
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pysequoia

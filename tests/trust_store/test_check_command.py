@@ -27,7 +27,7 @@ from tests.trust_store.openpgp_tools import Gpg
 from tests.trust_store.store_setup import DEDICATED, PHONE, open_store, proposal_of, randomness
 from tests.trust_store.verdict_craft import CONTENT, der
 from trust_store import anchor_management
-from trust_store.cli.check_answers import exit_code
+from trust_store.cli.exit_codes import exit_code
 from trust_store.decisions import perform
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import connect, transaction

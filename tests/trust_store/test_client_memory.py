@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from monitor.cli import group
 from tests.trust_store.store_setup import AT, open_store, propose
-from trust_store import audit, checkpoints, client_memory, instance_key, query
-from trust_store.client_memory import Memory, memory_folder, read_memory
+from trust_store import audit, checkpoints, client_memory, instance_key, query, remembered
 from trust_store.errors import StoreInconsistentError, TrustStoreError
+from trust_store.remembered import Memory, memory_folder, raise_memory, read_memory, why_not_kept
 from trust_store.storage.connection import connect, transaction
 from trust_store.storage.head import known_store_id, open_head
 
@@ -183,15 +183,15 @@ def test_a_memory_that_cannot_be_kept_stops_nobody(
     (tmp_path / "file").write_text("")
     for value in (str(wide.parents[1]), str(tmp_path / "file"), "/proc/1/nothing", "relative"):
         monkeypatch.setenv("XDG_STATE_HOME", value)
-        monkeypatch.setattr(client_memory, "ROOT_STATE", tmp_path / "file")
+        monkeypatch.setattr(remembered, "ROOT_STATE", tmp_path / "file")
         query.open_consistent(folder / DATABASE).close()
         assert remembered(folder) is None
         place = memory_folder()
-        assert client_memory.why_not_kept(place) is not None
-    assert client_memory.why_not_kept(None) == "neither XDG_STATE_HOME nor HOME names a folder"
-    assert client_memory.why_not_kept(tmp_path / "fresh") is None
+        assert why_not_kept(place) is not None
+    assert why_not_kept(None) == "neither XDG_STATE_HOME nor HOME names a folder"
+    assert why_not_kept(tmp_path / "fresh") is None
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert client_memory.why_not_kept(foreign / "stores") is not None
+    assert why_not_kept(foreign / "stores") is not None
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_clients_at_once_never_lower_it(folder: Path) -> None:
     assert base is not None
     seen = [replace(base, revision=n, seq=n) for n in range(3, 43)]
     threads = [
-        threading.Thread(target=lambda part=part: [client_memory.raise_memory(place, m) for m in part])  # type: ignore[misc]
+        threading.Thread(target=lambda part=part: [raise_memory(place, m) for m in part])  # type: ignore[misc]
         for part in (seen[::2], seen[1::2], seen[::-1])
     ]
     for thread in threads:
@@ -256,7 +256,7 @@ def test_a_decision_made_meanwhile_is_no_rollback(folder: Path, monkeypatch: pyt
         found = verify(connection, **options)  # type: ignore[arg-type]
         place = memory_folder()
         assert place is not None
-        client_memory.raise_memory(place, replace(known, revision=9, seq=9))
+        raise_memory(place, replace(known, revision=9, seq=9))
         return found
 
     monkeypatch.setattr(audit, "verify", slowly)

@@ -24,15 +24,14 @@ from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, SignatureOrigin
 from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.verdict import ExpectedVendor, NotPassedError, Outcome, Reason, require_passed
+from trust_store.package_files import PackageUnreadableError, open_package
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import record_sighting, save_facts
 from trust_store.stored_verdict import PackageUnknownError, StoredTrust, verify_stored, with_stored_keys
 from trust_store.verification.supplied import SuppliedMaterial, read_material, supplied_anchors
 from trust_store.verifier import (
     CheckRequest,
-    PackageUnreadableError,
     Verifier,
-    open_package,
     read_package,
     suggested_vendor,
 )

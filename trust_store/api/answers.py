@@ -20,10 +20,11 @@ from trust_store.model.identifiers import Identifier, IdentifierKind, normalise_
 from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor
+from trust_store.package_files import PackageUnreadableError, side_paths
 from trust_store.stored_verdict import AskedPlace, PackageUnknownError, verify_stored
 from trust_store.verdict_json import verdict_to_dict
 from trust_store.verification.question import ANY_VENDOR
-from trust_store.verifier import PackageUnreadableError, read_with_keys, side_paths
+from trust_store.verifier import read_with_keys, suggested_vendor
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,7 +76,7 @@ class Answers:
     sealed: Callable[[sqlite3.Connection, timedelta], bytes]
     now: Callable[[], datetime]
 
-    def expected(self, vendor: str | None) -> ExpectedVendor:
+    def expected(self, vendor: str | None, name: str) -> ExpectedVendor:
         """The vendor of the question; raises ProblemError: 400 where none is stated or the configuration knows none such."""
         if vendor is None:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "vendor: say whose package this is (or any)")
@@ -83,11 +84,11 @@ class Answers:
             return ExpectedVendor(ANY_VENDOR, "any")
         if vendor not in {v.id for v in self.vendors}:
             raise ProblemError(HTTPStatus.BAD_REQUEST, f"vendor: {vendor[:80]!r} is not configured")
-        return ExpectedVendor(vendor, "stated")
+        return ExpectedVendor(vendor, "stated", suggested_vendor(name, self.vendors))
 
     async def check_path(self, path: Path, vendor: str | None, peer: Peer) -> dict[str, Any]:
         """The verdict on a file of this machine, read for ``peer``; raises ProblemError."""
-        expected = self.expected(vendor)
+        expected = self.expected(vendor, path.name)
         with ExitStack() as held:
             package = held.enter_context(opened_for(peer, path, self.folders))
             # All of them stay open until the answer: they are read as one moment's.
@@ -131,7 +132,7 @@ class Answers:
 
         ``asked`` is what the asker calls it and which side files it has.
         """
-        expected = self.expected(vendor)
+        expected = self.expected(vendor, asked.name if asked else "")
         digest = normalise_hex(sha256) or ""
         if len(digest) != DIGEST_DIGITS:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "a package is named by its SHA-256: 64 hex digits")

@@ -86,7 +86,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
             raise ProblemError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json with a path, or application/octet-stream"
             )
-        expected = answers.expected(vendor)
+        expected = answers.expected(vendor, name)
         with tempfile.TemporaryFile(dir=uploads) as stream:
             await _receive(request, stream.fileno(), max_upload_bytes)
             checked = Checked(Path(name).name or "upload", None, expected, f"api:uid:{peer.uid}")

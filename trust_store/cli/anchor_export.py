@@ -77,7 +77,7 @@ def command(
     invocation = click.get_current_context().obj
     settings = load_trust_settings(invocation.config)
     if vendor is not None:
-        expected_vendor(vendor, settings, "")
+        expected_vendor(vendor, settings.vendors, "")
     exporter = _BY_NAME[format_name]
     with closing(query.open_consistent(settings.store.database)) as connection, query.snapshot(connection):
         valid = query.anchors(connection, vendor, [AnchorState.VALID])

@@ -43,7 +43,7 @@ def command(vendor: str | None, days: int, *, as_json: bool) -> int:
     invocation = click.get_current_context().obj
     settings = load_trust_settings(invocation.config)
     if vendor is not None:
-        expected_vendor(vendor, settings, "")
+        expected_vendor(vendor, settings.vendors, "")
     at = invocation.now()
     with closing(query.open_consistent(settings.store.database)) as connection:
         found = what_ends(connection, settings.vendors, vendor, at=at, horizon=timedelta(days=days))

@@ -13,6 +13,7 @@ from trust_store import audit, checkpoints, client_memory
 from trust_store.cli.audit_instance import accept_restored, rekey_command
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError, UsageError
 from trust_store.query import snapshot
+from trust_store.remembered import memory_folder
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
@@ -55,7 +56,7 @@ def verify(given: tuple[str, ...], *, as_json: bool) -> int:
       journalctl -u rootwarden -o cat > journal.txt; rootwarden audit verify --checkpoint journal.txt
     """
     settings = load_trust_settings(click.get_current_context().obj.config)
-    database, folder = settings.store.database, client_memory.memory_folder()
+    database, folder = settings.store.database, memory_folder()
     outside = [said for text in given for said in _given(text)]
     kept = checkpoints.read_checkpoint(database.with_name(checkpoints.CHECKPOINT_NAME))
     with closing(connect(database, read_only=True)) as connection:

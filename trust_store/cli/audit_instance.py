@@ -12,6 +12,7 @@ import click
 from trust_store import audit, checkpoints, client_memory
 from trust_store.errors import DecisionRefusedError, StoreInconsistentError, StoreUnavailableError, UsageError
 from trust_store.query import snapshot
+from trust_store.remembered import memory_folder
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
@@ -50,7 +51,7 @@ def accept_restored(revision: int, *, as_json: bool) -> int:
             raise UsageError(
                 f"the store is at revision {newest.revision}, not {revision}: look again at what was restored"
             )
-        remembered = client_memory.accept(connection, client_memory.memory_folder())
+        remembered = client_memory.accept(connection, memory_folder())
     beside = database.with_name(checkpoints.CHECKPOINT_NAME)
     replaced = False
     if _owner(database) == os.geteuid():

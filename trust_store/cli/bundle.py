@@ -12,18 +12,16 @@ import click
 
 from trust_store import query, query_client
 from trust_store.bundles import sealed_bundle
+from trust_store.cli.bundle_file import open_bundle_file
 from trust_store.cli.deciding import JSON_OPTION
-from trust_store.cli.files import read_capped, write_whole
-from trust_store.client_memory import least_revision, memory_folder, remember_bundle
-from trust_store.errors import DaemonUnavailableError, MalformedError, StoreUnavailableError, UsageError
-from trust_store.exchange.bundle import MAX_BUNDLE_BYTES, MAX_VALIDITY, Bundle, open_bundle
-from trust_store.instance_key import public_key_in
+from trust_store.cli.files import write_whole
+from trust_store.errors import DaemonUnavailableError, StoreUnavailableError
+from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.model.identifiers import format_time
 from trust_store.settings import load_trust_settings
 from trust_store.terminal import safe
 
 TIMEOUT_SECONDS = 60.0
-MAX_KEY_BYTES = 4096
 
 
 @click.group()
@@ -86,7 +84,7 @@ def show(file: Path, keys: tuple[Path, ...], *, as_json: bool) -> int:
     Examples:
       rootwarden bundle show trust.bundle --key instance.pub
     """
-    bundle = opened(file, keys)
+    bundle = open_bundle_file(file, keys, click.get_current_context().obj.now())
     told = {
         "store_id": bundle.store_id,
         "revision": bundle.revision,
@@ -104,25 +102,3 @@ def show(file: Path, keys: tuple[Path, ...], *, as_json: bool) -> int:
     for name, value in told.items():
         click.echo(f"{name.replace('_', ' '):<12} {safe(value if isinstance(value, str) else json.dumps(value), 500)}")
     return 0
-
-
-def opened(file: Path, keys: tuple[Path, ...]) -> Bundle:
-    """The bundle in ``file``, if it is good; raises UsageError for files that cannot be read, BundleRefusedError else."""
-    if not keys:
-        raise UsageError(
-            "--bundle needs --bundle-key FILE: the public instance key (instance.pub), fetched another way"
-        )
-    known = tuple(_public_key(key) for key in keys)
-    folder, now = memory_folder(), click.get_current_context().obj.now()
-    bundle = open_bundle(
-        read_capped(file, MAX_BUNDLE_BYTES), known, at=now, least_revision=lambda store: least_revision(folder, store)
-    )
-    remember_bundle(folder, bundle.store_id, bundle.revision, known[0].hex())
-    return bundle
-
-
-def _public_key(path: Path) -> bytes:
-    try:
-        return public_key_in(read_capped(path, MAX_KEY_BYTES))
-    except MalformedError as error:
-        raise UsageError(f"{safe(str(path), 300)} holds {error}") from error

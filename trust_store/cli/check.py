@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
-
-from trust_store.formats.worker import ForkedReader
 
 # Whether it can be read is the answer to a question (unreadable), not a wrong question.
 _FILE = click.Path(readable=False)
@@ -33,9 +32,22 @@ _FILE = click.Path(readable=False)
 @click.option("--certificate-identity", metavar="TEXT", help="Sigstore identity (not implemented yet).")
 @click.option("--certificate-oidc-issuer", metavar="URL", help="Sigstore issuer (not implemented yet).")
 @click.option("--namespace", metavar="TEXT", help="Namespace of SSH signatures (not implemented yet).")
+@click.option("--bundle", type=_FILE, metavar="FILE", help="Ask a signed bundle instead of the store.")
+@click.option(
+    "--bundle-key", "bundle_keys", multiple=True, type=_FILE, metavar="FILE",
+    help="Public instance key that must have signed the bundle.",
+)  # fmt: skip
 @click.option("--batch", is_flag=True, help="Read JSON lines from standard input, answer with one line each.")
 @click.argument("paths", nargs=-1, type=_FILE, metavar="PATH...")
-def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any) -> int:
+def command(
+    paths: tuple[str, ...],
+    *,
+    as_json: bool,
+    batch: bool,
+    bundle: str | None,
+    bundle_keys: tuple[str, ...],
+    **asked: Any,
+) -> int:
     """Who signed this package, and does the key chain to a trusted root of the expected vendor?
 
     Exit 0: every package passed. 10: one failed. 3: one is indeterminate. 2: usage or configuration. 4: could not run.
@@ -47,8 +59,16 @@ def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any)
       rootwarden check --json --vendor dten firmware.bin --signature firmware.bin.asc
       rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip
       rootwarden check --only-anchors --anchors root.pem firmware.bin
+      rootwarden check --bundle trust.bundle --bundle-key instance.pub --vendor dten upgrade.zip
       rootwarden check --batch < requests.jsonl
     """
+    invocation = click.get_current_context().obj
+    if as_json and not batch and bundle is None and paths and _plain(asked):
+        code = _by_daemon(Path(invocation.config), paths, asked["vendor"])
+        if code is not None:
+            return code
+    from trust_store.formats.worker import ForkedReader
+
     # First of all, before a store is open or a thread runs: the reader's process is forked from this one. It imports what reads
     # packages while this one, only then, imports what judges them.
     reader = ForkedReader.start()
@@ -57,10 +77,34 @@ def command(paths: tuple[str, ...], *, as_json: bool, batch: bool, **asked: Any)
         from trust_store.cli.check_request import CheckOptions, CheckSession
 
         options = CheckOptions(**asked)
-        invocation = click.get_current_context().obj
         with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
+            session.use_bundle(bundle, bundle_keys, options)
             if batch:
                 return answer_batch(session, paths, options)
             return answer_all(session, paths, options, as_json=as_json)
     finally:
         reader.close()
+
+
+def _plain(asked: dict[str, Any]) -> bool:
+    """Whether nothing but the vendor was stated: only such a question may be another's to answer."""
+    return bool(asked["vendor"]) and not any(value for name, value in asked.items() if name != "vendor")
+
+
+def _by_daemon(config: Path, paths: tuple[str, ...], vendor: str) -> int | None:
+    """The exit code, with every verdict written, if the daemon knows every one of the files; else None and nothing is written."""
+    from trust_store.cli.check_daemon import DaemonAnswers
+
+    daemon = DaemonAnswers(config)
+    verdicts = []
+    for path in paths:
+        verdict = daemon.verdict(path, vendor)
+        if verdict is None:
+            return None
+        verdicts.append(verdict)
+    from trust_store.cli.exit_codes import exit_code, outcome_code
+    from trust_store.cli.output import write_line
+
+    for verdict in verdicts:
+        write_line(json.dumps(verdict))
+    return exit_code(outcome_code(verdict["outcome"]) for verdict in verdicts)

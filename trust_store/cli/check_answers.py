@@ -7,33 +7,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from trust_store.cli.check_request import CheckOptions, CheckSession, batch_options
+from trust_store.cli.exit_codes import EXIT_NOT_RUN, exit_code, outcome_code
 from trust_store.cli.json_line import read_question
 from trust_store.cli.output import write_line
 from trust_store.cli.verdict_text import verdict_lines
 from trust_store.errors import UsageError
-from trust_store.model.verdict import Outcome
 from trust_store.verdict_json import verdict_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from trust_store.model.verdict import Verdict
 
 MAX_LINE_BYTES = 1024 * 1024
-EXIT_PASSED, EXIT_USAGE, EXIT_INDETERMINATE, EXIT_NOT_RUN, EXIT_FAILED = 0, 2, 3, 4, 10
-_CODES = {Outcome.PASSED: EXIT_PASSED, Outcome.INDETERMINATE: EXIT_INDETERMINATE, Outcome.FAILED: EXIT_FAILED}
-_WORST = (EXIT_NOT_RUN, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_PASSED)
-
-
-def exit_code(codes: Iterable[int]) -> int:
-    """The code of several items: 4 over 10 over 3 over 0; no items at all is a usage error."""
-    seen = set(codes)
-    return next((code for code in _WORST if code in seen), EXIT_USAGE)
-
-
-def verdict_code(verdict: Verdict) -> int:
-    """The exit code that one verdict stands for."""
-    return _CODES.get(verdict.outcome, EXIT_NOT_RUN)
 
 
 def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOptions, *, as_json: bool) -> int:
@@ -48,7 +33,7 @@ def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOpti
     for request in requests:
         verdict = session.verifier(request).verify(request)
         write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
-        codes.append(verdict_code(verdict))
+        codes.append(outcome_code(verdict.outcome))
     return exit_code(codes)
 
 
@@ -76,7 +61,7 @@ def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) 
         verdict = session.verifier(request).verify(request)
     except UsageError as error:
         return _refused(identity, str(error))
-    return {"id": identity, **verdict_to_dict(verdict)}, verdict_code(verdict)
+    return {"id": identity, **verdict_to_dict(verdict)}, outcome_code(verdict.outcome)
 
 
 def _refused(identity: Any, detail: str) -> tuple[dict[str, Any], int]:

@@ -11,18 +11,21 @@ from trust_store import query
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
+from trust_store.package_files import PackageUnreadableError, open_package
 from trust_store.settings import load_trust_settings
 from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe
 from trust_store.verification.question import ANY_VENDOR, Finding
 from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material, read_revocation
-from trust_store.verifier import CheckRequest, PackageUnreadableError, Verifier, open_package, suggested_vendor
+from trust_store.verifier import CheckRequest, Verifier, suggested_vendor
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from trust_store.exchange.bundle import Bundle
+    from trust_store.model.vendor import Vendor
     from trust_store.query import EvidenceSource
     from trust_store.settings import TrustSettings
     from trust_store.verifier import FactReader
@@ -65,6 +68,7 @@ class CheckSession:
         self._settings: TrustSettings | None = None
         self._with_store: Verifier | None = None
         self._without_store = Verifier(reader, now=now)
+        self._bundle: Bundle | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> CheckSession:
@@ -72,6 +76,22 @@ class CheckSession:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
+
+    def use_bundle(self, file: str | None, keys: tuple[str, ...], options: CheckOptions) -> None:
+        """Ask a signed bundle instead of the store; raises UsageError, or BundleRefusedError where it must not be used."""
+        if file is None:
+            if keys:
+                raise UsageError("--bundle-key goes with --bundle FILE")
+            return
+        if options.only_anchors or options.anchors or options.as_known_at:
+            raise UsageError(
+                "--bundle goes with neither --anchors, --only-anchors nor --as-known-at: it is what is trusted"
+            )
+        from trust_store.bundled_trust import BundledTrust  # few ask one
+        from trust_store.cli.bundle_file import open_bundle_file
+
+        self._bundle = open_bundle_file(Path(file), tuple(Path(key) for key in keys), self._now())
+        self._with_store = Verifier(self._reader, now=self._now, source=BundledTrust(self._bundle))
 
     def request(self, path: str, options: CheckOptions) -> CheckRequest:
         """The question; raises UsageError for what cannot be asked, StoreUnavailableError where there is no configuration."""
@@ -120,14 +140,17 @@ class CheckSession:
         return self._settings
 
     def _expected(self, options: CheckOptions, name: str) -> ExpectedVendor:
-        if options.only_anchors and options.vendor != ANY_VENDOR:
+        if options.only_anchors and options.vendor != ANY_VENDOR and self._bundle is None:
             return ExpectedVendor(options.vendor, "stated" if options.vendor else "none")
-        return expected_vendor(options.vendor, self.settings if options.vendor != ANY_VENDOR else None, name)
+        if self._bundle is not None:
+            if options.only_anchors or options.anchors or options.as_known_at:
+                raise UsageError("with --bundle nothing else is trusted, and nothing is known of earlier times")
+            return expected_vendor(options.vendor, self._bundle.vendors, name)
+        return expected_vendor(options.vendor, self.settings.vendors if options.vendor != ANY_VENDOR else (), name)
 
 
-def expected_vendor(vendor: str | None, settings: TrustSettings | None, name: str) -> ExpectedVendor:
-    """Whose package it is said to be; raises UsageError naming the nearest vendor where the configuration knows none such."""
-    vendors = settings.vendors if settings else ()
+def expected_vendor(vendor: str | None, vendors: tuple[Vendor, ...], name: str) -> ExpectedVendor:
+    """Whose package it is said to be; raises UsageError naming the nearest vendor where none of ``vendors`` is such."""
     if vendor is None:
         return ExpectedVendor(None, "none", suggested_vendor(name, vendors))
     if vendor == ANY_VENDOR:

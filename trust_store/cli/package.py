@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trust_store import query
-from trust_store.cli.check_answers import verdict_code
 from trust_store.cli.check_request import expected_vendor, time_of
 from trust_store.cli.deciding import JSON_OPTION, decide, stated
+from trust_store.cli.exit_codes import outcome_code
 from trust_store.cli.output import write_line
 from trust_store.cli.verdict_text import verdict_lines
 from trust_store.errors import UsageError
@@ -71,14 +71,14 @@ def show(sha256: str, vendor: str, at: str | None, as_known_at: str | None, *, a
     settings = load_trust_settings(Path(invocation.config))
     with closing(query.open_consistent(settings.store.database)) as connection, query.snapshot(connection):
         seen = sightings(connection, digest)
-        expected = expected_vendor(vendor, settings, seen[0].name if seen else "")
+        expected = expected_vendor(vendor, settings.vendors, seen[0].name if seen else "")
         evidence = invocation.evidence(connection) if invocation.evidence else None
         verdict = verify_stored(
             connection, digest, expected, settings.vendors, at=invocation.now(), requested_at=requested_at,
             known_at=known_at, evidence=evidence,
         )  # fmt: skip
     write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
-    return verdict_code(verdict)
+    return outcome_code(verdict.outcome)
 
 
 @command.command()

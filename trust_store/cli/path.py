@@ -13,13 +13,14 @@ import click
 from trust_store.chain.peer_names import KINDS
 from trust_store.chain.question import PathAnswer, PathQuestion, answer
 from trust_store.chain.validation import PURPOSES, ValidationParameters
+from trust_store.cli.exit_codes import exit_code, outcome_code
 from trust_store.cli.output import write_line
 from trust_store.cli.path_request import parse_line, parse_question, peer_name
 from trust_store.decode.crl import MAX_LIST_BYTES, decode_lists
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UsageError
 from trust_store.model.identifiers import parse_time
-from trust_store.model.verdict import Outcome, Reason
+from trust_store.model.verdict import Reason
 from trust_store.package_files import PackageUnreadableError, open_package
 from trust_store.terminal import safe
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from trust_store.chain.peer_names import PeerName
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
-EXIT_USAGE = 2
-_CODES = {Outcome.PASSED: 0, Outcome.INDETERMINATE: 3, Outcome.FAILED: 10}
-_WORST = (10, 3, 0)
 _FILE = click.Path()
 
 
@@ -92,8 +90,8 @@ def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
         write_line(
             json.dumps({"id": identity, "outcome": found.outcome, "reason": found.reason, "detail": found.detail})
         )
-        codes.add(_CODES[found.outcome])
-    return next((code for code in _WORST if code in codes), EXIT_USAGE)
+        codes.add(outcome_code(found.outcome))
+    return exit_code(codes)
 
 
 def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
@@ -116,7 +114,7 @@ def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
         found = answer(PathQuestion(leaf, anchors, parameters, untrusted, crls))
     for line in [json.dumps(_as_dict(found))] if as_json else _text(found):
         write_line(line)
-    return _CODES[found.outcome]
+    return outcome_code(found.outcome)
 
 
 def _as_dict(found: PathAnswer) -> dict[str, Any]:
