@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from monitor.cli import group
 from tests.trust_store.store_setup import AT, open_store, propose
-from trust_store import audit, checkpoints, client_memory, instance_key, query, remembered
+from trust_store import audit, checkpoints, client_memory, instance_key, query
 from trust_store.errors import StoreInconsistentError, TrustStoreError
 from trust_store.remembered import Memory, memory_folder, raise_memory, read_memory, why_not_kept
 from trust_store.storage.connection import connect, transaction
@@ -183,7 +183,7 @@ def test_a_memory_that_cannot_be_kept_stops_nobody(
     (tmp_path / "file").write_text("")
     for value in (str(wide.parents[1]), str(tmp_path / "file"), "/proc/1/nothing", "relative"):
         monkeypatch.setenv("XDG_STATE_HOME", value)
-        monkeypatch.setattr(remembered, "ROOT_STATE", tmp_path / "file")
+        monkeypatch.setattr("trust_store.remembered.ROOT_STATE", tmp_path / "file")
         query.open_consistent(folder / DATABASE).close()
         assert remembered(folder) is None
         place = memory_folder()
