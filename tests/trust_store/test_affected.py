@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -299,3 +300,21 @@ def test_two_passes_see_each_vendors_policy(store: sqlite3.Connection) -> None:
     before = verify_stored(store, FACTS.sha256, DTEN, (vendor(),), at=AT, requested_at=BEGIN - timedelta(days=4000))
     assert (told.outcome, told.basis.time) == (Outcome.PASSED, "now")
     assert (before.outcome, before.basis.time, before.checked_at) == (Outcome.INDETERMINATE, "requested", AT)
+
+
+def test_what_no_identifier_leads_to_is_looked_at_for_its_scheme_only(store: sqlite3.Connection) -> None:
+    """Sigstore identities and roots of the vendor are in the view of a package with such a signature, and of no other."""
+    made = openpgp_proposal("ab" * 20)
+    material = b'{"issuer":"https://issuer.example"}'
+    digest = hashlib.sha256(material).hexdigest()
+    identity = replace(
+        made, kind=AnchorKind.SIGSTORE_IDENTITY, name="release@vendor.example", material=material, key_sha256=digest,
+        identifiers=(Identifier(IdentifierKind.SHA256, digest),),
+    )  # fmt: skip
+    anchor_id = anchor_management.propose(store, identity, at=BEGIN, randomness=randomness)
+    signature = SignatureFact("sigstore-bundle", SignatureOrigin.GIVEN, None)
+    facts = PackageFacts("12" * 32, 9, "detached", 1, signatures=(signature,))
+    asked = [("dten", facts), ("any", facts), ("other", facts), (None, facts), ("dten", FACTS)]
+    found = [[a.id for a in query.trust_view(store, vendor_id, one, None).anchors] for vendor_id, one in asked]
+    assert found == [[anchor_id], [anchor_id], [], [], []]
+    assert by_anchors(store, [anchor_id]) == Affected(vendors=frozenset({"dten"}))
