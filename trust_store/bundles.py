@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from trust_store import query
 from trust_store.exchange.bundle import MAX_VALIDITY, TOLD_STATES, Bundle, seal
 from trust_store.instance_key import private_key
-from trust_store.model.trust_anchor import AnchorState
 from trust_store.storage import anchors as rows
 from trust_store.storage.digest_decisions import EFFECTIVE, of_every_package
 from trust_store.storage.tombstones import STATES as TOMBSTONE_STATES
@@ -53,23 +52,19 @@ def sealed_bundle(
                 if decided.state == EFFECTIVE and (decided.decision.effective_until or at) >= at
             ),
             vendors=tuple(effective_vendor(connection, vendor) for vendor in vendors),
-            lifted=_lifted(stored),
+            lifted=_lifted(connection, stored),
         )
     key = private_key(database)
     return seal(bundle, key.private.sign, bytes.fromhex(key.public))
 
 
-def _lifted(stored: tuple[StoredAnchor, ...]) -> tuple[tuple[str, str], ...]:
+def _lifted(connection: sqlite3.Connection, stored: tuple[StoredAnchor, ...]) -> tuple[tuple[str, str], ...]:
     """(Tombstone, vendor) wherever the same key was approved later: for that vendor, or for all where it is the tombstone's own."""
     tombstones = [s for s in stored if s.anchor.state in TOMBSTONE_STATES]
-    valid = [s for s in stored if s.anchor.state is AnchorState.VALID] if tombstones else []
+    approved = query.approvals_over(connection, stored) if tombstones else ()
     return tuple(
-        (tombstone.anchor.id, later.anchor.vendor_id)
+        (tombstone.anchor.id, anchor.vendor_id)
         for tombstone in tombstones
-        for later in valid
-        if later.audit_seq > tombstone.audit_seq
-        and (
-            later.anchor.key_sha256 == tombstone.anchor.key_sha256
-            or query.same_key(later.anchor.identifiers, tombstone.anchor.identifiers)
-        )
+        for anchor, since in approved
+        if query.lifts(anchor, since, tombstone)
     )

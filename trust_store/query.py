@@ -171,7 +171,8 @@ def trust_view(
             instead if instead and s.anchor.id == instead.anchor.id else s
             for s in on_the_key_of(connection, found.values(), known_at)
         ]
-        chosen = [found[i] for i in sorted(found) if not _lifted(found[i], lifting, vendor_id)]
+        approved = approvals_over(connection, lifting)
+        chosen = [found[i] for i in sorted(found) if not _lifted(found[i], approved, vendor_id)]
         revision, identity = store_revision(connection), store_id(connection)
         counting = _counting(connection, vendor, known_at) if vendor else None
         revocation = revocation_material.load(connection, _issuers(facts, chosen), known_at=known_at)
@@ -316,19 +317,30 @@ def _issuers(facts: PackageFacts, chosen: Iterable[StoredAnchor]) -> set[str]:
     return {certificate.sha256 for certificate in found if certificate is not None and certificate.is_ca}
 
 
-def _lifted(stored: StoredAnchor, others: Iterable[StoredAnchor], vendor_id: str | None) -> bool:
-    """Whether a tombstone was overruled: the same key was approved later (by k + 1 people), by its own or the asked vendor's."""
-    tombstone = stored.anchor
-    if tombstone.state not in tombstones.STATES:
+def approvals_over(
+    connection: sqlite3.Connection, stored: Iterable[StoredAnchor]
+) -> tuple[tuple[TrustAnchor, int], ...]:
+    """The valid ones of these anchors, each with the number of the audit entry that made it valid: what may lift a tombstone."""
+    valid = [s for s in stored if s.anchor.state is AnchorState.VALID]
+    since = rows.valid_since(connection, (s.anchor.id for s in valid))
+    return tuple((s.anchor, since.get(s.anchor.id, s.audit_seq)) for s in valid)
+
+
+def lifts(approved: TrustAnchor, since: int, tombstone: StoredAnchor) -> bool:
+    """Whether ``approved``, valid since that audit entry, is the tombstone's key accepted again (by k + 1 people)."""
+    buried = tombstone.anchor
+    return since > tombstone.audit_seq and (
+        approved.key_sha256 == buried.key_sha256 or same_key(approved.identifiers, buried.identifiers)
+    )
+
+
+def _lifted(stored: StoredAnchor, approved: Iterable[tuple[TrustAnchor, int]], vendor_id: str | None) -> bool:
+    """Whether a tombstone was overruled: the same key was approved later, by its own or the asked vendor's people."""
+    if stored.anchor.state not in tombstones.STATES:
         return False
     return any(
-        other.anchor.state is AnchorState.VALID
-        and other.audit_seq > stored.audit_seq
-        and other.anchor.vendor_id in (tombstone.vendor_id, vendor_id)
-        and (
-            other.anchor.key_sha256 == tombstone.key_sha256 or same_key(other.anchor.identifiers, tombstone.identifiers)
-        )
-        for other in others
+        anchor.vendor_id in (stored.anchor.vendor_id, vendor_id) and lifts(anchor, since, stored)
+        for anchor, since in approved
     )
 
 

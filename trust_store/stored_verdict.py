@@ -176,7 +176,9 @@ def judge(
         near = {anchor.id: anchor for anchor in found} | near
     if len(near) == len(known):
         return verdict
-    return verify_package(facts, replace(view, anchors=tuple(near[i] for i in sorted(near))), question)
+    told = verify_package(facts, replace(view, anchors=tuple(near[i] for i in sorted(near))), question)
+    # Where the view was cut off they may be on a path after all; nothing was looked up about their keys, so that they decide nothing.
+    return told if (told.reason, told.also) == (verdict.reason, verdict.also) else verdict
 
 
 def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource | None) -> Verdict:

@@ -138,12 +138,13 @@ def _stored(step: Step, before: StoredAnchor | None) -> StoredAnchor:
 def everything(connection: sqlite3.Connection, vendor_id: str | None) -> TrustView:
     """The view of all the vendor's anchors and everybody's tombstones, whatever the package: what is trusted, by definition."""
     stored = rows.of_every_vendor(connection)
+    since = rows.valid_since(connection, (s.anchor.id for s in stored))
     chosen = sorted(
         (
             s
             for s in stored
             if (vendor_id in (query.ANY_VENDOR, s.anchor.vendor_id) or s.anchor.state in BURIED)
-            and not _overruled(s, stored, vendor_id)
+            and not _overruled(s, stored, vendor_id, since)
         ),
         key=lambda s: s.anchor.id,
     )
@@ -153,10 +154,12 @@ def everything(connection: sqlite3.Connection, vendor_id: str | None) -> TrustVi
     return TrustView(anchors=tuple(s.anchor for s in chosen), untrusted=tuple(helping))
 
 
-def _overruled(buried: StoredAnchor, stored: Iterable[StoredAnchor], vendor_id: str | None) -> bool:
+def _overruled(
+    buried: StoredAnchor, stored: Iterable[StoredAnchor], vendor_id: str | None, since: dict[str, int]
+) -> bool:
     return buried.anchor.state in tombstones.STATES and any(
         other.anchor.state is AnchorState.VALID
-        and other.audit_seq > buried.audit_seq
+        and since[other.anchor.id] > buried.audit_seq
         and other.anchor.vendor_id in (buried.anchor.vendor_id, vendor_id)
         and query.same_key(other.anchor.identifiers, buried.anchor.identifiers)
         for other in stored

@@ -246,6 +246,26 @@ def as_known_at(connection: sqlite3.Connection, anchor_id: str, known_at: dateti
     return found[0] if found else None
 
 
+def valid_since(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> dict[str, int]:
+    """The number of the audit entry with which each anchor became valid: what came later in that state (narrower rules) is no approval.
+
+    Raises StoreInconsistentError where the log does not have every version of one of them.
+    """
+    found: dict[str, int] = {}
+    for anchor_id in sorted(set(anchor_ids)):
+        entries = connection.execute(
+            "SELECT * FROM audit_log WHERE record_kind = 'anchor' AND record_id = ? ORDER BY record_version",
+            (anchor_id,),
+        ).fetchall()
+        if [entry["record_version"] for entry in entries] != list(range(1, len(entries) + 1)):
+            raise StoreInconsistentError(f"audit_log: a version of {anchor_id} is missing")
+        for entry in entries:
+            audit_log.require_own_hash(entry)
+            if entry["state"] == AnchorState.VALID.value:
+                found.setdefault(anchor_id, int(entry["seq"]))
+    return found
+
+
 def by_standing(
     connection: sqlite3.Connection,
     vendor_id: str | None,

@@ -71,7 +71,25 @@ def related(
                 wanted |= _towards_issuers(lookup.of_material(anchor))
         if len(found) >= MAX_ANCHORS:
             break
+    _bury(connection, found, wanted, asked, known_at)
     return tuple(found.values())
+
+
+def _bury(
+    connection: sqlite3.Connection,
+    found: dict[str, StoredAnchor],
+    wanted: set[Identifier],
+    asked: set[Identifier],
+    known_at: datetime | None,
+) -> None:
+    """Add the tombstones on the keys of what was found, wherever the search was cut off: a flood of proposals hides none."""
+    while fresh := wanted - asked:
+        asked |= fresh
+        buried = [i for i in tombstones.owners(connection, fresh) if i not in found]
+        for stored in rows.current_of(connection, buried, known_at):
+            if stored.anchor.state in tombstones.STATES:
+                found[stored.anchor.id] = stored
+                wanted |= _towards_issuers(lookup.of_material(stored.anchor))
 
 
 def unnamed(
