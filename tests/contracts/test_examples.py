@@ -142,3 +142,45 @@ def unused(names: Iterable[str]) -> list[str]:
 def test_no_substitution_is_left_over() -> None:
     """Every placeholder of the table stands in some example."""
     assert unused(old for old, _ in SUBSTITUTIONS) == []
+
+
+def named_commands() -> list[tuple[str, str]]:
+    """(where, command) of every command that the manual's running text and the program's own messages name."""
+    found = [
+        (page.name, span)
+        for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for span in re.findall(r"`(rootwarden [^`]+)`", page.read_text())
+    ]
+    for package in ("trust_store", "escalation", "monitor"):
+        for module in sorted((ROOT / package).rglob("*.py")):
+            for span in re.findall(r"'(rootwarden [a-z][^'\n]*)'", module.read_text()):
+                found.append((module.name, span))
+    return found
+
+
+def unknown_part(span: str) -> str | None:
+    """The first command or option of a span that the program does not have."""
+    command: click.Command = group
+    words = span.replace("{", " ").split()[1:]
+    while words:
+        word = words.pop(0)
+        if isinstance(command, click.Group) and not word.startswith("-"):
+            below = [command.get_command(click.Context(command), name) for name in word.split("|")]
+            if None in below or below[0] is None:
+                return word
+            command = below[0]
+        elif word.startswith("--"):
+            known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+            option = re.split(r"[=,;.:)]", word)[0]
+            if option not in known:
+                return option
+            if command is group and words:
+                words.pop(0)
+    return None
+
+
+def test_every_command_that_is_named_exists() -> None:
+    """Running text of the manual, and every message of the program, names commands and options that are there."""
+    named = named_commands()
+    assert len(named) > 50
+    assert [f"{where}: {span}: {part}" for where, span in named if (part := unknown_part(span))] == []

@@ -51,7 +51,7 @@ def _many(option: str, name: str, metavar: str, text: str) -> Callable[[_Functio
 @click.option(
     "--clear", multiple=True, type=click.Choice(sorted(LIMIT_ARGUMENTS)), help="Take a limit of a pending anchor away."
 )
-@click.option("--follow-rotation/--no-follow-rotation", default=None, help="Accept old-signs-new proofs.")
+@click.option("--follow-rotation/--no-follow-rotation", default=None, help="On record only: no proof of rotation counts yet.")
 @JSON_OPTION
 def command(anchor_id: str, *, as_json: bool, **rules: Any) -> int:
     """State under which rules an anchor is accepted: a signer rule as a whole, limits one by one.
