@@ -22,7 +22,6 @@ from escalation.config import load_delivery_settings
 from escalation.decisions import COMMANDS as ALERT_COMMANDS
 from escalation.decisions import perform as perform_alert_command
 from escalation.delivery import open_channels
-from escalation.digest import send_due
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
 from monitor.alerting import Alerting, Place, places_of
@@ -61,6 +60,7 @@ OUTBOX_SECONDS = 1.0
 RETENTION_SECONDS = 3600.0
 DIGEST_SECONDS = 300.0
 REVOCATION_SECONDS = 900.0
+FORECAST_SECONDS = 6 * 3600.0
 STOP_SECONDS = 1.5
 HEARTBEAT_SECONDS = 15.0
 WATCH_SECONDS = 60.0
@@ -262,17 +262,21 @@ class Daemon:
 
     def _jobs(self) -> PeriodicJobs:
         refresh = RevocationRefresh(self._fetcher, self.storage, self._now)
-        upkeep = Upkeep(self.settings, self.storage, refresh, self._now, self._randomness)
+        upkeep = Upkeep(
+            self.settings, self.storage, refresh, tuple(self._channels), self._digest_hour, self._now, self._randomness
+        )
         return PeriodicJobs(
             {
                 "poll": (self.settings.polling.tick_seconds, self._poll_due),
                 "retention": (RETENTION_SECONDS, upkeep.enforce_retention),
-                "digest": (DIGEST_SECONDS, self._tell_digest),
+                "digest": (DIGEST_SECONDS, upkeep.tell_digest),
+                "forecast": (FORECAST_SECONDS, upkeep.tell_forecast),
                 "revocation": (REVOCATION_SECONDS, lambda: self._refresh_revocation(upkeep)),
                 "heartbeat": (watchdog_seconds() or HEARTBEAT_SECONDS, upkeep.heartbeat),
                 "tampering": (WATCH_SECONDS, self._look_for_tampering),
             },
-            at_once=("poll", "revocation"),
+            at_once=("poll", "revocation", "forecast"),
+            after=self._send.set,
         )
 
     async def _refresh_revocation(self, upkeep: Upkeep) -> None:
@@ -280,16 +284,6 @@ class Daemon:
         changed = await upkeep.refresh_revocation()
         if changed:
             await self._judge_again(await self.storage.run(lambda c: places_of(c, by_anchors(c, changed))))
-
-    async def _tell_digest(self) -> None:
-        """Send the daily digest of observed vendors when it is due."""
-        told = await self.storage.run(
-            lambda c: send_due(
-                c, hour=self._digest_hour, channels=self._channels, at=self._now(), randomness=self._randomness
-            )
-        )
-        if told:
-            self._send.set()
 
     async def _take_in(self) -> None:
         """Look at the incoming folder when something moved there, when a wait is over, and every now and then anyway."""
