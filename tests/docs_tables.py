@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from escalation.config import DeliverySettings, SlackSettings, SMTPSettings
 from monitor.config import IntakeSettings, PollingSettings, Source
-from tests import docs_http_api
+from tests import docs_alerts, docs_http_api
 from tests.docs_trust_model import TABLES
 from trust_store.formats.detect import READERS
 from trust_store.model.vendor import Contact, VendorPolicy
@@ -92,8 +92,12 @@ def trust_model() -> str:
 
 
 GENERATED = {
-    "formats.md": formats, "http-api.md": docs_http_api.page, "settings.md": settings, "trust-model.md": trust_model,
-}  # fmt: skip
+    "alerts.md": docs_alerts.page,
+    "formats.md": formats,
+    "http-api.md": docs_http_api.page,
+    "settings.md": settings,
+    "trust-model.md": trust_model,
+}
 
 
 def _sections(modules: Iterable[object]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from monitor.cli import COMMANDS, group
+from tests.docs_alerts import KINDS, kinds_in_code
 from tests.docs_tables import DOCS, GENERATED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +47,11 @@ def test_every_command_is_documented_and_has_examples(name: str) -> None:
     assert command is not None
     leaves = list(command.commands.values()) if isinstance(command, click.Group) else [command]
     assert [leaf.name for leaf in leaves if "Examples:" not in (leaf.help or "")] == []
+
+
+def test_every_kind_of_alert_is_documented() -> None:
+    """The page on alerts tells each kind that the code raises, and no other."""
+    assert kinds_in_code() == set(KINDS)
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
