@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.stories import demo
-from tests.stories.installation import Installation
+from tests.stories.installation import BIN, Installation, await_
 from tests.stories.test_story import approve, proposed
 from trust_store.exchange.bundle import open_bundle
 from trust_store.instance_key import public_key
@@ -33,6 +34,18 @@ connection = Connection("localhost")
 connection.request("POST", "/v1/check", json.dumps({"path": sys.argv[2], "vendor": "dten"}), {"Content-Type": "application/json"})
 answer = connection.getresponse()
 print(answer.status, answer.read().decode())
+"""
+LIAR = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(sys.argv[1])
+    server.listen()
+    while True:
+        peer, _ = server.accept()
+        with peer:
+            peer.recv(65536)
+            body = sys.argv[2].encode()
+            peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
 """
 
 
@@ -189,3 +202,94 @@ def test_the_bundle_is_signed_and_cached(place: Installation, pki: VendorPKI) ->
         key = bytes.fromhex(public_key(place.folder / "state/rootwarden.db"))
         opened = open_bundle(first.content, [key], at=datetime.now(UTC), least_revision=lambda _: 0)
         assert [a.id for a in opened.anchors] == [anchor]
+
+
+def test_the_command_says_the_same_with_the_daemon_and_without(
+    place: Installation, pki: VendorPKI, package: Path
+) -> None:
+    """What the daemon knows it answers, what it does not know the command finds out; both lines are the same but for their times."""
+    anchor = proposed(place, pki, place.proposer)
+    dropped = place.drop(package, "dten")
+    digest = hashlib.sha256(dropped.read_bytes()).hexdigest()
+    with client(place) as http:
+        await_("the package to be taken in", lambda: http.get(f"/v1/packages/{digest}?vendor=dten").status_code == 200)
+        for code, people in ((3, ()), (0, place.people)):
+            for person in people:
+                approve(place, anchor, pki, person, 0)
+            asked = place.check(dropped, vendor="dten", expected=(code,))
+            (place.folder / "api.sock").rename(place.folder / "away.sock")
+            alone = place.check(dropped, vendor="dten", expected=(code,))
+            (place.folder / "away.sock").rename(place.folder / "api.sock")
+            volatile = ("checked_at", "validation_time", "valid_until")
+            assert {k: v for k, v in asked.items() if k not in volatile} == {
+                k: v for k, v in alone.items() if k not in volatile
+            }
+        dropped.write_bytes(dropped.read_bytes()[:-1])
+        assert place.check(dropped, vendor="dten", expected=(10,))["outcome"] == "failed"
+
+
+def test_a_stranger_at_the_socket_is_not_believed(place: Installation, package: Path) -> None:
+    """Whoever puts a socket where the daemon's was and says ``passed`` is asked nothing, unless he owns the store."""
+    if place.one_person:
+        uid, expected = os.geteuid(), None
+    else:
+        uid, expected = 61003, 3
+    place.start()
+    place.stop()
+    (place.folder / "api.sock").unlink(missing_ok=True)
+    lie = json.dumps({
+        "schema": "rootwarden/verdict/1", "outcome": "passed", "reason": "trusted", "vendor": {"id": "dten"},
+        "package": {"sha256": hashlib.sha256(package.read_bytes()).hexdigest()}, "basis": {"store_id": "x", "store_revision": 999},
+    })  # fmt: skip
+    place.folder.chmod(0o777)
+    server = subprocess.Popen(
+        [*(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if os.geteuid() == 0 else []),
+         "/usr/bin/python3", "-c", LIAR, str(place.folder / "api.sock"), lie],
+    )  # fmt: skip
+    try:
+        await_("the liar's socket", (place.folder / "api.sock").exists)
+        done = place.run("check", "--json", "--vendor", "dten", str(package))
+        assert expected is None or done.returncode == expected
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_bundle_answers_where_there_is_no_store(
+    place: Installation, pki: VendorPKI, package: Path, folder: Path
+) -> None:
+    """With the public key the bundle lets the same package pass; with another key, altered, or an older one, it is refused with 4."""
+    anchor = proposed(place, pki, place.proposer)
+    old, new = folder / "old.bundle", folder / "new.bundle"
+    place.run("bundle", "create", "--out", str(old), expected=(0,))
+    for person in place.people:
+        approve(place, anchor, pki, person, 0)
+    place.run("bundle", "create", "--out", str(new), expected=(0,))
+    key = place.folder / "state/instance.pub"
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "elsewhere")}
+
+    def check(bundle: Path, *more: str, key_file: Path = key) -> tuple[int, str, str]:
+        command = [
+            str(BIN / "rootwarden"), "--config", "/nonexistent", "check", "--json", "--bundle", str(bundle), "--bundle-key",
+            str(key_file), "--vendor", "dten", *more, str(package),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        return done.returncode, done.stdout, done.stderr
+
+    assert check(old)[0] == 3
+    code, said, _ = check(new)
+    verdict = json.loads(said)
+    assert (code, verdict["outcome"], verdict["basis"]["trust"]) == (0, "passed", "bundle")
+    assert (verdict["basis"]["decision"], verdict["signatures"][0]["anchor"]["id"]) == ("called", anchor)
+    assert (check(old)[0], "revision" in check(old)[2]) == (4, True)
+    altered = folder / "altered.bundle"
+    altered.write_bytes(new.read_bytes().replace(b'"payload":"', b'"payload":"AAAA', 1))
+    assert check(altered)[0] == 4
+    stranger = folder / "stranger.pub"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(folder / "s.pem")], check=True)
+    subprocess.run(["openssl", "pkey", "-in", str(folder / "s.pem"), "-pubout", "-out", str(stranger)], check=True)
+    assert check(new, key_file=stranger)[0] == 4
+    assert check(new, "--anchors", str(key))[0] == 2
+    assert check(new, "--as-known-at", "2026-01-01T00:00:00Z")[0] == 2
+    shown = json.loads(place.run("bundle", "show", str(new), "--key", str(key), "--json", expected=(0,)).stdout)
+    assert (shown["store_id"], shown["anchors"]) == (verdict["basis"]["store_id"], {"valid": 1})
