@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "config": "monitor.cli.config",
     "demo": "monitor.cli.demo",
     "doctor": "monitor.cli.doctor",
+    "gate": "trust_store.cli.gate",
     "init": "monitor.cli.init",
     "package": "trust_store.cli.package",
     "path": "trust_store.cli.path",
