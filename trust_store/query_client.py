@@ -46,6 +46,14 @@ class _UnixConnection(http.client.HTTPConnection):
             raise ConnectionError(f"who answers at {self._path} is uid {uid}, which is not the store's owner")
 
 
+def _owner(database: Path) -> int:
+    """Whose store it is. Who may not look into its folder asks whose that is: whoever owns it puts any database there."""
+    try:
+        return database.stat().st_uid
+    except PermissionError:
+        return database.parent.stat().st_uid
+
+
 def get(
     path: Path, target: str, parameters: Mapping[str, str | Sequence[str]], *, database: Path, timeout: float
 ) -> Answer:
@@ -54,8 +62,7 @@ def get(
     Raises DaemonUnavailableError where nobody answers, or somebody who is neither root nor the owner of ``database``.
     """
     try:
-        owners = frozenset({0, database.stat().st_uid})
-        connection = _UnixConnection(path, owners, timeout)
+        connection = _UnixConnection(path, frozenset({0, _owner(database)}), timeout)
         try:
             connection.request("GET", f"{target}?{urlencode(parameters, doseq=True)}")
             answer = connection.getresponse()

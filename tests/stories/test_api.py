@@ -14,7 +14,7 @@ import pytest
 
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.stories import demo
-from tests.stories.installation import BIN, Installation, await_
+from tests.stories.installation import BIN, STRANGER, Installation, await_
 from tests.stories.test_story import approve, proposed
 from trust_store.exchange.bundle import open_bundle
 from trust_store.instance_key import public_key
@@ -226,6 +226,25 @@ def test_the_command_says_the_same_with_the_daemon_and_without(
             }
         dropped.write_bytes(dropped.read_bytes()[:-1])
         assert place.check(dropped, vendor="dten", expected=(10,))["outcome"] == "failed"
+
+
+def test_who_may_not_read_the_store_is_answered_by_the_daemon(
+    place: Installation, pki: VendorPKI, package: Path
+) -> None:
+    """Any user of the machine gets the verdict on a package that the daemon has seen, from the command, without any right on the store."""
+    anchor = proposed(place, pki, place.proposer)
+    for person in place.people:
+        approve(place, anchor, pki, person, 0)
+    with client(place) as http:
+        http.post("/v1/check", json={"path": str(place.drop(package, "dten")), "vendor": "dten"})
+    package.chmod(0o644)
+    (place.folder / "state").chmod(0o700)
+    asked = ("check", "--json", "--vendor", "dten", str(package))
+    done = place.run(*asked, person=STRANGER, expected=(0,))
+    assert json.loads(done.stdout)["outcome"] == "passed"
+    place.stop()
+    if not place.one_person:
+        place.run(*asked, person=STRANGER, expected=(4,))
 
 
 def test_a_stranger_at_the_socket_is_not_believed(place: Installation, package: Path) -> None:
