@@ -13,8 +13,9 @@ from monitor.errors import FetchError
 from monitor.fetch.protocol import Expected, FetchRequest
 from trust_store.decode.crl import load_list
 from trust_store.decode.ocsp import load_response
+from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.revocation_sources import due, published
+from trust_store.revocation_sources import due, is_proven, published
 from trust_store.storage.connection import transaction
 from trust_store.storage.revocation_material import CRL, MAX_MATERIAL_BYTES, FetchedMaterial, save
 
@@ -81,15 +82,22 @@ def _read(place: Published, body: bytes, at: datetime) -> FetchedMaterial:
     """The answer with the times it says of itself; raises what the decoders raise."""
     if place.kind == CRL:
         found = load_list(body)
-        return FetchedMaterial(CRL, place.issuer_sha256, place.url, body, found.this_update, found.next_update, at)
+        return FetchedMaterial(
+            CRL, place.about, place.url, body, found.this_update, found.next_update, at, proven=_proven(place, body)
+        )
     response = load_response(body)
     updates = [s.this_update for s in response.statuses]
     if not updates:
         raise MalformedError("an OCSP response about nothing")
     until = [s.next_update for s in response.statuses if s.next_update]
     return FetchedMaterial(
-        place.kind, place.issuer_sha256, place.url, body, min(updates), min(until) if until else None, at
-    )
+        place.kind, place.about, place.url, body, min(updates), min(until) if until else None, at,
+        proven=_proven(place, body),
+    )  # fmt: skip
+
+
+def _proven(place: Published, body: bytes) -> bool:
+    return is_proven(place.kind, body, load_certificate(place.issuer))
 
 
 def _keep(connection: sqlite3.Connection, fetched: FetchedMaterial) -> bool:

@@ -15,16 +15,20 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from trust_store import query
+from trust_store.chain.algorithms import signature_holds
 from trust_store.chain.building import SignatureBudget, find_paths
 from trust_store.chain.certificate_points import freshest_of, points_of
+from trust_store.chain.signed_bytes import signed_by
+from trust_store.decode.crl import load_list
 from trust_store.decode.distribution_points import URI
+from trust_store.decode.ocsp import load_response
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.affected import by_anchors
 from trust_store.storage.facts import load_facts
-from trust_store.storage.revocation_material import CRL, OCSP
+from trust_store.storage.revocation_material import CRL, OCSP, about_issuer, about_subject
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,13 +52,33 @@ _UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 class Published:
     """One place: ``kind`` crl or ocsp, and the URL to GET (of OCSP with the request in it, RFC 6960 A.1).
 
-    ``issuer_sha256`` is the certificate of who issued what is asked about; ``anchor_id`` the trusted root above.
+    ``about`` is what the answer is kept under, ``issuer`` the certificate (DER) whose key answers for it, ``anchor_id`` the trusted
+    root above.
     """
 
     kind: str
     url: str
-    issuer_sha256: str
+    about: str
     anchor_id: str
+    issuer: bytes
+
+
+def is_proven(kind: str, material: bytes, issuer: Certificate) -> bool:
+    """Whether the issuer's own key, or that of a responder whom it certified, signed this list or response. Never raises.
+
+    It is no judgement of what it says: it decides which of several is kept in view.
+    """
+    try:
+        if kind == CRL:
+            return signed_by(issuer.spki, load_list(material).signed)
+        response = load_response(material)
+        delegated = (load_certificate(der) for der in response.certificates)
+        return signed_by(issuer.spki, response.signed) or any(
+            signed_by(responder.spki, response.signed) and signature_holds(issuer.spki, responder)
+            for responder in delegated
+        )
+    except _UNREADABLE:
+        return False
 
 
 def published(connection: sqlite3.Connection) -> tuple[Published, ...]:
@@ -114,12 +138,13 @@ def _places(certificate: Certificate, issuer: Certificate, anchor_id: str) -> It
     for point in (*(points_of(certificate) or ()), *(freshest_of(certificate) or ())):
         for name in point.name.full if point.name else ():
             if name.tag == URI and (url := _url(name.content)):
-                yield Published(CRL, url, issuer.sha256, anchor_id)
+                yield Published(CRL, url, about_issuer(issuer), anchor_id, issuer.der)
                 break  # the names of one point are copies of one list (RFC 5280 4.2.1.13)
     for responder in _responders(certificate):
         request = _request(certificate, issuer)
         if request:
-            yield Published(OCSP, f"{responder.rstrip('/')}/{request}", issuer.sha256, anchor_id)
+            url = f"{responder.rstrip('/')}/{request}"
+            yield Published(OCSP, url, about_subject(certificate), anchor_id, issuer.der)
             break
 
 

@@ -31,7 +31,7 @@ from trust_store.revocation_sources import due, published
 from trust_store.storage.connection import connect, transaction
 from trust_store.storage.facts import save_facts
 from trust_store.storage.migrations import migrate
-from trust_store.storage.revocation_material import load
+from trust_store.storage.revocation_material import about_issuer, about_subject, load
 
 ROOT = issue("Vendor Root", None, CA, private=key(40))
 DAY = timedelta(days=1)
@@ -141,7 +141,7 @@ async def test_what_the_chain_names_is_fetched_and_kept(
         site.file("/a.crl", listed)
         site.file(next(p.url for p in places if p.kind == "ocsp").removeprefix(site.base), said)
         assert [(r.problem, r.new) for r in await refresh.refresh()] == [(None, True), (None, True)]
-        kept = await thread.run(lambda c: load(c, [load_certificate(ROOT.der).sha256]))
+        kept = await thread.run(lambda c: load(c, [about_issuer(ROOT.decoded), about_subject(signer.decoded)]))
         assert (kept.crls, kept.ocsp) == ((listed,), (said,))
         clock.at = AT + 0.9 * DAY
         assert await refresh.refresh() == ()
@@ -165,7 +165,7 @@ async def test_a_place_that_fails_is_left_alone_for_a_while(
         assert len(await refresh.refresh()) == 2
         clock.at = AT + 2 * FIRST_PAUSE
         assert await refresh.refresh() == ()
-        assert await thread.run(lambda c: load(c, [load_certificate(ROOT.der).sha256]).crls) == ()
+        assert await thread.run(lambda c: load(c, [about_issuer(ROOT.decoded)]).crls) == ()
 
 
 async def test_nothing_is_asked_where_policy_is_off_or_nothing_is_trusted(

@@ -62,22 +62,23 @@ def record(
     *,
     day: int = 0,
     rule: SignerRule | None = None,
+    bare: bool = False,
 ) -> str:
-    """The certificate as an anchor in that state, as the program writes it."""
+    """The certificate, or its name and key alone (``bare``), as an anchor in that state, as the program writes it."""
     parsed = load_certificate(issued.der)
     at = BEGIN + timedelta(days=day)
     anchor = TrustAnchor(
         id=new_id("anchor", at, next(_numbers).to_bytes(10, "big")),
         vendor_id=vendor,
-        kind=AnchorKind.X509,
+        kind=AnchorKind.SPKI if bare else AnchorKind.X509,
         name=parsed.subject,
-        key_sha256=parsed.sha256,
-        material=issued.der,
+        key_sha256=parsed.spki_sha256 if bare else parsed.sha256,
+        material=parsed.spki if bare else issued.der,
         state=state,
         recorded_at=at,
         effective_from=at,
         signer_rule=rule or SignerRule(dedicated=True),
-        identifiers=parsed.identifiers,
+        identifiers=() if bare else parsed.identifiers,
     )
     stored = StoredAnchor(anchor, 1, "test", proposal_digest(anchor))
     with transaction(connection):

@@ -183,7 +183,8 @@ class ListCheck:
             for issuer, entry in listed.entries.find(self._certificate.serial_number)
             if same_name(listed.issuer_der if issuer is None else issuer, self._certificate.issuer_der)
         ]
-        return next((e for e in found if e.reason not in (_REMOVE, _HOLD)), found[0] if found else None)
+        # Of several the one that spares the least.
+        return min(found, key=lambda e: (e.reason in (_REMOVE, _HOLD), e.reason in SOFT_REASONS), default=None)
 
     def _stray_delta(self) -> Status:
         """A delta without a complete list decides nothing (5.2.4), and says that there is something to know."""
@@ -203,17 +204,24 @@ def _revoked(entry: RevokedEntry, listed: RevocationList) -> str:
 
 
 def _newest(found: list[_Applied]) -> list[_Applied]:
-    """Of lists of one issuer, scope and key the newest, and those as new: it takes the place of the ones before."""
+    """Of lists of one issuer, scope and key those that no other takes the place of: one that is newer by number and by date."""
 
-    def age(applied: _Applied) -> tuple[int, float]:
-        number = applied.listed.number
-        return -1 if number is None else number, applied.listed.this_update.timestamp()
+    def same(one: _Applied, other: _Applied) -> bool:
+        mine, its = one.listed, other.listed
+        return (mine.issuer_der, mine.scope.raw, one.signer.spki_sha256) == (
+            its.issuer_der, its.scope.raw, other.signer.spki_sha256,
+        )  # fmt: skip
 
-    best: dict[tuple[bytes, bytes, str], tuple[int, float]] = {}
-    for applied in found:
-        key = applied.listed.issuer_der, applied.listed.scope.raw, applied.signer.spki_sha256
-        best[key] = max(age(applied), best.get(key, age(applied)))
-    return [a for a in found if age(a) == best[(a.listed.issuer_der, a.listed.scope.raw, a.signer.spki_sha256)]]
+    def older(one: _Applied, other: _Applied) -> bool:
+        mine, its = _age(one), _age(other)
+        return mine != its and mine[0] <= its[0] and mine[1] <= its[1]
+
+    return [one for one in found if not any(same(one, other) and older(one, other) for other in found)]
+
+
+def _age(applied: _Applied) -> tuple[int, float]:
+    number = applied.listed.number
+    return -1 if number is None else number, applied.listed.this_update.timestamp()
 
 
 def _unusable(listed: RevocationList, demands: Demands) -> str | None:

@@ -94,10 +94,17 @@ class _PathCheck:
             ).status()
         finally:
             self._run.in_progress.discard(certificate.sha256)
-        found = _worst(lists, responses)
+        found = self._of_all(_worst(lists, responses))
         if not self._run.in_progress and self._depth == 0:
             self._found[key] = found  # an answer found below another question may rest on that one
         return found
+
+    def _of_all(self, status: Status) -> Status:
+        """What was too much to be read may have revoked it."""
+        left_out = self._run.material.left_out
+        if status.kind is Kind.REVOKED or not left_out:
+            return status
+        return Status(Kind.LIMIT, f"{left_out} revocation lists or responses more than are read")
 
     def path_status(self, path: tuple[Certificate, ...]) -> Status:
         """The worst status along a signer's path, by the policy of the question: GOOD where nothing stands against it."""
@@ -120,8 +127,8 @@ class _PathCheck:
 
 
 def _worst(lists: Status, responses: Status) -> Status:
-    """Revoked wherever it is said; else known wherever it is known."""
-    for kind in (Kind.REVOKED, Kind.GOOD, Kind.LIMIT, Kind.UNKNOWN):
+    """Revoked wherever it is said; known wherever it is known, unless something that might say otherwise was not looked at."""
+    for kind in (Kind.REVOKED, Kind.LIMIT, Kind.GOOD, Kind.UNKNOWN):
         for status in (lists, responses):
             if status.kind is kind:
                 return status

@@ -65,23 +65,24 @@ class Demands:
 
 @dataclass(frozen=True, slots=True)
 class RevocationSet:
-    """Decoded lists and responses; ``unreadable`` counts what could not be decoded."""
+    """Decoded lists and responses; ``unreadable`` counts what could not be decoded, ``left_out`` what was too much to be read."""
 
     lists: tuple[RevocationList, ...] = ()
     responses: tuple[StatusResponse, ...] = ()
     unreadable: int = 0
+    left_out: int = 0
 
     @classmethod
     def decode(cls, crls: Iterable[bytes] = (), ocsp: Iterable[bytes] = ()) -> RevocationSet:
-        """Lists in PEM or DER, responses in DER; never raises for what stands in them, what is too much counts as unreadable."""
+        """Lists in PEM or DER, responses in DER; never raises for what stands in them."""
         lists: dict[str, RevocationList] = {}
         responses: dict[str, StatusResponse] = {}
-        unreadable, total = 0, 0
+        unreadable, left_out, total = 0, 0, 0
         for data in crls:
             total += len(data)
             try:
                 if total > MAX_TOTAL_BYTES or len(lists) >= MAX_LISTS:
-                    unreadable += 1
+                    left_out += 1
                     continue
                 lists.update((found.signed.sha256, found) for found in decode_lists(data))
             except (MalformedError, ResourceLimitError):
@@ -89,13 +90,13 @@ class RevocationSet:
         for data in ocsp:
             try:
                 if len(responses) >= MAX_RESPONSES:
-                    unreadable += 1
+                    left_out += 1
                     continue
                 response = load_response(data)
                 responses[response.signed.sha256] = response
             except (MalformedError, ResourceLimitError, UnsupportedError):
                 unreadable += 1
-        return cls(tuple(lists.values()), tuple(responses.values()), unreadable)
+        return cls(tuple(lists.values()), tuple(responses.values()), unreadable, left_out)
 
     def covers(self, issuer: Certificate) -> bool:
         """Whether there is a list of that name, or a response about certificates of that name and key."""

@@ -1,4 +1,4 @@
-"""Revocation lists and OCSP responses kept fresh by the daemon, as rows by issuer. Unverified: whoever uses one checks its signature."""
+"""Revocation lists and OCSP responses kept fresh by the daemon, as rows by what they are about. Whoever uses one checks its signature."""
 
 from __future__ import annotations
 
@@ -6,35 +6,53 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.errors import ResourceLimitError
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_view import RevocationMaterial
+from trust_store.storage import lookup
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
     from datetime import datetime
 
+    from trust_store.model.certificate import Certificate
+
 CRL, OCSP = "crl", "ocsp"
 MAX_MATERIAL_BYTES = 32 * 1024 * 1024
-NEWEST = 4
-"""So many of each kind are handed out for an issuer: complete list, delta, and what overlaps them."""
+NEWEST = 2
+"""So many from each place are handed out, of what is proven and of what is not: the current one, and one that overlaps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedMaterial:
-    """One list (``crl``, RFC 5280 section 5) or response (``ocsp``, RFC 6960), DER. ``issuer_sha256``: the issuer's certificate.
+    """One list (``crl``, RFC 5280 section 5) or response (``ocsp``, RFC 6960), DER.
 
-    ``this_update`` and ``next_update`` are what it says of itself.
+    ``about`` says what it was fetched for (``about_issuer``, ``about_subject``). ``this_update`` and
+    ``next_update`` are what it says of itself. ``proven``: the issuer's key answers for it, so that what anybody else made never
+    takes its place.
     """
 
     kind: str
-    issuer_sha256: str
+    about: str
     url: str
     material: bytes
     this_update: datetime
     next_update: datetime | None
     fetched_at: datetime
+    proven: bool = False
+
+
+def about_issuer(issuer: Certificate) -> str:
+    """What the lists of an issuer are kept under: its key, whichever of its certificates a path goes over."""
+    return canonical_spki_sha256(issuer.spki)
+
+
+def about_subject(certificate: Certificate) -> str:
+    """What the responses about a certificate are kept under: its issuer's name and its serial number."""
+    named = lookup.issued(certificate.issuer_der, certificate.serial_number)
+    return next((i.value for i in named), certificate.sha256)
 
 
 def save(connection: sqlite3.Connection, fetched: FetchedMaterial) -> str:
@@ -46,30 +64,35 @@ def save(connection: sqlite3.Connection, fetched: FetchedMaterial) -> str:
         raise ResourceLimitError(f"revocation material of {len(fetched.material)} bytes")
     digest = hashlib.sha256(fetched.material).hexdigest()
     connection.execute(
-        "INSERT INTO revocation_material VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (sha256) DO UPDATE SET fetched_at = excluded.fetched_at, url = excluded.url",
+        "INSERT INTO revocation_material VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (about, url, sha256) DO UPDATE SET fetched_at = excluded.fetched_at",
         (
-            digest, fetched.kind, fetched.issuer_sha256, fetched.url, fetched.material, format_time(fetched.this_update),
+            digest, fetched.kind, fetched.about, fetched.url, fetched.material, format_time(fetched.this_update),
             format_time(fetched.next_update) if fetched.next_update else None, format_time(fetched.fetched_at),
+            format_time(fetched.fetched_at), int(fetched.proven),
         ),
     )  # fmt: skip
     return digest
 
 
 def load(
-    connection: sqlite3.Connection, issuers: Iterable[str], *, known_at: datetime | None = None
+    connection: sqlite3.Connection, about: Iterable[str], *, known_at: datetime | None = None
 ) -> RevocationMaterial:
-    """The newest material for these issuers (SHA-256 of their certificates), as fetched by ``known_at`` (None: at all)."""
+    """The newest material about these issuers and certificates from each place, as fetched by ``known_at`` (None: at all)."""
     moment = None if known_at is None else format_time(known_at)
-    found: dict[str, list[bytes]] = {CRL: [], OCSP: []}
-    for issuer in sorted(set(issuers)):
-        for kind, kept in found.items():
+    found: dict[str, dict[bytes, None]] = {CRL: {}, OCSP: {}}
+    for one in sorted(set(about)):
+        places = connection.execute(
+            "SELECT DISTINCT kind, url, proven FROM revocation_material WHERE about = ? ORDER BY kind, url, proven",
+            (one,),
+        ).fetchall()
+        for kind, url, proven in places:
             rows = connection.execute(
-                "SELECT material FROM revocation_material WHERE issuer_sha256 = ? AND kind = ?"
-                " AND (? IS NULL OR fetched_at <= ?) ORDER BY this_update DESC, sha256 LIMIT ?",
-                (issuer, kind, moment, moment, NEWEST),
+                "SELECT material FROM revocation_material WHERE about = ? AND kind = ? AND url = ? AND proven = ?"
+                " AND (? IS NULL OR known_at <= ?) ORDER BY this_update DESC, sha256 LIMIT ?",
+                (one, kind, url, proven, moment, moment, NEWEST),
             )
-            kept += [bytes(row[0]) for row in rows]
+            found[kind] |= {bytes(row[0]): None for row in rows}
     return RevocationMaterial(crls=tuple(found[CRL]), ocsp=tuple(found[OCSP]))
 
 

@@ -120,9 +120,10 @@ _PACKAGES = (
         package_sha256 TEXT PRIMARY KEY, path TEXT NOT NULL, size INTEGER NOT NULL, retained_at TEXT NOT NULL)""",
     "CREATE INDEX retained_age ON retained (retained_at)",
     """CREATE TABLE revocation_material (
-        sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('crl', 'ocsp')), issuer_sha256 TEXT NOT NULL,
-        url TEXT NOT NULL, material BLOB NOT NULL, this_update TEXT NOT NULL, next_update TEXT, fetched_at TEXT NOT NULL)""",
-    "CREATE INDEX revocation_material_issuer ON revocation_material (issuer_sha256, kind, this_update)",
+        sha256 TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('crl', 'ocsp')), about TEXT NOT NULL,
+        url TEXT NOT NULL, material BLOB NOT NULL, this_update TEXT NOT NULL, next_update TEXT, fetched_at TEXT NOT NULL,
+        known_at TEXT NOT NULL, proven INTEGER NOT NULL, PRIMARY KEY (about, url, sha256))""",
+    "CREATE INDEX revocation_material_about ON revocation_material (about, kind, url, proven, this_update)",
     "CREATE INDEX revocation_material_url ON revocation_material (url, fetched_at)",
 )
 
