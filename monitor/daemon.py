@@ -35,6 +35,7 @@ from monitor.revocation import RevocationRefresh
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
 from monitor.serving import api_server
+from monitor.storage.marks import JUDGED, mark_of, move_mark
 from monitor.storage_thread import StorageThread
 from monitor.tamper_watch import TamperWatch
 from trust_store import audit, checkpoints, decisions
@@ -104,7 +105,6 @@ class Daemon:
         )
         self._tamper_watch = TamperWatch(settings.trust, tuple(self._channels), now, randomness)
         self._told_head: audit.Head | None = None
-        self._considered = 0
         self._api = api_server(self.alerting, self.storage, reader, now) if settings.trust.api.enabled else None
         self._stop = asyncio.Event()
         self._look = asyncio.Event()
@@ -191,7 +191,7 @@ class Daemon:
         """Judge the packages again that what was decided since the last time may concern; read those again whose facts cannot answer."""
         places, newest = await self.storage.run(self._concerned)
         await self._judge_again(places)
-        self._considered = max(self._considered, newest)
+        await self.storage.run(lambda c: move_mark(c, JUDGED, newest))
 
     async def _judge_again(self, places: tuple[tuple[str, Place], ...]) -> None:
         for first in range(0, len(places), RECONSIDER_BATCH):
@@ -203,7 +203,7 @@ class Daemon:
         self._send.set()
 
     def _concerned(self, connection: sqlite3.Connection) -> tuple[tuple[tuple[str, Place], ...], int]:
-        affected, newest = since(connection, self._considered)
+        affected, newest = since(connection, mark_of(connection, JUDGED))
         return places_of(connection, affected), newest
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -211,7 +211,6 @@ class Daemon:
         folder = self.settings.trust.store.directory
         audit.verify(connection)
         checkpoints.require_checkpoint(connection, checkpoints.read_checkpoint(folder / checkpoints.CHECKPOINT_NAME))
-        self._considered = audit.head(connection).seq
         repeats = recover(connection, self._now())
         with transaction(connection):
             self.alerting.report_missed(connection)

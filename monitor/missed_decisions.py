@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from escalation.model import Severity
 from escalation.rules import notice
+from monitor.storage.marks import TOLD, mark_of, move_mark
 from trust_store import audit
 from trust_store.settings import RESERVED_NAMES
 
@@ -26,16 +27,12 @@ _ELSEWHERE = ("instance.",)
 
 def note_told(connection: sqlite3.Connection) -> None:
     """Move the mark to the newest entry, inside the caller's transaction."""
-    connection.execute(
-        "INSERT INTO told_decision VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET audit_seq = excluded.audit_seq",
-        (audit.head(connection).seq,),
-    )
+    move_mark(connection, TOLD, audit.head(connection).seq)
 
 
 def missed(connection: sqlite3.Connection) -> AlertDraft | None:
     """The alert about every decision of people since the mark, None where there is none; nothing is written."""
-    row = connection.execute("SELECT audit_seq FROM told_decision").fetchone()
-    after = int(row[0]) if row else 0
+    after = mark_of(connection, TOLD)
     first, last, count, urgent = 0, 0, 0, False
     lines: list[str] = []
     while found := audit.entries(connection, after=after):

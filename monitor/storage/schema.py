@@ -66,7 +66,7 @@ _INTAKE = (
     "CREATE INDEX intake_package ON intake (package_sha256)",
 )
 
-_TOLD = ("CREATE TABLE told_decision (one INTEGER PRIMARY KEY CHECK (one = 1), audit_seq INTEGER NOT NULL)",)
+_MARKS = ("CREATE TABLE mark (name TEXT PRIMARY KEY, audit_seq INTEGER NOT NULL) WITHOUT ROWID",)
 
 MIGRATIONS = MigrationSet(
     "monitor",
@@ -75,6 +75,6 @@ MIGRATIONS = MigrationSet(
         Migration("0002_documents", _DOCUMENTS),
         Migration("0003_quarantine", _QUARANTINE),
         Migration("0004_intake", _INTAKE),
-        Migration("0005_told", _TOLD),
+        Migration("0005_marks", _MARKS),
     ),
 )
