@@ -43,7 +43,8 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     ("/tmp/new/rootwarden.toml", "rootwarden.toml"),  # noqa: S108 - it is what the help shows
     ("$FINGERPRINT", "{root}"),
     ("~/.config", "home/.config"),
-    # Other machines' answers.
+    # Other machines' answers and tools.
+    ("upgrade-tool --install", "sha256sum"),
     ("curl -s https://vendor.example/blog/key", "cat announcement.md"),
     ("journalctl -u rootwarden -o cat", "cat kept-journal.txt"),
 )
@@ -168,6 +169,9 @@ CASES: dict[str, Case] = {
     "rootwarden --config /etc/rootwarden/rootwarden.toml config check": Case(),
     "rootwarden doctor": Case(),
     "rootwarden doctor --json | jq 'select(.level != \"ok\")'": Case(),
+    "rootwarden gate --vendor dten Full-upgrade-package-dten.zip -- upgrade-tool --install {}": Case(
+        says="passed", prepare="roots_own"
+    ),
     "rootwarden --config ./run/rootwarden.toml init --starter": Case(),
     "rootwarden init": Case(),
     _ALLOW: Case(),

@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from monitor.cli import main
 from tests.contracts.packages import CONTENT, DAY, FILES, Holder, Kit, archive, bundle, issue
 from tests.stories.installation import BIN, Installation, await_
+from trust_store.cli import gate
 from trust_store.settings import load_trust_settings
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import connect, transaction
@@ -299,6 +301,10 @@ class ExamplePlace:
         """The place where checkpoints are kept is there."""
         (self.folder / "elsewhere").mkdir()
 
+    def roots_own(self) -> None:
+        """The configuration counts as root's alone, which nothing below /tmp is; tests of the gate itself do not pretend."""
+        mock.patch.object(gate, "require_root_owned").start()
+
     def sealed(self) -> None:
         """A bundle was fetched."""
         self.told("bundle", "create", "--out", "trust.bundle")
@@ -354,6 +360,7 @@ PREPARATIONS: dict[str, Callable[[ExamplePlace], None]] = {
     for function in (
         ExamplePlace.weaker_policy, ExamplePlace.hold_down, ExamplePlace.new_approver, ExamplePlace.lost_key,
         ExamplePlace.older_store, ExamplePlace.kept_checkpoints, ExamplePlace.mounted, ExamplePlace.sealed,
+        ExamplePlace.roots_own,
     )
 }  # fmt: skip
 """Name in the table of cases -> what is done before the example runs."""

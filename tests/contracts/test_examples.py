@@ -7,6 +7,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import click
 import pytest
@@ -80,6 +81,7 @@ def place(prepared: ExamplePlace, monkeypatch: pytest.MonkeyPatch) -> Iterator[E
     monkeypatch.chdir(prepared.folder)
     monkeypatch.setenv("ROOTWARDEN_CONFIG", str(prepared.installed.config))
     yield prepared
+    mock.patch.stopall()
     prepared.installed.stop()
 
 
