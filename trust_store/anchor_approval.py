@@ -39,7 +39,7 @@ from trust_store.decode.x509 import load_certificate
 from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.anchors import current
-from trust_store.storage.approvals import Approval, approvals, record_approval
+from trust_store.storage.approvals import Approval, acceptances, record_approval
 from trust_store.storage.connection import transaction
 from trust_store.tally import count_on
 
@@ -148,8 +148,7 @@ def _accept(
     """Record the approval and count all that stand; raises DecisionRefusedError where it adds nothing to what the person gave."""
     anchor, way = acceptance.anchor, acceptance.way
     waits = acceptance.counts_from if way is Way.HOLD_DOWN else None
-    before = approvals(connection, anchor.id, AnchorState.VALID, acceptance.stored.proposal_digest)
-    standing = [a for a in before if _stands(a, acceptance.vendor)]
+    standing = [a for a in acceptances(connection, acceptance.stored) if _stands(a, acceptance.vendor)]
     # What was given under a longer wait keeps it: only after the longest can anybody's word complete the count.
     longest = max([waits, *(a.counts_from for a in standing if a.counts_from)]) if waits else None
     _require_news([a for a in standing if a.approver == identity], way, longest, at)

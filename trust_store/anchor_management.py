@@ -30,7 +30,7 @@ from trust_store.model.claim import Authority
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
 from trust_store.storage.anchors import StoredAnchor, append_version, checked, current, ensure_store_id, proposal_digest
-from trust_store.storage.approvals import approvers
+from trust_store.storage.approvals import acceptances
 from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def propose_narrowest(
         stored = current(connection, anchor_id)
         if stored is None or stored.anchor.state is not AnchorState.PENDING:
             return False
-        if approvers(connection, anchor_id, AnchorState.VALID, stored.proposal_digest):
+        if acceptances(connection, stored):
             return False
         spoken = connection.execute(
             "SELECT 1 FROM audit_log WHERE subject = ? AND kind = ? LIMIT 1", (anchor_id, CONSTRAINED)
@@ -165,7 +165,7 @@ def constrain(
         if proposal_digest(changed) == stored.proposal_digest:
             raise DecisionRefusedError(f"{anchor_id} has exactly these rules already")
         if anchor.state is AnchorState.PENDING:
-            void = len(approvers(connection, anchor_id, AnchorState.VALID, stored.proposal_digest))
+            void = len({a.approver for a in acceptances(connection, stored)})
             amend(connection, stored, changed, CONSTRAINED, identity, at)
             told = f"; {void} earlier approval(s) are void" if void else ""
             return Decision(anchor_id, anchor.vendor_id, "constrained", anchor.state, message=f"rules recorded{told}")

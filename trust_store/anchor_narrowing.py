@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trust_store.decode.distinguished_name import attribute_name
 from trust_store.model.trust_anchor import AnchorKind
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def _rule(old: SignerRule, new: SignerRule) -> Iterator[str]:
         yield "dedicated"
     elif old.stated and not new.stated:
         yield "signer rule"
-    if old.dedicated or not old.stated:
+    if not old.conditional:
         return  # whatever condition is stated now, it was not asked for before
     # A second value of an attribute lets a signer through that has both, and the old rule did not: see verification.signer_rule.
-    old_kinds = {kind.casefold() for kind, _ in old.subject}
-    added = {kind.casefold() for kind, _ in set(new.subject) - set(old.subject)}
+    old_kinds = {attribute_name(kind) for kind, _ in old.subject}
+    added = {attribute_name(kind) for kind, _ in set(new.subject) - set(old.subject)}
     if not set(old.subject) <= set(new.subject) or old_kinds & added:
         yield "signer-subject"
     for name in _ALTERNATIVES:

@@ -24,6 +24,7 @@ from trust_store.errors import (
 )
 from trust_store.model.identifiers import RANDOM_BYTES, new_id, normalise_hex
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, TrustBasis
+from trust_store.storage.anchors import rules_since
 from trust_store.storage.approvals import Approval
 from trust_store.storage.baselines import (
     APPROVED,
@@ -229,7 +230,8 @@ def _require_unchanged(
             raise DecisionRefusedError(
                 f"{baseline.id} is void: {member.anchor_id} is {stored.anchor.state} by now; propose the set again"
             )
-        if _member(stored) != member:
+        # Rules that were changed and put back void the set as well: whoever changed them had a reason.
+        if _member(stored) != member or rules_since(connection, stored) > baseline.audit_seq:
             raise DecisionRefusedError(
                 f"{baseline.id} is void: the rules of {member.anchor_id} changed; propose the set again"
             )

@@ -16,7 +16,7 @@ from trust_store.errors import UsageError
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.settings import load_trust_settings
-from trust_store.storage.approvals import approvals
+from trust_store.storage.approvals import acceptances
 from trust_store.terminal import safe
 
 ELSEWHERE = {
@@ -109,7 +109,7 @@ def show(anchor_id: str, *, as_json: bool) -> int:
         stored = query.stored_anchor(connection, anchor_id)
         if stored is None:
             raise UsageError(f"there is no anchor {safe(anchor_id, 64)!r}; 'rootwarden anchor list' shows them")
-        given = approvals(connection, anchor_id, AnchorState.VALID, stored.proposal_digest)
+        given = acceptances(connection, stored)
     told = [
         {"person": a.approver, "way": a.way, "at": format_time(a.recorded_at) if a.recorded_at else None} for a in given
     ]

@@ -26,6 +26,19 @@ _KEYWORDS = {
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 
 
+_ATTRIBUTES = {
+    **_KEYWORDS, "2.5.4.4": "surname", "2.5.4.5": "serialNumber", "2.5.4.12": "title", "2.5.4.15": "businessCategory",
+    "2.5.4.17": "postalCode", "2.5.4.42": "givenName", "2.5.4.97": "organizationIdentifier",
+    "1.2.840.113549.1.9.1": "emailAddress",
+}  # fmt: skip
+
+
+def attribute_name(written: str) -> str:
+    """One form of an attribute type that is written as its short name or a dotted identifier (RFC 4514 section 3, RFC 4519)."""
+    plain = written.strip().removeprefix("OID.").removeprefix("oid.")
+    return _ATTRIBUTES.get(plain, plain).lower()
+
+
 def name_text(name: bytes) -> str | None:
     """``name`` (DER) with its last part first, as RFC 4514 2.1 writes it; None where it cannot be read."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
@@ -14,6 +14,7 @@ from trust_store.storage import audit_log, lookup, tombstones
 from trust_store.storage.head import known_store_id, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
+from trust_store.storage.versions import rows_of
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
@@ -267,6 +268,24 @@ def valid_since(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> di
 
 
 def by_standing(
+def rules_since(connection: sqlite3.Connection, stored: StoredAnchor) -> int:
+    """The number of the newest audit entry under which the anchor had other rules, 0 if it never had: what was approved by then is void.
+
+    Raises StoreInconsistentError where a version is not what the log recorded.
+    """
+    entries = connection.execute(
+        "SELECT * FROM audit_log WHERE record_kind = 'anchor' AND record_id = ? ORDER BY seq", (stored.anchor.id,)
+    ).fetchall()
+    return max(
+        (
+            int(row["audit_seq"])
+            for row in rows_of(connection, "anchor", entries)
+            if row["proposal_digest"] != stored.proposal_digest
+        ),
+        default=0,
+    )
+
+
     connection: sqlite3.Connection,
     vendor_id: str | None,
     state: AnchorState,

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time, parse_time
+from trust_store.model.trust_anchor import AnchorState
 from trust_store.storage import audit_log
+from trust_store.storage.anchors import rules_since
 from trust_store.storage.approver_list import still_counts
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
+
+    from trust_store.storage.anchors import StoredAnchor
 
 PLAIN = "plain"
 """The way of an approval that no vendor has to be asked for."""
@@ -74,22 +78,29 @@ def record_approval(connection: sqlite3.Connection, approval: Approval, *, kind:
     )
 
 
-def approvals(connection: sqlite3.Connection, subject: str, transition: str, digest: str) -> tuple[Approval, ...]:
+def approvals(
+    connection: sqlite3.Connection, subject: str, transition: str, digest: str, *, after: int = 0
+) -> tuple[Approval, ...]:
     """The approvals of exactly this that still count, the oldest first: those of people who may still approve.
 
-    Raises StoreInconsistentError if a row is not what was recorded.
+    ``after`` is the number of the audit entry up to which none counts. Raises StoreInconsistentError if a row is not what was
+    recorded.
     """
     found = [
         _approval(row)
         for row in _rows(connection, subject)
-        if (row["transition"], row["proposal_digest"]) == (transition, digest)
+        if (row["transition"], row["proposal_digest"]) == (transition, digest) and row["audit_seq"] > after
     ]
     return tuple(a for a in found if still_counts(connection, a.approver))
 
 
-def approvers(connection: sqlite3.Connection, subject: str, transition: str, digest: str) -> tuple[str, ...]:
-    """The distinct people whose approval of exactly this still counts, in order; raises as ``approvals`` does."""
-    return tuple(dict.fromkeys(a.approver for a in approvals(connection, subject, transition, digest)))
+def acceptances(connection: sqlite3.Connection, stored: StoredAnchor) -> tuple[Approval, ...]:
+    """The approvals of an anchor's key that still count, all given since it last got the rules that it has.
+
+    What a change of the rules voided stays void when somebody puts the old ones back. Raises as ``approvals`` does.
+    """
+    since = rules_since(connection, stored)
+    return approvals(connection, stored.anchor.id, AnchorState.VALID, stored.proposal_digest, after=since)
 
 
 def _approval(row: sqlite3.Row) -> Approval:

@@ -52,8 +52,8 @@ class ApproverList:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of both lists: what an approval of the new one is bound to."""
-        said = json.dumps([self.loaded, self.counting], sort_keys=True, ensure_ascii=True)
+        """SHA-256 of both lists and of which change it was: what an approval is bound to; the same change made again is another one."""
+        said = json.dumps([self.seq, self.loaded, self.counting], sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(b"rootwarden/approvers/1\0" + said.encode()).hexdigest()
 
     @property

@@ -11,6 +11,7 @@ from cryptography import x509
 from trust_store.chain.extensions import Extensions, read_extensions
 from trust_store.chain.named_key import name_of
 from trust_store.chain.names import same_name, same_value
+from trust_store.decode.distinguished_name import attribute_name
 from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import Reason
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 _APPLE = "1.2.840.113635.100.6."
 """Apple's extensions that mark what a certificate of its CAs is for."""
 _APPLE_NAME = ("O", "Apple Inc.")
-_OIDS = {
-    "2.5.4.3": "CN", "2.5.4.4": "surname", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-    "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.15": "businessCategory",
-    "2.5.4.17": "postalCode", "2.5.4.42": "givenName", "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC", "1.2.840.113549.1.9.1": "emailAddress",
-}  # fmt: skip
-"""RFC 4514 section 3 and RFC 4519: an attribute may be stated by its short name or as a dotted identifier."""
 _REPEATED = frozenset({"ou", "dc"})
 """Attributes of which a name may have several; of every other one that is stated, a second value is another signer's."""
 MAX_SHOWN = 200
@@ -67,19 +61,14 @@ def key_rule_findings(anchor: TrustAnchor) -> list[Finding]:
 def _subject(rule: SignerRule, signer: Certificate) -> Iterable[str]:
     """RFC 5280 7.1: values are compared without regard to case, width and white space; whole values, never parts of them."""
     for kind, wanted in rule.subject:
-        shown = [value for name, value in signer.subject_attributes if _short(name) == _short(kind)]
+        shown = [value for name, value in signer.subject_attributes if attribute_name(name) == attribute_name(kind)]
         if not any(same_value(value, wanted) for value in shown):
             yield f"subject {kind} must be '{wanted}' (RFC 5280 7.1), the signer's is {_listed(shown)}"
-    for kind in {_short(kind) for kind, _ in rule.subject} - _REPEATED:
-        stated = [value for name, value in rule.subject if _short(name) == kind]
-        shown = [value for name, value in signer.subject_attributes if _short(name) == kind]
+    for kind in {attribute_name(kind) for kind, _ in rule.subject} - _REPEATED:
+        stated = [value for name, value in rule.subject if attribute_name(name) == kind]
+        shown = [value for name, value in signer.subject_attributes if attribute_name(name) == kind]
         if other := [value for value in shown if not any(same_value(value, one) for one in stated)]:
             yield f"subject {kind} has a further value: {_listed(other)}"
-
-
-def _short(kind: str) -> str:
-    kind = kind.removeprefix("OID.").removeprefix("oid.")
-    return _OIDS.get(kind, kind).lower()
 
 
 def _keys(rule: SignerRule, path: tuple[Certificate, ...]) -> Iterable[str]:
