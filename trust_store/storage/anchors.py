@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
@@ -13,8 +13,8 @@ from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints,
 from trust_store.storage import audit_log, lookup, tombstones
 from trust_store.storage.head import known_store_id, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
-
 from trust_store.storage.versions import rows_of
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
@@ -267,7 +267,6 @@ def valid_since(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> di
     return found
 
 
-def by_standing(
 def rules_since(connection: sqlite3.Connection, stored: StoredAnchor) -> int:
     """The number of the newest audit entry under which the anchor had other rules, 0 if it never had: what was approved by then is void.
 
@@ -286,6 +285,7 @@ def rules_since(connection: sqlite3.Connection, stored: StoredAnchor) -> int:
     )
 
 
+def by_standing(
     connection: sqlite3.Connection,
     vendor_id: str | None,
     state: AnchorState,
