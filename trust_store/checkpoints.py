@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store import audit, instance_key
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
 from trust_store.model.identifiers import format_time, parse_time
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage.head import Head, database_of, known_store_id, require_signed_head
 
 if TYPE_CHECKING:

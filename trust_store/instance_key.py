@@ -10,7 +10,6 @@ import contextlib
 import functools
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

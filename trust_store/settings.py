@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pwd
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from trust_store.config import line_of, read_toml, section, unknown_key
 from trust_store.errors import ConfigError
 from trust_store.model.vendor import Contact, Vendor, VendorPolicy
+from trust_store.quick_dataclass import dataclass
 
 FOREIGN_SECTIONS = ("intake", "delivery", "polling", "dashboard")
 FOREIGN_VENDOR_TABLES = ("source", "artefact")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store import query
@@ -10,6 +10,7 @@ from trust_store.errors import UsageError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage.facts import hints_in, identifiers_in, load_facts, sightings
 from trust_store.storage.first_seen import first_seen
 from trust_store.verification import Question, verify_package
@@ -80,6 +81,8 @@ def verify_stored(
         name=asked.name if asked else place.name if place else "",
         path=asked.path if asked else place.path if place else None,
         first_seen_at=seen_before(connection, facts, known_at),
+        # Nobody knows whether the file itself would be refused now: an allowance never overrides that.
+        require_anchor=stale,
     )
     facts = with_stored_keys(connection, facts, expected.id, known_at)
     vendor = next((v for v in vendors if v.id == expected.id), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ from trust_store.model.package_facts import PackageFacts, Problem, SideFile, Sig
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.package_files import PackageUnreadableError, open_package, shown, side_paths
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import hints_of, with_evidence, with_keys
 from trust_store.verification import Question, verify_package
@@ -166,7 +167,8 @@ class Verifier:
         if request.only_supplied or self._source is None:
             view = TrustView(trust="supplied")
         else:
-            view = self._source.view(facts, request.vendor.id, at=request.at or at, known_at=request.known_at)
+            looked_up = _with_supplied(facts, request)
+            view = self._source.view(looked_up, request.vendor.id, at=request.at or at, known_at=request.known_at)
             view = replace(view, trust=f"{view.trust}+supplied") if anchors else view
         return replace(
             view,
@@ -175,6 +177,15 @@ class Verifier:
             untrusted_keys=request.untrusted.keys + view.untrusted_keys,
             revocation=replace(view.revocation, demanded=request.revocation),
         )
+
+
+def _with_supplied(facts: PackageFacts, request: CheckRequest) -> PackageFacts:
+    """``facts`` as if the package carried what was handed over: the source is asked about every key that a path may go over."""
+    supplied = tuple(c.der for c in (*request.untrusted.certificates, *request.anchors.certificates))
+    if not supplied or not facts.signatures:
+        return facts
+    first, *others = facts.signatures
+    return replace(facts, signatures=(replace(first, certificates=(*first.certificates, *supplied)), *others))
 
 
 def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:

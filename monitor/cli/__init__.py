@@ -8,7 +8,6 @@ import importlib
 import os
 import secrets
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trust_store.errors import TrustStoreError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,12 +6,12 @@ try first. An anchor is a name and a key (RFC 5280 section 6.1.1(d)), however it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.algorithms import signature_holds
 from trust_store.chain.names import CanonicalName, canonical
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

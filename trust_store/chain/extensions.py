@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.x509.oid import NameOID
 
 from trust_store.decode.asn1 import SEQUENCE, read_one
 from trust_store.errors import MalformedError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.model.certificate import Certificate

@@ -7,13 +7,13 @@ compared is not permitted.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from trust_store.chain.names import within
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 MAX_COMPARISONS = 20_000
 """For one certificate; a question as a whole has its budget."""

@@ -6,7 +6,6 @@ of when it was made; every self-signature that is relied upon is verified here, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.openpgp_self_signatures import Clock, SelfSignatures, SignatureBudgetExhaustedError
@@ -14,6 +13,7 @@ from trust_store.decode.openpgp_arithmetic import ED448, ED25519, key_bits, poss
 from trust_store.decode.openpgp_signature import parse_signature
 from trust_store.errors import MalformedError, TrustStoreError, UnsupportedError
 from trust_store.model.verdict import PRECEDENCE, Reason
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,10 +6,10 @@ which is all that the intersection with the user's policies (6.1.5(g)) asks for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.extensions import ANY_POLICY
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.chain.extensions import Extensions

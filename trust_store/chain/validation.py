@@ -5,7 +5,7 @@ Certificate policies are in ``policies``, the certificate profile in ``profile``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -20,6 +20,7 @@ from trust_store.chain.profile import violations
 from trust_store.chain.web_profile import web_violations
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

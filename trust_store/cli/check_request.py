@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.package_files import PackageUnreadableError, open_package
+from trust_store.quick_dataclass import dataclass
 from trust_store.settings import load_trust_settings
 from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe

@@ -6,9 +6,8 @@ that no input can exhaust the stack the way a lazy general decoder can be made t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 MAX_DEPTH = 32
 MAX_CHILDREN = 100_000

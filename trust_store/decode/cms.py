@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from trust_store.decode.asn1 import (
@@ -23,6 +22,7 @@ from trust_store.decode.asn1 import (
     read_one,
 )
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 ID_DATA = "1.2.840.113549.1.7.1"
 ID_SIGNED_DATA = "1.2.840.113549.1.7.2"

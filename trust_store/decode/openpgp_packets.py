@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 MAX_DATA_BYTES = 8 * 1024 * 1024
 MAX_PACKETS = 65_536

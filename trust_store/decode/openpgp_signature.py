@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 MAX_SUBPACKETS = 256
 MAX_MPIS = 4

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from trust_store.decode import cms
@@ -22,6 +21,7 @@ from trust_store.decode.asn1 import (
     read_one,
 )
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 ID_CT_TST_INFO = "1.2.840.113549.1.9.16.1.4"
 ID_AA_SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.12"

@@ -6,11 +6,11 @@ signature, and what can be read proves nothing until it has been verified on its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode.asn1 import SEQUENCE, SET
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.decode.asn1 import Element

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import stat
 import struct
-from dataclasses import dataclass
 from typing import Protocol
 
 from trust_store.decode.zip_names import NameSet, decode_name
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 LOCAL_MAGIC, CENTRAL_MAGIC, END_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 END64_MAGIC, LOCATOR_MAGIC = b"PK\x06\x06", b"PK\x06\x07"

@@ -19,7 +19,6 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -30,6 +29,7 @@ from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits
 from trust_store.formats.worker_request import FINISH, LENGTH, READ, STATUS, encode_request, unread_facts
 from trust_store.model.package_facts import Problem
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

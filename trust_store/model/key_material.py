@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from trust_store.model.trust_anchor import Constraints
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.model.identifiers import Identifier

@@ -7,10 +7,10 @@ through the digests they ask for, and calls ``complete``. ``holds`` may be asked
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from trust_store.model.package_facts import KeyCheck
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor, TrustBasis
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage import audit_log, lookup, tombstones
 from trust_store.storage.head import known_store_id, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest

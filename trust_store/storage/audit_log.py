@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage.head import head, open_head
 from trust_store.storage.records import RECORD_TABLES, content_digest
 

@@ -6,12 +6,12 @@ edited, moved to another digest or deleted raises StoreInconsistentError and nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time, parse_time
 from trust_store.model.trust_view import DigestDecision
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage.anchors import raise_revision
 from trust_store.storage.versions import append_row, require_known, rows_of
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trust_store.decode.cms import parse_signed_data
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage import lookup
 
 if TYPE_CHECKING:

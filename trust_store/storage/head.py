@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trust_store import instance_key
 from trust_store.errors import StoreInconsistentError
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage.connection import StoreConnection
 
 if TYPE_CHECKING:

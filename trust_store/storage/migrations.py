@@ -7,10 +7,10 @@ Only ``init``, ``run`` and ``upgrade`` call ``migrate``; everybody else calls ``
 from __future__ import annotations
 
 import fcntl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import SchemaMismatchError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

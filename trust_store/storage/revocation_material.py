@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.errors import ResourceLimitError
 from trust_store.model.identifiers import format_time
+from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.trust_view import RevocationMaterial
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage import lookup
+from trust_store.storage.facts import stamping_certificates
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trust_store.model.certificate import Certificate
+    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.trust_anchor import TrustAnchor
 
 CRL, OCSP = "crl", "ocsp"
 MAX_MATERIAL_BYTES = 32 * 1024 * 1024
@@ -55,6 +59,16 @@ def about_subject(certificate: Certificate) -> str:
     return next((i.value for i in named), certificate.sha256)
 
 
+def about(facts: PackageFacts, anchors: Iterable[TrustAnchor]) -> frozenset[str]:
+    """What lists and responses about the certificates of a package and these anchors, and by them, are kept under."""
+    carried = (der for s in facts.signatures for der in (*s.certificates, *stamping_certificates(s)))
+    told = tuple(anchors)
+    stored = (anchor.material for anchor in told if anchor.kind is AnchorKind.X509)
+    certificates = [c for c in map(lookup.certificate_of, (*carried, *stored)) if c is not None]
+    bare = (canonical_spki_sha256(anchor.material) for anchor in told if anchor.kind is AnchorKind.SPKI)
+    return frozenset((*(key(c) for c in certificates for key in (about_issuer, about_subject)), *bare))
+
+
 def save(connection: sqlite3.Connection, fetched: FetchedMaterial) -> str:
     """Keep it, inside the caller's transaction; the same bytes again only count as fetched anew. Returns its SHA-256.
 
@@ -79,21 +93,30 @@ def load(
     connection: sqlite3.Connection, about: Iterable[str], *, known_at: datetime | None = None
 ) -> RevocationMaterial:
     """The newest material about these issuers and certificates from each place, as fetched by ``known_at`` (None: at all)."""
-    moment = None if known_at is None else format_time(known_at)
     found: dict[str, dict[bytes, None]] = {CRL: {}, OCSP: {}}
     for one in sorted(set(about)):
-        places = connection.execute(
-            "SELECT DISTINCT kind, url, proven FROM revocation_material WHERE about = ? ORDER BY kind, url, proven",
-            (one,),
-        ).fetchall()
-        for kind, url, proven in places:
-            rows = connection.execute(
-                "SELECT material FROM revocation_material WHERE about = ? AND kind = ? AND url = ? AND proven = ?"
-                " AND (? IS NULL OR known_at <= ?) ORDER BY this_update DESC, sha256 LIMIT ?",
-                (one, kind, url, proven, moment, moment, NEWEST),
-            )
-            found[kind] |= {bytes(row[0]): None for row in rows}
+        for kind, material in _newest(connection, one, None if known_at is None else format_time(known_at)):
+            found[kind][material] = None
     return RevocationMaterial(crls=tuple(found[CRL]), ocsp=tuple(found[OCSP]))
+
+
+def newest(connection: sqlite3.Connection) -> tuple[tuple[str, str, bytes], ...]:
+    """All that ``load`` would hand out about anything: (what it is about, kind, material)."""
+    every = connection.execute("SELECT DISTINCT about FROM revocation_material ORDER BY about").fetchall()
+    return tuple((str(row[0]), *found) for row in every for found in _newest(connection, str(row[0]), None))
+
+
+def _newest(connection: sqlite3.Connection, about: str, moment: str | None) -> Iterable[tuple[str, bytes]]:
+    places = connection.execute(
+        "SELECT DISTINCT kind, url, proven FROM revocation_material WHERE about = ? ORDER BY kind, url, proven", (about,)
+    ).fetchall()
+    for kind, url, proven in places:
+        rows = connection.execute(
+            "SELECT material FROM revocation_material WHERE about = ? AND kind = ? AND url = ? AND proven = ?"
+            " AND (? IS NULL OR known_at <= ?) ORDER BY this_update DESC, sha256 LIMIT ?",
+            (about, kind, url, proven, moment, moment, NEWEST),
+        )
+        yield from ((str(kind), bytes(row[0])) for row in rows)
 
 
 def expired(connection: sqlite3.Connection, before: datetime) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time
 from trust_store.model.vendor import Contact, Vendor, VendorPolicy
+from trust_store.quick_dataclass import dataclass
 from trust_store.storage import audit_log
 from trust_store.storage.anchors import ensure_store_id, raise_revision
 from trust_store.storage.records import RECORD_TABLES, content_digest
@@ -194,6 +195,11 @@ def _record(connection: sqlite3.Connection, vendor: Vendor, at: datetime) -> lis
         return []
     number = known.version + 1 if known else 1
     changes = changes_between(held.vendor, vendor) if held else []
+    # What goes back to what counts is no change of policy, and is a change of the file that people are told of.
+    seen = {change.field for change in changes}
+    changes += [
+        replace(c, weakens=False) for c in changes_between(known.vendor, vendor) if c.field not in seen
+    ] if known else []
     if known is not None and known.state == REMOVED:
         changes.append(VendorChange(vendor.id, "file", None, "present", weakens=False))
     state = AWAITING if any(c.weakens for c in changes) else EFFECTIVE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import Purpose
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.verification.question import Finding
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.named_key import certificate_of, name_of
@@ -13,6 +12,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedEr
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.verification.anchor_state import spared, tombstone_reason
 from trust_store.verification.question import ANY_VENDOR, Finding
 from trust_store.verification.revocation import decode_revocation

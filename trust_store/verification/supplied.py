@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode.x509 import load_certificate, pem_blocks
@@ -17,6 +17,7 @@ from trust_store.model.trust_anchor import (
     TrustAnchor,
     TrustBasis,
 )
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import CandidateKey
 from trust_store.verification.question import ANY_VENDOR
 from trust_store.verification.revocation import is_status_response

@@ -15,7 +15,6 @@ after the compromise of a CA, unlike that of a signer, a timestamp is as good as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
@@ -23,6 +22,7 @@ from trust_store.chain.timestamping import prove, readable
 from trust_store.chain.validation import PathProblem
 from trust_store.model.trust_anchor import Purpose
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.verification.anchor_scope import Use, path_scope_findings
 from trust_store.verification.anchor_state import state_findings
 from trust_store.verification.material import counts_for, vendor_findings
