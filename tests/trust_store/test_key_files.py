@@ -355,7 +355,7 @@ def test_ssh_lines_that_are_no_signing_keys_are_left_out() -> None:
         b"sk-ssh-ed25519@openssh.com " + base64.b64encode(ssh_blob(b"sk-ssh-ed25519@openssh.com", b"\2" * 32, b"")),
         b"ssh-ed25519 AAAA" + b"A" * 40_000,
     ],
-    ids=lambda line: line[:50].decode(),
+    ids=lambda line: line.split(b"AAAAC3")[0][:50].decode(),  # the key differs from one process to the next
 )  # fmt: skip
 def test_ssh_lines_that_are_not_exact_are_refused(line: bytes) -> None:
     """Wrong structure, numbers, points, options and times: refused, never taken for some key."""
