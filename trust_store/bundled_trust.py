@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from trust_store.errors import UsageError
 from trust_store.exchange.bundle import TOLD_STATES
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
-from trust_store.model.trust_view import TrustView
+from trust_store.model.trust_view import RevocationMaterial, TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
+from trust_store.storage import revocation_material
 from trust_store.verification import verify_package
 from trust_store.verification.question import ANY_VENDOR
 
@@ -55,8 +56,10 @@ class BundledTrust:
         decisions = tuple(
             d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and _counts(d, vendor_id, at)
         )
+        anchors = self._counting(vendor_id or ANY_VENDOR)
         return TrustView(
-            anchors=self._counting(vendor_id or ANY_VENDOR),
+            anchors=anchors,
+            revocation=self._revocation(facts, anchors),
             vendor=next((v for v in self._bundle.vendors if v.id == vendor_id), None),
             decisions=decisions,
             trust=self.TRUST,
@@ -73,6 +76,16 @@ class BundledTrust:
         """The verdict; all that the bundle knows of the vendor is in view already."""
         _now_only(known_at)
         return verify_package(facts, view, question)
+
+    def _revocation(self, facts: PackageFacts, anchors: tuple[TrustAnchor, ...]) -> RevocationMaterial:
+        """What its store knew of the certificates at hand."""
+        wanted = revocation_material.about(facts, anchors) if self._bundle.revocation else frozenset()
+        kept = [(kind, material) for about, kind, material in self._bundle.revocation if about in wanted]
+        lists, responses = (
+            tuple(dict.fromkeys(m for kind, m in kept if kind == wanted_kind))
+            for wanted_kind in (revocation_material.CRL, revocation_material.OCSP)
+        )
+        return RevocationMaterial(crls=lists, ocsp=responses)
 
     def _counting(self, vendor_id: str) -> tuple[TrustAnchor, ...]:
         """The vendor's anchors (``any``: all), and whatever is buried, unless it was accepted again over the tombstone."""

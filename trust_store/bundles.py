@@ -9,6 +9,7 @@ from trust_store import query
 from trust_store.exchange.bundle import MAX_VALIDITY, TOLD_STATES, Bundle, seal
 from trust_store.instance_key import private_key
 from trust_store.storage import anchors as rows
+from trust_store.storage import revocation_material
 from trust_store.storage.digest_decisions import EFFECTIVE, of_every_package
 from trust_store.storage.tombstones import STATES as TOMBSTONE_STATES
 from trust_store.storage.vendors import effective_vendor
@@ -35,7 +36,7 @@ def sealed_bundle(
 ) -> bytes:
     """The bundle of this revision, made at the full hour before ``at`` so that an hour's requests get the same bytes.
 
-    Raises StoreInconsistentError, and ValueError for a ``validity`` that no bundle may have.
+    Raises StoreInconsistentError, and what ``seal`` raises.
     """
     made = at.replace(minute=0, second=0, microsecond=0)
     with query.snapshot(connection):
@@ -53,6 +54,7 @@ def sealed_bundle(
             ),
             vendors=tuple(effective_vendor(connection, vendor) for vendor in vendors),
             lifted=_lifted(connection, stored),
+            revocation=revocation_material.newest(connection),
         )
     key = private_key(database)
     return seal(bundle, key.private.sign, bytes.fromhex(key.public))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from trust_store import audit, client_memory
 from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
-from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.claim import Authority
 from trust_store.model.identifiers import Identifier, IdentifierKind
@@ -25,7 +24,7 @@ from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, revocation_material, tombstones
 from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
-from trust_store.storage.facts import identifiers_in, stamping_certificates, tried_in
+from trust_store.storage.facts import identifiers_in, tried_in
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.related import STANDING, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
@@ -176,7 +175,9 @@ def trust_view(
         chosen = [found[i] for i in sorted(found) if not _lifted(found[i], approved, vendor_id)]
         revision, identity = store_revision(connection), store_id(connection)
         counting = _counting(connection, vendor, known_at) if vendor else None
-        revocation = revocation_material.load(connection, _about(facts, chosen), known_at=known_at)
+        revocation = revocation_material.load(
+            connection, revocation_material.about(facts, (s.anchor for s in chosen)), known_at=known_at
+        )
         decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(
@@ -308,18 +309,6 @@ def _fill(
             return
         for stored in rows.by_standing(connection, own, state, MAX_CANDIDATE_KEYS, known_at):
             found.setdefault(stored.anchor.id, stored)
-
-
-def _about(facts: PackageFacts, chosen: Iterable[StoredAnchor]) -> set[str]:
-    """What revocation lists and responses about the certificates at hand, and by them, are kept under."""
-    carried = (der for s in facts.signatures for der in (*s.certificates, *stamping_certificates(s)))
-    stored = (s.anchor.material for s in chosen if s.anchor.kind is AnchorKind.X509)
-    certificates = [c for c in map(lookup.certificate_of, (*carried, *stored)) if c is not None]
-    bare = (canonical_spki_sha256(s.anchor.material) for s in chosen if s.anchor.kind is AnchorKind.SPKI)
-    about = (
-        key(c) for c in certificates for key in (revocation_material.about_issuer, revocation_material.about_subject)
-    )
-    return {*about, *bare}
 
 
 def approvals_over(

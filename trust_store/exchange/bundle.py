@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from trust_store.decode.anchor_json import anchor_from_json, anchor_to_json
-from trust_store.errors import MalformedError, TrustStoreError
+from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError
 from trust_store.model.identifiers import format_time, parse_time
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import DigestDecision
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PAYLOAD_TYPE = "application/vnd.rootwarden.bundle.v1+json"
 SCHEMA = "rootwarden/bundle/1"
 MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+MAX_REVOCATION_BYTES = 64 * 1024 * 1024
 MAX_VALIDITY = timedelta(days=366)
 CLOCK_SKEW = timedelta(minutes=5)
 KEY_BYTES = 32
@@ -63,6 +64,7 @@ class Bundle:
     """What one revision of a store says. ``vendors`` carry only the policy that verdicts depend on; no contacts.
 
     ``lifted`` are (tombstone's anchor id, vendor id): that vendor's approvers accepted the same key later, over the tombstone.
+    ``revocation`` are the lists and OCSP responses that the store keeps: (what it is kept under, ``crl`` or ``ocsp``, DER), unverified.
     """
 
     store_id: str
@@ -73,10 +75,17 @@ class Bundle:
     decisions: tuple[DigestDecision, ...] = ()
     vendors: tuple[Vendor, ...] = ()
     lifted: tuple[tuple[str, str], ...] = ()
+    revocation: tuple[tuple[str, str, bytes], ...] = ()
 
 
 def seal(bundle: Bundle, sign: Callable[[bytes], bytes], public_key: bytes) -> bytes:
-    """The bundle as a DSSE envelope. ``sign`` makes an Ed25519 signature (64 bytes); ``public_key`` is its key (32 bytes)."""
+    """The bundle as a DSSE envelope. ``sign`` makes an Ed25519 signature (64 bytes); ``public_key`` is its key (32 bytes).
+
+    Raises ValueError for a validity that no bundle may have, ResourceLimitError for more revocation lists than a bundle holds.
+    """
+    if sum(len(material) for _, _, material in bundle.revocation) > MAX_REVOCATION_BYTES:
+        # A bundle that left some out would let pass what its store refuses.
+        raise ResourceLimitError(f"more than {MAX_REVOCATION_BYTES} bytes of revocation lists: no bundle holds them")
     if not bundle.created_at < bundle.expires_at <= bundle.created_at + MAX_VALIDITY:
         raise ValueError(f"a bundle is valid for more than nothing and at most {MAX_VALIDITY.days} days")
     payload = _encode(bundle)
@@ -171,6 +180,10 @@ def _encode(bundle: Bundle) -> bytes:
             "decisions": [_decision_out(d) for d in sorted(bundle.decisions, key=lambda d: d.id)],
             "vendors": [_vendor_out(v) for v in sorted(bundle.vendors, key=lambda v: v.id)],
             "lifted": [list(pair) for pair in sorted(bundle.lifted)],
+            "revocation": [
+                [about, kind, base64.b64encode(material).decode()]
+                for about, kind, material in sorted(bundle.revocation)
+            ],
         }
     )
 
@@ -201,7 +214,14 @@ def _bundle(item: dict[str, Any]) -> Bundle:
         decisions=tuple(_decision_in(d) for d in item["decisions"]),
         vendors=tuple(_vendor_in(v) for v in item["vendors"]),
         lifted=tuple((str(anchor), str(vendor)) for anchor, vendor in item["lifted"]),
+        revocation=tuple(_revocation_in(*kept) for kept in item["revocation"]),
     )
+
+
+def _revocation_in(about: str, kind: str, material: str) -> tuple[str, str, bytes]:
+    if kind not in ("crl", "ocsp"):
+        raise MalformedError("revocation material is neither a list nor a response")
+    return str(about), kind, base64.b64decode(material, validate=True)
 
 
 def _decision_out(decision: DigestDecision) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def newest(connection: sqlite3.Connection) -> tuple[tuple[str, str, bytes], ...]
 
 def _newest(connection: sqlite3.Connection, about: str, moment: str | None) -> Iterable[tuple[str, bytes]]:
     places = connection.execute(
-        "SELECT DISTINCT kind, url, proven FROM revocation_material WHERE about = ? ORDER BY kind, url, proven", (about,)
+        "SELECT DISTINCT kind, url, proven FROM revocation_material WHERE about = ? ORDER BY kind, url, proven",
+        (about,),
     ).fetchall()
     for kind, url, proven in places:
         rows = connection.execute(

@@ -1,0 +1,139 @@
+"""What an attacker may try between facts and answer: material that is handed over, facts that are stale, bundles that say less."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from tests.trust_store.path_craft import Issued, authority, issue
+from tests.trust_store.path_craft import key as private_key
+from tests.trust_store.revocation_craft import SIGNS, entry, revocation_list
+from tests.trust_store.store_setup import open_store, randomness
+from tests.trust_store.test_attacks_revocation import DATES, keep_list
+from tests.trust_store.test_attacks_tombstones import AT, CODE, answer, by_bundle, record, signed_by
+from tests.trust_store.test_verifier import Reader
+from tests.trust_store.verdict_craft import CONTENT
+from trust_store.model.identifiers import new_id
+from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.trust_view import DigestDecision
+from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
+from trust_store.storage.connection import transaction
+from trust_store.storage.digest_decisions import EFFECTIVE, StoredDecision, append_decision
+from trust_store.storage.facts import record_sighting, save_facts
+from trust_store.stored_verdict import StoredTrust, verify_stored
+from trust_store.verification.supplied import SuppliedMaterial
+from trust_store.verifier import CheckRequest, Verifier
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from trust_store.model.verdict import Verdict
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """An empty store."""
+    with closing(open_store(tmp_path)) as connection:
+        yield connection
+
+
+def handed_over(
+    connection: sqlite3.Connection, folder: Path, signer: Issued, *between: Issued, anchors: tuple[Issued, ...] = ()
+) -> Verdict:
+    """The answer about a file whose signature carries the signer alone, the rest of the chain handed over."""
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT)
+    made = builder.add_signer(signer.certificate, signer.key, hashes.SHA256()).sign(Encoding.DER, options)
+    (folder / "firmware.bin").write_bytes(CONTENT)
+    (folder / "firmware.bin.p7s").write_bytes(made)
+    request = CheckRequest(
+        folder / "firmware.bin",
+        ExpectedVendor("dten", "stated"),
+        anchors=SuppliedMaterial(tuple(c.decoded for c in anchors)),
+        untrusted=SuppliedMaterial(tuple(c.decoded for c in between)),
+    )
+    return Verifier(Reader(), now=lambda: AT, source=StoredTrust(connection)).verify(request)
+
+
+def test_handed_over_intermediates_lead_to_what_the_store_trusts(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """The rest of a chain may come with the question: the root it leads to is found in the store."""
+    root = authority("Root", private=private_key(301))
+    upper = authority("Upper", root, private=private_key(302))
+    lower = authority("Lower", upper, private=private_key(303))
+    record(store, root)
+    signer = issue("Signer", lower, CODE, private=private_key(304))
+    assert handed_over(store, tmp_path, signer, lower, upper).outcome is Outcome.PASSED
+    assert handed_over(store, tmp_path, signer, lower).outcome is Outcome.INDETERMINATE
+
+
+@pytest.mark.parametrize("buried", ["upper", "lower", "root"])
+@pytest.mark.parametrize("anchored", [False, True])
+def test_handed_over_material_goes_around_no_tombstone(
+    store: sqlite3.Connection, tmp_path: Path, buried: str, *, anchored: bool
+) -> None:
+    """A buried key counts for nothing in a chain that is handed over, under whatever name it was buried."""
+    root = authority("Root", private=private_key(311))
+    upper = authority("Upper", root, private=private_key(312))
+    lower = authority("Lower", upper, private=private_key(313))
+    keys = {"root": 311, "upper": 312, "lower": 313}
+    if not anchored:
+        record(store, root)
+    record(store, authority("Elsewhere", private=private_key(keys[buried])), AnchorState.DISTRUSTED, "other")
+    signer = issue("Signer", lower, CODE, private=private_key(314))
+    verdict = handed_over(store, tmp_path, signer, lower, upper, anchors=(root,) if anchored else ())
+    assert verdict.reason is Reason.DISTRUSTED
+
+
+def test_handed_over_issuers_have_their_lists_read(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """What the store knows to be revoked is revoked, also where the issuer's certificate came with the question."""
+    root = authority("Root", None, SIGNS, private=private_key(321))
+    lower = authority("Lower", root, SIGNS, private=private_key(322))
+    record(store, root)
+    signer = issue("Signer", lower, CODE, private=private_key(323))
+    assert handed_over(store, tmp_path, signer, lower).outcome is Outcome.PASSED
+    keep_list(store, lower, revocation_list(lower, entry(signer, "keyCompromise", on=AT - DAY), dates=DATES))
+    assert handed_over(store, tmp_path, signer, lower).reason is Reason.REVOKED
+
+
+def test_stale_facts_are_let_through_by_no_allowance(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Facts of an older reader say nothing: an allowance lets pass what lacks evidence, not what nobody has looked at."""
+    signer = issue("Signer", authority("Root", private=private_key(331)), CODE, private=private_key(332))
+    facts = signed_by(signer)
+    allowed = DigestDecision(
+        new_id("decision", AT, os.urandom(10)), facts.sha256, "dten", "allow", "SEC-1", AT - DAY, AT + DAY
+    )
+    with transaction(store):
+        save_facts(store, facts, origin="intake", at=AT, randomness=randomness)
+        record_sighting(store, facts.sha256, "firmware.bin", None, "dten", "intake", AT)
+        append_decision(store, StoredDecision(allowed, 1, EFFECTIVE, "ada", AT - DAY), actor="ada", body={}, at=AT)
+    expected = ExpectedVendor("dten", "stated")
+    assert verify_stored(store, facts.sha256, expected, (), at=AT).outcome is Outcome.PASSED
+    monkeypatch.setattr("trust_store.storage.facts._readers", lambda readers: readers or {"detached": 999})
+    monkeypatch.setattr("trust_store.storage.facts._registry", lambda _: "another")
+    stale = verify_stored(store, facts.sha256, expected, (), at=AT)
+    assert stale.reason is Reason.UNREADABLE
+    assert stale.needs_file
+
+
+def test_a_bundle_knows_what_its_store_knows_to_be_revoked(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """A machine that asks the bundle refuses what the store refuses for a revocation list that it keeps."""
+    root = authority("Root", None, SIGNS, private=private_key(341))
+    record(store, root)
+    signer = issue("Signer", root, CODE, private=private_key(342))
+    facts = signed_by(signer)
+    assert answer(store, facts).outcome is by_bundle(store, tmp_path, facts).outcome is Outcome.PASSED
+    keep_list(store, root, revocation_list(root, entry(signer, "keyCompromise", on=AT - DAY), dates=DATES))
+    assert answer(store, facts).reason is Reason.REVOKED
+    assert by_bundle(store, tmp_path, facts).reason is Reason.REVOKED
