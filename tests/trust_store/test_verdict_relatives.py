@@ -121,7 +121,7 @@ def test_relatives_are_shown_and_vouch_for_nothing(chain: Chain) -> None:
     """Screen, JSON and advice tell them by name and id; a hostile name is escaped, no fingerprint is shown."""
     held = replace(anchor(authority(SAME_NAME, dates=(OLD, UNTIL)).der), name="old\x1b[31mroot", key_sha256="ab" * 32)
     verdict = ask(chain.facts(), held)
-    text = "\n".join(verdict_lines(verdict))
+    text = "\n".join(verdict_lines(verdict_to_dict(verdict)))
     assert f"relative old\\u001b[31mroot ({held.id}, valid) has the missing issuer's name and another key" in text
     assert "\x1b" not in text
     assert "ab" * 32 not in text

@@ -51,7 +51,7 @@ def test_hostile_text_does_not_reach_the_terminal(unknown: Verdict) -> None:
         coverage=Coverage(1, (Uncovered(member=ESCAPE), Uncovered(1, 2))),
         vendor=ExpectedVendor(None, "none", ESCAPE),
     )
-    text = "\n".join(verdict_lines(hostile))
+    text = "\n".join(verdict_lines(verdict_to_dict(hostile)))
     assert not {"\x1b", "\u202e", "\u2028"} & set(text)
     assert "5 more signatures" in text
     assert "another key" in text
@@ -61,9 +61,9 @@ def test_hostile_text_does_not_reach_the_terminal(unknown: Verdict) -> None:
 
 def test_silence_of_the_channels_is_told(unknown: Verdict) -> None:
     """Where channels were asked and said nothing, that is a line of its own; where nobody was asked it is not."""
-    assert any("no vendor channel" in line for line in verdict_lines(replace(unknown, evidence=())))
+    assert any("no vendor channel" in line for line in verdict_lines(verdict_to_dict(replace(unknown, evidence=()))))
     unasked = replace(unknown, evidence=(), evidence_available=False)
-    assert not any("no vendor channel" in line for line in verdict_lines(unasked))
+    assert not any("no vendor channel" in line for line in verdict_lines(verdict_to_dict(unasked)))
 
 
 def test_evidence_and_members_in_json(unknown: Verdict) -> None:
@@ -114,4 +114,4 @@ def test_advice_without_a_vendor(pki: VendorPKI) -> None:
 def test_as_of_another_time(pki: VendorPKI) -> None:
     """A requested time is shown."""
     verdict = ask(signed(pki), at=AT - timedelta(days=1), time_basis="requested")
-    assert any("as of      2026-11-24" in line for line in verdict_lines(verdict))
+    assert any("as of      2026-11-24" in line for line in verdict_lines(verdict_to_dict(verdict)))

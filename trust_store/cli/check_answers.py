@@ -32,7 +32,8 @@ def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOpti
     codes: list[int] = []
     for request in requests:
         verdict = session.verifier(request).verify(request)
-        write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
+        said = verdict_to_dict(verdict)
+        write_line(json.dumps(said) if as_json else "\n".join(verdict_lines(said)))
         codes.append(outcome_code(verdict.outcome))
     return exit_code(codes)
 

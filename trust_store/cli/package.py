@@ -77,7 +77,8 @@ def show(sha256: str, vendor: str, at: str | None, as_known_at: str | None, *, a
             connection, digest, expected, settings.vendors, at=invocation.now(), requested_at=requested_at,
             known_at=known_at, evidence=evidence,
         )  # fmt: skip
-    write_line(json.dumps(verdict_to_dict(verdict)) if as_json else "\n".join(verdict_lines(verdict)))
+    said = verdict_to_dict(verdict)
+    write_line(json.dumps(said) if as_json else "\n".join(verdict_lines(said)))
     return outcome_code(verdict.outcome)
 
 

@@ -112,6 +112,15 @@ class Relative:
     kind: str
 
 
+MAX_RELATIVES = 3
+RELATIVES = {
+    "same_name_new_key": "has the missing issuer's name and another key",
+    "same_key_new_certificate": "has the missing issuer's key in another certificate",
+    "sibling": "belongs to the same organisation or issuer as the missing one",
+}
+"""How an anchor is like an issuer that is missing; it vouches for nothing by that."""
+
+
 @dataclass(frozen=True, slots=True)
 class MissingIssuer:
     """The issuer no candidate could stand in for; ``same_name_new_key`` where a known key has the name but not the key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.model.identifiers import format_time
-from trust_store.model.verdict import Reason
+from trust_store.model.verdict import MAX_RELATIVES, RELATIVES, Reason
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from trust_store.verification.question import JudgedSignature, Question
 
 MAX_NAME = 160
-MAX_RELATIVES = 3
-RELATIVES = {
-    "same_name_new_key": "has the missing issuer's name and another key",
-    "same_key_new_certificate": "has the missing issuer's key in another certificate",
-    "sibling": "belongs to the same organisation or issuer as the missing one",
-}
-"""How an anchor is like an issuer that is missing; it vouches for nothing by that."""
 _SENTENCES = {
     Reason.RESOURCE_LIMIT: "The package could not be checked within the limits",
     Reason.UNREADABLE: "The package or something needed for the answer could not be read",
