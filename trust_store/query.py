@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 from trust_store import audit, client_memory
 from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
 from trust_store.errors import StoreInconsistentError
-from trust_store.model.claim import Authority
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import TrustView
@@ -139,6 +138,18 @@ def anchors_with(connection: sqlite3.Connection, identifiers: Iterable[Identifie
     with snapshot(connection):
         found = rows.current_of(connection, lookup.owners(connection, identifiers))
     return tuple(s.anchor for s in sorted(found, key=_newest_first))
+
+
+def awaiting(connection: sqlite3.Connection) -> frozenset[str]:
+    """The fingerprints that await decision, to be withheld wherever the same key is shown: no identification."""
+    return frozenset(
+        str(row[0])
+        for row in connection.execute(
+            """SELECT i.value FROM anchor_version v JOIN identifier i ON i.owner_kind = 'anchor' AND i.owner_id = v.anchor_id
+               WHERE v.state = 'pending' AND i.kind IN ('sha256', 'openpgp')
+               AND v.version = (SELECT max(w.version) FROM anchor_version w WHERE w.anchor_id = v.anchor_id)"""
+        )
+    )
 
 
 def trust_view(
@@ -370,6 +381,8 @@ def _hinted(hint: SignerHint | Identifier) -> tuple[Identifier, ...]:
 
 
 def _authenticated(anchor: TrustAnchor) -> bool:
+    from trust_store.model.claim import Authority  # most questions choose between no anchors
+
     return anchor.authority in {a.value for a in Authority if a.authenticated}
 
 

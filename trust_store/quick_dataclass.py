@@ -27,6 +27,8 @@ else:
 
 def _made(cls: Any) -> Any:
     """The class made anew with slots and methods; its annotations and defaults are read by the standard library."""
+    if cls.__doc__ is None:  # the standard library would ask for the signature, which costs as much as all the rest
+        cls.__doc__ = f"{cls.__name__}({', '.join(cls.__annotations__)})"
     made = dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
     fields = dataclasses.fields(made)
     if cls.__bases__ != (object,) or len(fields) != len(cls.__annotations__):

@@ -142,6 +142,11 @@ def load_trust_settings(path: Path) -> TrustSettings:
     )
 
 
+def load_api_settings(path: Path) -> APISettings:
+    """``[api]`` of ``path`` alone; raises ConfigError. Nothing else in it, and no vendor file, is looked at."""
+    return section(APISettings, read_toml(path).get("api", {}), file=path, name="api")
+
+
 def load_vendors(directory: Path) -> tuple[Vendor, ...]:
     """Every vendor of ``directory``, by id; an id used twice raises ConfigError."""
     vendors: dict[str, Vendor] = {}

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import importlib
 import os
-import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,7 +92,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def group(ctx: click.Context, config: Path) -> None:
     """Who signed this upgrade, does its key chain to a root we trust, and whom do we call if not?"""
-    ctx.obj = Invocation(config, lambda: datetime.now(UTC), secrets.token_bytes, _evidence)
+    ctx.obj = Invocation(config, lambda: datetime.now(UTC), os.urandom, _evidence)
 
 
 def _evidence(connection: sqlite3.Connection) -> EvidenceSource | None:

@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trust_store.decode.cms import parse_signed_data
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
 from trust_store.quick_dataclass import dataclass
@@ -177,6 +176,10 @@ def stamping_certificates(signature: SignatureFact) -> tuple[bytes, ...]:
 
 
 def _tokens(signature: SignatureFact) -> tuple[SignedData, ...]:
+    if not signature.timestamps:
+        return ()
+    from trust_store.decode.cms import parse_signed_data  # few signatures are stamped
+
     found: list[SignedData] = []
     for token in signature.timestamps:
         with contextlib.suppress(*lookup.UNREADABLE):

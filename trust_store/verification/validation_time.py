@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
-from trust_store.chain.timestamping import prove, readable
 from trust_store.chain.validation import PathProblem
 from trust_store.model.trust_anchor import Purpose
 from trust_store.model.verdict import Reason
@@ -68,8 +67,12 @@ def validation_time(
     proven: list[tuple[datetime, datetime]] = []
     if fact.countersignatures:
         told.append(Finding(Reason.UNSUPPORTED_FORMAT, "a PKCS #9 countersignature proves no time (RFC 5652 11.4)"))
+    if not fact.timestamps:
+        return ValidationTime(question.at, findings=tuple(told))
+    from trust_store.chain.timestamping import prove, readable  # few signatures are stamped
+
     # An authority's certificates may stand in the signature instead of in its token.
-    helping = [*readable(fact.certificates), *material.helping] if fact.timestamps else []
+    helping = [*readable(fact.certificates), *material.helping]
     authorities = [pair for pair in material.certificates if counts_for(pair[0], question)]
     for token in fact.timestamps[:MAX_TOKENS]:
         budget = SignatureBudget(TOKEN_CHECKS)
@@ -106,6 +109,8 @@ class _Objections:
         return tuple(PathProblem(one.reason, one.detail) for one in self._findings(anchor, path, token))
 
     def _findings(self, anchor: TrustAnchor, path: tuple[Certificate, ...], token: TimestampToken) -> Iterable[Finding]:
+        from trust_store.chain.timestamping import readable
+
         latest = token.info.latest
         # A compromised key writes any time, so that nothing it says can be older than the compromise: no proven time here.
         for certificate in path:
