@@ -13,10 +13,14 @@ from urllib.parse import urlencode
 from trust_store.errors import DaemonUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
+
+    Form = Iterable[tuple[str, str, BinaryIO]]
 
 MAX_ANSWER_BYTES = 300 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
 _CREDENTIALS = "3i"
 
 
@@ -61,16 +65,58 @@ def get(
 
     Raises DaemonUnavailableError where nobody answers, or somebody who is neither root nor the owner of ``database``.
     """
+    return _ask(path, "GET", f"{target}?{urlencode(parameters, doseq=True)}", database=database, timeout=timeout)
+
+
+def post_form(
+    path: Path, target: str, parameters: Mapping[str, str], files: Form, *, database: Path, timeout: float
+) -> Answer:
+    """One POST of ``files`` as multipart/form-data (RFC 7578), read and sent piece by piece; raises like ``get``.
+
+    ``files`` are (part, file name, open file).
+    """
+    boundary = f"rootwarden-{os.urandom(16).hex()}"
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Transfer-Encoding": "chunked"}
+    return _ask(
+        path, "POST", f"{target}?{urlencode(parameters)}", database=database, timeout=timeout, headers=headers,
+        body=_form(files, boundary.encode()),
+    )  # fmt: skip
+
+
+def _form(files: Form, boundary: bytes) -> Iterator[bytes]:
+    for part, name, stream in files:
+        quoted = name.encode("utf-8", "surrogateescape").translate(None, b'"\r\n\\')
+        yield b'--%s\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n\r\n' % (
+            boundary,
+            part.encode(),
+            quoted,
+        )
+        while piece := stream.read(PIECE_BYTES):
+            yield piece
+        yield b"\r\n"
+    yield b"--%s--\r\n" % boundary
+
+
+def _ask(
+    path: Path,
+    method: str,
+    target: str,
+    *,
+    database: Path,
+    timeout: float,
+    headers: Mapping[str, str] | None = None,
+    body: Iterator[bytes] | None = None,
+) -> Answer:
     try:
         connection = _UnixConnection(path, frozenset({0, _owner(database)}), timeout)
         try:
-            connection.request("GET", f"{target}?{urlencode(parameters, doseq=True)}")
+            connection.request(method, target, body, dict(headers or {}), encode_chunked=body is not None)
             answer = connection.getresponse()
-            body = answer.read(MAX_ANSWER_BYTES + 1)
+            content = answer.read(MAX_ANSWER_BYTES + 1)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as error:
         raise DaemonUnavailableError(f"the daemon does not answer at {path}: {error}") from error
-    if len(body) > MAX_ANSWER_BYTES:
+    if len(content) > MAX_ANSWER_BYTES:
         raise DaemonUnavailableError(f"the daemon's answer at {path} is larger than {MAX_ANSWER_BYTES} bytes")
-    return Answer(answer.status, body)
+    return Answer(answer.status, content)

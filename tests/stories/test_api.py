@@ -247,6 +247,60 @@ def test_who_may_not_read_the_store_is_answered_by_the_daemon(
         place.run(*asked, person=STRANGER, expected=(4,))
 
 
+def test_what_nobody_has_seen_is_sent_to_the_daemon(place: Installation, pki: VendorPKI, folder: Path) -> None:
+    """Who may not read the store has a package with its detached signature judged by the daemon, as text and as JSON; changed, it fails."""
+    anchor = proposed(place, pki, place.proposer)
+    for person in place.people:
+        approve(place, anchor, pki, person, 0)
+    package, signature = folder / 'odd "na\\me.bin', folder / 'odd "na\\me.bin.p7s'
+    package.write_bytes(b"firmware" * 100_000)
+    signature.write_bytes(pki.sign(package.read_bytes()))
+    who = None if place.one_person else STRANGER
+    told = place.run("check", "--vendor", "dten", str(package), person=who, expected=(0,)).stdout
+    assert "passed / trusted" in told
+    said = json.loads(place.run("check", "--json", "--vendor", "dten", str(package), person=who, expected=(0,)).stdout)
+    assert (said["package"]["path"], said["signatures"][0]["anchor"]["id"]) == (str(package), anchor)
+    package.write_bytes(b"malware!" * 100_000)
+    place.run("check", "--vendor", "dten", str(package), person=who, expected=(10,))
+    signature.unlink()
+    place.run("check", "--vendor", "dten", str(package), person=who, expected=(3,))
+    sent = list((place.folder / "state/uploads").iterdir())
+    assert sent == []
+
+
+FORMS = (
+    b"", b"--x--\r\n", b'--x\r\nContent-Disposition: form-data; name="other"; filename="a"\r\n\r\nabc\r\n--x--\r\n',
+    b'--x\r\nContent-Disposition: form-data; name="signature"; filename="a.asc"\r\n\r\nabc\r\n--x--\r\n',
+    b'--x\r\nContent-Disposition: form-data; name="package"; filename="a"\r\n\r\n\r\n--x--\r\n',
+    b'--x\r\nContent-Disposition: form-data; name="package"; filename="a"\r\n\r\nabc', b"garbage" * 1000,
+    b"--x\r\n" + b"A" * 9000 + b": b\r\n\r\nabc\r\n--x--\r\n", b"--x\r\n" + b"a: b\r\n" * 40 + b"\r\nabc\r\n--x--\r\n",
+    b'--x\r\nContent-Disposition: form-data; name="package"; filename="a"\r\n\r\nabc\r\n' * 2 + b"--x--\r\n",
+)  # fmt: skip
+
+
+def test_a_strange_form_is_refused(place: Installation) -> None:
+    """No package, twice a package, an empty one, one cut short, headers without end: 400 or 413 and a problem document."""
+    place.start()
+    with client(place) as http:
+        for form in FORMS:
+            kind = {"Content-Type": "multipart/form-data; boundary=x"}
+            answer = http.post("/v1/check?vendor=dten", content=form, headers=kind)
+            if form is FORMS[5]:
+                assert answer.status_code in (200, 400), answer.text
+                assert answer.json().get("outcome") != "passed"
+            else:
+                assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), (
+                    form[:80],
+                    answer.text,
+                )
+        assert (
+            http.post(
+                "/v1/check?vendor=dten", content=b"x", headers={"Content-Type": "multipart/form-data"}
+            ).status_code
+            == 400
+        )
+
+
 def test_a_stranger_at_the_socket_is_not_believed(place: Installation, package: Path) -> None:
     """Whoever puts a socket where the daemon's was and says ``passed`` is asked nothing, unless he owns the store."""
     if place.one_person:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from trust_store import query
-from trust_store.anchor_listing import anchor_to_dict
+from trust_store.anchor_listing import anchor_to_dict, awaiting_among
 from trust_store.api.access import opened_for
 from trust_store.api.problems import ProblemError
 from trust_store.errors import UsageError
@@ -154,7 +154,7 @@ class Answers:
         decided = [anchor for anchor in found if anchor.state is not AnchorState.PENDING]
         if not decided:
             raise ProblemError(HTTPStatus.NOT_FOUND, "no key that was decided about has this identifier")
-        return {"identifier": value, "anchors": [anchor_to_dict(anchor) for anchor in decided]}
+        return {"identifier": value, "anchors": [anchor_to_dict(a, awaiting=awaiting_among(found)) for a in decided]}
 
     async def anchors(self, vendor: str | None, states: Iterable[str]) -> dict[str, Any]:
         """Anchors, the newest first."""
@@ -162,8 +162,10 @@ class Answers:
             wanted = [AnchorState(state) for state in states] or None
         except ValueError as error:
             raise UsageError(f"state: {error}") from error
-        found, revision = await self.run(lambda c: (query.anchors(c, vendor, wanted), query.store_revision(c)))
-        return {"store_revision": revision, "anchors": [anchor_to_dict(anchor) for anchor in found]}
+        found, awaiting, revision = await self.run(
+            lambda c: (query.anchors(c, vendor, wanted), query.awaiting(c), query.store_revision(c))
+        )
+        return {"store_revision": revision, "anchors": [anchor_to_dict(a, awaiting=awaiting) for a in found]}
 
     async def bundle(self, validity: timedelta) -> tuple[bytes, str]:
         """The signed bundle of this revision and the SHA-256 of its bytes."""

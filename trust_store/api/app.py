@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from contextlib import ExitStack
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -16,11 +15,12 @@ from trust_store.api.access import Peer
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.peer import uid_of
 from trust_store.api.problems import ProblemError, add_handlers
+from trust_store.api.uploads import receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.stored_verdict import AskedPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 4096
@@ -76,21 +76,29 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         vendor: str | None = None,
         name: Annotated[str, Query(max_length=255)] = "upload",
     ) -> JSONResponse:
-        """``application/json``: ``{"path": ..., "vendor": ...}``; ``application/octet-stream``: the package, ``vendor`` in the query."""
+        """``application/json``: ``{"path": ..., "vendor": ...}``; else the bytes, with ``vendor`` in the query.
+
+        ``application/octet-stream`` is the package; ``multipart/form-data`` has a part ``package`` and parts ``signature``.
+        """
         _refuse_extras(request.query_params.keys())
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             path, stated = await _asked_path(request)
             return JSONResponse(await answers.check_path(path, stated or vendor, peer))
-        if kind != "application/octet-stream":
-            raise ProblemError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json with a path, or application/octet-stream"
-            )
-        expected = answers.expected(vendor, name)
-        with tempfile.TemporaryFile(dir=uploads) as stream:
-            await _receive(request, stream.fileno(), max_upload_bytes)
-            checked = Checked(Path(name).name or "upload", None, expected, f"api:uid:{peer.uid}")
-            return JSONResponse(await answers.check_descriptor(stream.fileno(), {}, checked))
+        answers.expected(vendor, name)  # before anything is taken in
+        with ExitStack() as held:
+            if kind == "application/octet-stream":
+                sent = await receive_body(request.stream(), held, uploads, name=name, limit=max_upload_bytes)
+            elif kind == "multipart/form-data":
+                form = request.headers["content-type"]
+                sent = await receive_form(request.stream(), form, held, uploads, limit=max_upload_bytes)
+            else:
+                raise ProblemError(
+                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                    "send application/json with a path, application/octet-stream or multipart/form-data",
+                )
+            checked = Checked(sent.name, None, answers.expected(vendor, sent.name), f"api:uid:{peer.uid}")
+            return JSONResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
 
     @router.get("/packages/{sha256}", summary="The verdict on a package that was seen before")
     async def package(
@@ -169,19 +177,3 @@ def _refuse_extras(names: Iterable[str]) -> None:
     for name in names:
         if name in NEVER_STORED:
             raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name}: only 'rootwarden check' takes it, never a gate")
-
-
-async def _receive(request: Request, descriptor: int, limit: int) -> None:
-    """Write the body to an open file, capped."""
-    write: Callable[[int, bytes], int] = os.write
-    received = 0
-    async for part in request.stream():
-        received += len(part)
-        if received > limit:
-            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a package sent here is at most {limit} bytes")
-        view = part
-        while view:
-            view = view[write(descriptor, view) :]
-    if received == 0:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "the package is empty: nothing was sent")
-    os.lseek(descriptor, 0, os.SEEK_SET)

@@ -63,8 +63,8 @@ def command(
       rootwarden check --batch < requests.jsonl
     """
     invocation = click.get_current_context().obj
-    if as_json and not batch and bundle is None and paths and _plain(asked):
-        code = _by_daemon(Path(invocation.config), paths, asked["vendor"])
+    if not batch and bundle is None and paths and _plain(asked):
+        code = _by_daemon(Path(invocation.config), paths, asked["vendor"], as_json=as_json)
         if code is not None:
             return code
     from trust_store.formats.worker import ForkedReader
@@ -91,7 +91,7 @@ def _plain(asked: dict[str, Any]) -> bool:
     return bool(asked["vendor"]) and not any(value for name, value in asked.items() if name != "vendor")
 
 
-def _by_daemon(config: Path, paths: tuple[str, ...], vendor: str) -> int | None:
+def _by_daemon(config: Path, paths: tuple[str, ...], vendor: str, *, as_json: bool) -> int | None:
     """The exit code, with every verdict written, if the daemon knows every one of the files; else None and nothing is written."""
     from trust_store.cli.check_daemon import DaemonAnswers
 
@@ -104,7 +104,8 @@ def _by_daemon(config: Path, paths: tuple[str, ...], vendor: str) -> int | None:
         verdicts.append(verdict)
     from trust_store.cli.exit_codes import exit_code, outcome_code
     from trust_store.cli.output import write_line
+    from trust_store.cli.verdict_text import verdict_lines
 
     for verdict in verdicts:
-        write_line(json.dumps(verdict))
+        write_line(json.dumps(verdict) if as_json else "\n".join(verdict_lines(verdict)))
     return exit_code(outcome_code(verdict["outcome"]) for verdict in verdicts)

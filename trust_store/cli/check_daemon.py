@@ -9,20 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import TrustStoreError
 from trust_store.package_files import PackageUnreadableError, open_package, side_paths
 from trust_store.remembered import least_revision, memory_folder
-from trust_store.settings import load_trust_settings
+from trust_store.settings import load_api_settings, load_trust_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
     from trust_store.settings import TrustSettings
 
 SCHEMA = "rootwarden/verdict/1"
 OUTCOMES = frozenset({"passed", "failed", "indeterminate"})
 TIMEOUT_SECONDS = 10.0
+SENDING_SECONDS = 600.0
 MAX_SIDE_BYTES = 8 * 1024 * 1024
 MAX_SIDES = 16
 _OK = 200
@@ -35,43 +40,76 @@ class DaemonAnswers:
         self._settings = _settings(config)
 
     def verdict(self, path: str, vendor: str | None) -> dict[str, Any] | None:
-        """The daemon's verdict on the file as it is now, in the contract's JSON."""
+        """The daemon's verdict on the file as it is now, in the contract's JSON.
+
+        Of bytes that the daemon has not seen the command finds out for itself; where this user may not read the store they are sent.
+        """
         settings = self._settings
         if settings is None or vendor is None:
             return None
-        from trust_store import query_client  # only where there is somebody to ask
-
         try:
-            package = Path(path)
-            digest = _digest(package)
-            material = [_digest(side, MAX_SIDE_BYTES) for side in side_paths(package)][:MAX_SIDES]
-            asked = {"vendor": vendor, "name": package.name, "path": path, "exact": "true", "material": material}
-            answer = query_client.get(
-                settings.api.socket,
-                f"/v1/packages/{digest}",
-                asked,
-                database=settings.store.database,
-                timeout=TIMEOUT_SECONDS,
-            )
-            found = json.loads(answer.body) if answer.status == _OK else None
+            found, digest = self._known(settings, Path(path), vendor)
+            if found is None and not os.access(settings.store.database, os.R_OK):
+                found = self._sent(settings, Path(path), vendor)
             return found if _fits(found, digest, vendor) else None
         except (TrustStoreError, OSError, ValueError, RecursionError):
             return None
 
+    def _known(self, settings: TrustSettings, package: Path, vendor: str) -> tuple[Any, str]:
+        """What is said of these bytes, read with exactly the files that lie beside them, and their digest."""
+        from trust_store import query_client  # only where there is somebody to ask
+
+        digest = _digest(package)
+        material = [_digest(side, MAX_SIDE_BYTES) for side in side_paths(package)][:MAX_SIDES]
+        asked = {"vendor": vendor, "name": package.name, "path": str(package), "exact": "true", "material": material}
+        answer = query_client.get(
+            settings.api.socket,
+            f"/v1/packages/{digest}",
+            asked,
+            database=settings.store.database,
+            timeout=TIMEOUT_SECONDS,
+        )
+        return json.loads(answer.body) if answer.status == _OK else None, digest
+
+    def _sent(self, settings: TrustSettings, package: Path, vendor: str) -> Any:
+        """What is said of the package and the files beside it, sent; under the path that it has here."""
+        from trust_store import query_client
+
+        with ExitStack() as held:
+            files = [("package", package.name, held.enter_context(_opened(package)))]
+            files += [("signature", side.name, held.enter_context(_opened(side))) for side in side_paths(package)]
+            answer = query_client.post_form(
+                settings.api.socket, "/v1/check", {"vendor": vendor}, files, database=settings.store.database,
+                timeout=SENDING_SECONDS,
+            )  # fmt: skip
+        found = json.loads(answer.body) if answer.status == _OK else None
+        if isinstance(found, dict) and isinstance(found.get("package"), dict):
+            found["package"]["path"] = str(package)
+        return found
+
 
 def _settings(config: Path) -> TrustSettings | None:
-    """The configuration, where it is good and a socket is there."""
+    """The configuration, where it is good and a socket is there; without a socket the vendor files are not read here."""
     try:
-        settings = load_trust_settings(config)
+        api = load_api_settings(config)
+        if not api.enabled or not api.socket.exists():
+            return None
+        return load_trust_settings(config)  # the vendor files as well: what is wrong with them is told, daemon or not
     except TrustStoreError:
         return None
-    return settings if settings.api.enabled and settings.api.socket.exists() else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """The regular file at ``path``; raises PackageUnreadableError."""
+    with open_package(path) as descriptor, open(os.dup(descriptor), "rb") as stream:  # noqa: PTH123 - a descriptor
+        yield stream
 
 
 def _digest(path: Path, limit: int | None = None) -> str:
     """SHA-256 of the open file; raises PackageUnreadableError."""
-    with open_package(path) as descriptor, open(os.dup(descriptor), "rb") as stream:  # noqa: PTH123 - a descriptor
-        if limit is not None and os.fstat(descriptor).st_size > limit:
+    with _opened(path) as stream:
+        if limit is not None and os.fstat(stream.fileno()).st_size > limit:
             raise PackageUnreadableError("too large for a signature")
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
