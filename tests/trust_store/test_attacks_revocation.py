@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.trust_store import revocation_craft as craft
 from tests.trust_store.path_craft import AT as LISTED_AT
@@ -251,3 +252,14 @@ def test_every_budget_ends_in_no_pass() -> None:
     for left in range(6):
         found = check_path(path, material, policy="if_available", at=LISTED_AT, budget=SignatureBudget(left))
         assert {problem.reason for problem in found} & {Reason.REVOKED, Reason.RESOURCE_LIMIT}
+
+
+def test_a_responder_does_not_vouch_for_itself() -> None:
+    """Where status is required, that of the responder's own certificate comes from somebody else; its CA may say so."""
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), False
+    responder = issue("Responder", CA, usage("digital_signature"), purpose)
+    about_signer = response(LEAF, CA, responder, carried=[responder])
+    of_itself = response(responder, CA, responder, carried=[responder])
+    of_its_ca = response(responder, CA, CA)
+    assert craft.about_leaf([], [about_signer, of_itself])[0] == "revocation_unknown"
+    assert craft.about_leaf([], [about_signer, of_its_ca]) == (None, "")

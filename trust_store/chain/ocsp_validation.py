@@ -133,6 +133,8 @@ class ResponseCheck:
     def _not_delegated(self, signer: Certificate) -> Status | None:
         """4.2.2.2(3): issued by the very CA, for OCSP signing, valid, and not revoked itself. Why not, or None."""
         issuer, at = self._above[0], self._run.demands.at.replace(microsecond=0)
+        if signer.spki == self._certificate.spki:
+            return Status(Kind.UNKNOWN, "an OCSP responder that speaks of itself: who has its key would say so")
         if not same_name(signer.issuer_der, issuer.subject_der):
             return Status(Kind.UNKNOWN, "an OCSP responder whom another CA made one (4.2.2.2)")
         holds = self._run.budget.holds(issuer, signer)
