@@ -315,8 +315,12 @@ def _refuse_reading(
     identity: str,
     at: datetime,
 ) -> Decision:
-    """Record a reading that does not identify the key. Its digest, not its text: it may differ in one digit only."""
-    typed = hashlib.sha256(call.fingerprint_read.encode("utf-8", "backslashreplace")).hexdigest()
+    """Record a reading that does not identify the key: its digest, not its text, which may differ in one digit only.
+
+    Not even that of a part: few digits are found again from their digest.
+    """
+    whole = result.reading is Reading.MISMATCH
+    typed = hashlib.sha256(call.fingerprint_read.encode("utf-8", "backslashreplace")).hexdigest() if whole else None
     body = {
         "read_sha256": typed,
         "digits": result.digits,
@@ -324,12 +328,12 @@ def _refuse_reading(
         "called": call.called,
         "ticket": call.ticket,
     }
-    kind = "anchor.fingerprint_mismatch" if result.reading is Reading.MISMATCH else "anchor.reading_incomplete"
+    kind = "anchor.fingerprint_mismatch" if whole else "anchor.reading_incomplete"
     audit.append(connection, kind, identity, anchor.id, {**body, "vendor": anchor.vendor_id}, at)
     message = (
         f"what was read out is not the fingerprint of {anchor.id}; this is on record and {anchor.id} stays pending. If the "
         "vendor says the key is not theirs: rootwarden anchor reject --because disowned"
-        if result.reading is Reading.MISMATCH
+        if whole
         else f"the whole fingerprint has {result.wanted} hex digits, {result.digits} were typed: have all of it read out "
         "(a SHA-1 fingerprint or a part does not count)"
     )

@@ -21,7 +21,7 @@ from trust_store.model.identifiers import IdentifierKind, normalise_hex
 from trust_store.model.trust_anchor import TRANSITIONS, AnchorKind, AnchorState, Approvals, TrustBasis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from trust_store.model.trust_anchor import TrustAnchor
@@ -34,6 +34,7 @@ BREAK_GLASS_PEOPLE = 2
 _MINISIGN_CHARACTERS = 56
 """Base64 of the 42 bytes of a minisign or signify public key."""
 _NOT_HEX = re.compile(r"[^0-9a-f]+")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 
 
 class Reading(StrEnum):
@@ -172,30 +173,44 @@ def named_contact(vendor: Vendor, called: str) -> Contact | None:
     return next((c for c in vendor.contacts if called and called in (c.name, c.phone, c.mail, c.portal)), None)
 
 
-def disclosed(anchor: TrustAnchor, text: str) -> str:
-    """``text`` about an anchor, unless the key awaits decision and the text gives a telling part of its fingerprint away."""
-    if anchor.state is not AnchorState.PENDING:
+def fingerprint_of(anchor: TrustAnchor) -> tuple[str, ...]:
+    """What the vendor would read out of the key, as identifiers have it; two where the anchor is of two keys and so of none."""
+    kind = IdentifierKind.OPENPGP if anchor.kind is AnchorKind.OPENPGP else IdentifierKind.SHA256
+    return tuple(i.value for i in anchor.identifiers if i.kind is kind)
+
+
+def disclosed(anchor: TrustAnchor, text: str, *, awaiting: bool = False) -> str:
+    """``text`` about an anchor, unless the key awaits decision and the text gives a telling part of its fingerprint away.
+
+    ``awaiting`` says that another anchor on the same key does.
+    """
+    if anchor.state is not AnchorState.PENDING and not awaiting:
         return text
+    return WITHHELD if _tells(anchor, text) else text
+
+
+def _tells(anchor: TrustAnchor, text: str) -> bool:
+    """Whether a text holds so many characters of what identifies the key that somebody could read them out, however separated."""
     run = _NOT_HEX.sub("", text.lower().replace("0x", ""))
     plain = {i.value for i in anchor.identifiers if i.kind is not IdentifierKind.SUBJECT} | {anchor.key_sha256}
-    for value in plain:
-        for start in range(len(value) - SHORTEST_TELLING_PART + 1):
-            if value[start : start + SHORTEST_TELLING_PART] in run:
-                return WITHHELD
+    if any(part in run for value in plain for part in _parts(value)):
+        return True
     if anchor.kind is AnchorKind.SIGSTORE_IDENTITY and _names_identity(anchor.material, text):
-        return WITHHELD
-    if anchor.kind in (AnchorKind.SSH, AnchorKind.MINISIGN, AnchorKind.NPM):
-        for material in (anchor.material, hashlib.sha256(anchor.material).digest()):
-            encoded = base64.b64encode(material).decode()
-            for start in range(len(encoded) - SHORTEST_TELLING_PART + 1):
-                if encoded[start : start + SHORTEST_TELLING_PART] in text:
-                    return WITHHELD
-    return text
+        return True
+    if anchor.kind not in (AnchorKind.SSH, AnchorKind.MINISIGN, AnchorKind.NPM):
+        return False
+    run = _NOT_BASE64.sub("", text)
+    encoded = (base64.b64encode(m).decode() for m in (anchor.material, hashlib.sha256(anchor.material).digest()))
+    return any(part in run for value in encoded for part in _parts(value))
+
+
+def _parts(value: str) -> Iterator[str]:
+    return (value[start : start + SHORTEST_TELLING_PART] for start in range(len(value) - SHORTEST_TELLING_PART + 1))
 
 
 def _names_identity(material: bytes, text: str) -> bool:
-    """Whether a text holds the identity that the vendor is to name."""
+    """Whether a text holds the identity that the vendor is to name, blanks and capitals apart."""
     try:
-        return identity_of(material)[1] in text
+        return "".join(identity_of(material)[1].split()).casefold() in "".join(text.split()).casefold()
     except (MalformedError, ResourceLimitError):
         return False

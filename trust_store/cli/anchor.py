@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from trust_store import query
-from trust_store.anchor_listing import anchor_to_dict
+from trust_store.anchor_listing import anchor_to_dict, awaiting_among
 from trust_store.cli.anchor_text import anchor_lines, summary_line
 from trust_store.cli.deciding import JSON_OPTION
 from trust_store.errors import UsageError
@@ -82,12 +82,12 @@ def list_command(vendor: str | None, states: tuple[str, ...], *, as_json: bool) 
     settings = load_trust_settings(click.get_current_context().obj.config)
     wanted = [AnchorState(s) for s in states] or None
     with closing(query.open_consistent(settings.store.database)) as connection:
-        found = query.anchors(connection, vendor, wanted)
+        found, awaiting = query.anchors(connection, vendor, wanted), query.awaiting(connection)
     if as_json:
-        click.echo(json.dumps([anchor_to_dict(a) for a in found]))
+        click.echo(json.dumps([anchor_to_dict(a, awaiting=awaiting) for a in found]))
         return 0
     for anchor in found:
-        click.echo(summary_line(anchor))
+        click.echo(summary_line(anchor, awaiting))
     if not found:
         click.echo("no anchors; 'rootwarden anchor import FILE --vendor ID' or a source proposes them", err=True)
     return 0
@@ -110,13 +110,15 @@ def show(anchor_id: str, *, as_json: bool) -> int:
         if stored is None:
             raise UsageError(f"there is no anchor {safe(anchor_id, 64)!r}; 'rootwarden anchor list' shows them")
         given = acceptances(connection, stored)
+        awaiting = awaiting_among(query.anchors_with(connection, stored.anchor.identifiers))
     told = [
         {"person": a.approver, "way": a.way, "at": format_time(a.recorded_at) if a.recorded_at else None} for a in given
     ]
     if as_json:
-        click.echo(json.dumps({**anchor_to_dict(stored.anchor, reference=stored.reference), "approvals": told}))
+        shown = anchor_to_dict(stored.anchor, reference=stored.reference, awaiting=awaiting)
+        click.echo(json.dumps({**shown, "approvals": told}))
     else:
-        lines = anchor_lines(stored.anchor, reference=stored.reference)
+        lines = anchor_lines(stored.anchor, reference=stored.reference, awaiting=awaiting)
         lines += [f"{'approved by':<24} {safe(str(a['person']), 100)} ({a['way']}, {a['at']})" for a in told]
         click.echo("\n".join(lines))
     return 0

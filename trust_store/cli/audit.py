@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trust_store import audit, checkpoints, client_memory
+from trust_store.anchor_rules import disclosed
 from trust_store.cli.audit_instance import accept_restored, rekey_command
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError, UsageError
+from trust_store.model.trust_anchor import AnchorState
 from trust_store.query import snapshot
 from trust_store.remembered import memory_folder
 from trust_store.settings import load_trust_settings
+from trust_store.storage.anchors import current_of
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from trust_store.checkpoints import Checkpoint
+    from trust_store.model.trust_anchor import TrustAnchor
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -124,7 +128,9 @@ def show(after: int | None, limit: int, *, as_json: bool) -> int:
     with closing(connect(settings.store.database, read_only=True)) as connection, snapshot(connection):
         require_schema(connection, (MIGRATIONS,))
         start = max(0, audit.head(connection).seq - limit) if after is None else after
-        entries = [_to_dict(row) for row in audit.entries(connection, after=start, limit=limit)]
+        rows = audit.entries(connection, after=start, limit=limit)
+        pending = _pending(connection, {str(row["subject"]) for row in rows})
+        entries = [_to_dict(row, pending.get(row["subject"])) for row in rows]
         for entry in entries:
             click.echo(json.dumps(entry) if as_json else _entry_line(entry))
         # Whoever looks into a forged log is to see it, and to be told that it is one.
@@ -168,15 +174,27 @@ def _checkpoint_dict(said: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _to_dict(row: sqlite3.Row) -> dict[str, Any]:
-    """An entry as JSON; it holds no fingerprint of a key."""
+def _pending(connection: sqlite3.Connection, subjects: set[str]) -> dict[str, TrustAnchor]:
+    """Of the anchors that entries are about, those whose key awaits decision; none from a store whose rows were changed."""
+    try:
+        found = current_of(connection, (s for s in subjects if s.startswith("anchor_")))
+    except StoreInconsistentError:
+        return {}  # the log itself is to be seen then: what is wrong with it is told at the end
+    return {s.anchor.id: s.anchor for s in found if s.anchor.state is AnchorState.PENDING}
+
+
+def _to_dict(row: sqlite3.Row, pending: TrustAnchor | None) -> dict[str, Any]:
+    """An entry as JSON; it holds no fingerprint of a key that awaits decision, whatever people wrote beside their calls."""
+    body = json.loads(row["body"])
+    if pending is not None:
+        body = {key: disclosed(pending, said) if isinstance(said, str) else said for key, said in body.items()}
     return {
         "seq": row["seq"],
         "recorded_at": row["recorded_at"],
         "kind": row["kind"],
         "actor": row["actor"],
         "subject": row["subject"],
-        "body": json.loads(row["body"]),
+        "body": body,
         "previous_hash": row["previous_hash"],
         "hash": row["hash"],
     }
