@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tests.trust_store.test_attacks_tombstones import AT, CODE, answer, by_bundl
 from tests.trust_store.test_verifier import Reader
 from tests.trust_store.verdict_craft import CONTENT
 from trust_store.model.identifiers import new_id
+from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import DigestDecision
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
@@ -27,6 +29,7 @@ from trust_store.storage.connection import transaction
 from trust_store.storage.digest_decisions import EFFECTIVE, StoredDecision, append_decision
 from trust_store.storage.facts import record_sighting, save_facts
 from trust_store.stored_verdict import StoredTrust, verify_stored
+from trust_store.verification.package import MAX_JUDGED
 from trust_store.verification.supplied import SuppliedMaterial
 from trust_store.verifier import CheckRequest, Verifier
 
@@ -137,3 +140,36 @@ def test_a_bundle_knows_what_its_store_knows_to_be_revoked(store: sqlite3.Connec
     keep_list(store, root, revocation_list(root, entry(signer, "keyCompromise", on=AT - DAY), dates=DATES))
     assert answer(store, facts).reason is Reason.REVOKED
     assert by_bundle(store, tmp_path, facts).reason is Reason.REVOKED
+
+
+def test_a_signature_of_a_buried_key_is_not_hidden_by_its_cost(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An embedded signature by a distrusted key fails the package beside a good one, however dear its paths are to walk."""
+    monkeypatch.setattr("trust_store.verification.judging.SIGNATURE_CHECKS", 2)
+    root = authority("Root", private=private_key(351))
+    upper = authority("Upper", authority("Nobody", private=private_key(352)), private=private_key(353))
+    record(store, root)
+    bad = issue("Buried", upper, CODE, private=private_key(354))
+    record(store, bad, AnchorState.DISTRUSTED, "other")
+    maze = [authority("Upper", upper, private=private_key(353)) for _ in range(6)]
+    good = signed_by(issue("Signer", root, CODE, private=private_key(355)))
+    facts = replace(good, signatures=(*good.signatures, *signed_by(bad, upper, *maze).signatures))
+    facts = replace(
+        facts, signatures=tuple(replace(s, origin=SignatureOrigin.EMBEDDED, file=None) for s in facts.signatures)
+    )
+    verdict = answer(store, facts)
+    assert verdict.signatures[1].reason is Reason.RESOURCE_LIMIT
+    assert verdict.reason is Reason.DISTRUSTED
+
+
+def test_more_signatures_than_are_judged_never_pass(store: sqlite3.Connection) -> None:
+    """What is past the limit might have spoken against the package: it is told, and nothing passes."""
+    root = authority("Root", private=private_key(361))
+    record(store, root)
+    facts = signed_by(issue("Signer", root, CODE, private=private_key(362)))
+    many = replace(facts, signatures=facts.signatures * MAX_JUDGED)
+    assert answer(store, many).outcome is Outcome.PASSED
+    assert (
+        answer(store, replace(many, signatures=(*many.signatures, *facts.signatures))).reason is Reason.RESOURCE_LIMIT
+    )

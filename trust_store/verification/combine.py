@@ -33,7 +33,7 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     given = [s for s in signatures if s.fact.origin is SignatureOrigin.GIVEN]
     found = [s for s in signatures if s.fact.origin is SignatureOrigin.FOUND]
     # (1) Signatures that speak against the package whatever the others say.
-    against = [s for s in embedded if s.verdict.outcome is Outcome.FAILED]
+    against = [s for s in embedded if _failed(s)]
     against += [s for s in given if _known_broken(s)]
     against += [s for s in found if _known_broken(s) or (embedded and _damaged(s))]
     # (2) Each file that was handed over must verify.
@@ -70,6 +70,11 @@ def _weight(reason: Reason) -> tuple[bool, int]:
 
 def _passes(signature: JudgedSignature) -> bool:
     return signature.verdict.outcome is Outcome.PASSED and signature.key is not None
+
+
+def _failed(signature: JudgedSignature) -> bool:
+    """Whether anything at all is evidence against it: that it was costly to judge as well hides nothing."""
+    return any(outcome_of(r) is Outcome.FAILED for r in (signature.verdict.reason, *signature.verdict.also))
 
 
 def _known_broken(signature: JudgedSignature) -> bool:

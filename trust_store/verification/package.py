@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NOT_ISOLATED = "not_isolated"
 LONGEST_VALIDITY = timedelta(hours=1)
+MAX_JUDGED = 64
+"""Signatures of one package that are judged: each may cost hundreds of public-key operations."""
 
 
 def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> Verdict:
@@ -34,7 +36,9 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     # (1) Decode what is trusted, once.
     material = prepare(view, question)
     # (2) Judge every signature for itself.
-    judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in facts.signatures)
+    judged = tuple(
+        judge_signature(fact, material, view, question, facts.format) for fact in facts.signatures[:MAX_JUDGED]
+    )
     # (3) Which of them must hold; none at all is unsigned, unless the package could not be read to begin with.
     required = view.vendor.policy.required_signatures if view.vendor else 1
     combined = combine(judged, required) if judged or facts.problem is None else Combined((), None)
@@ -92,6 +96,9 @@ def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
     elif not facts.sha256:
         # A verdict is about a digest: without one there is nothing that could pass.
         reasons += (Reason.UNREADABLE,)
+    if len(facts.signatures) > MAX_JUDGED:
+        # One of the others may be evidence against it.
+        reasons += (Reason.RESOURCE_LIMIT,)
     if facts.signatures and any(not uncovered.inert for uncovered in facts.coverage.uncovered):
         reasons += (Reason.UNCOVERED_CONTENT,)
     return reasons + tuple(finding.reason for finding in question.unmet)
