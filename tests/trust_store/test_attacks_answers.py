@@ -151,8 +151,8 @@ def test_a_signature_of_a_buried_key_is_not_hidden_by_its_cost(
     upper = authority("Upper", authority("Nobody", private=private_key(352)), private=private_key(353))
     record(store, root)
     bad = issue("Buried", upper, CODE, private=private_key(354))
-    record(store, bad, AnchorState.DISTRUSTED, "other")
-    maze = [authority("Upper", upper, private=private_key(353)) for _ in range(6)]
+    record(store, authority("Elsewhere", private=private_key(354)), AnchorState.DISTRUSTED, "other")
+    maze = [authority("Upper", private=private_key(370 + number)) for number in range(6)]
     good = signed_by(issue("Signer", root, CODE, private=private_key(355)))
     facts = replace(good, signatures=(*good.signatures, *signed_by(bad, upper, *maze).signatures))
     facts = replace(
