@@ -11,9 +11,11 @@ from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.errors import UsageError
 from trust_store.formats.protocol import ReadLimits, SideMaterial
-from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
+from trust_store.model.package_facts import KeyCheck, PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
+from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.trust_view import TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.package_files import PackageUnreadableError, open_package, shown, side_paths
@@ -181,11 +183,20 @@ class Verifier:
 
 def _with_supplied(facts: PackageFacts, request: CheckRequest) -> PackageFacts:
     """``facts`` as if the package carried what was handed over: the source is asked about every key that a path may go over."""
-    supplied = tuple(c.der for c in (*request.untrusted.certificates, *request.anchors.certificates))
-    if not supplied or not facts.signatures:
+    handed = request.untrusted + request.anchors
+    certificates = [c.der for c in handed.certificates]
+    certificates += [key.material for key in handed.others if key.kind is AnchorKind.X509]
+    # A key without a certificate is known by one digest, however it is written.
+    digests = [canonical_spki_sha256(key.material) for key in handed.others if key.kind is AnchorKind.RAW]
+    if not (certificates or digests) or not facts.signatures:
         return facts
     first, *others = facts.signatures
-    return replace(facts, signatures=(replace(first, certificates=(*first.certificates, *supplied)), *others))
+    first = replace(
+        first,
+        certificates=(*first.certificates, *certificates),
+        key_checks=(*first.key_checks, *(KeyCheck(digest, digest, holds=False) for digest in digests)),
+    )
+    return replace(facts, signatures=(first, *others))
 
 
 def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:

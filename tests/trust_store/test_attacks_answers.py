@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from tests.trust_store.path_craft import Issued, authority, issue
@@ -20,9 +22,10 @@ from tests.trust_store.test_attacks_revocation import DATES, keep_list
 from tests.trust_store.test_attacks_tombstones import AT, CODE, answer, by_bundle, record, signed_by
 from tests.trust_store.test_verifier import Reader
 from tests.trust_store.verdict_craft import CONTENT
-from trust_store.model.identifiers import new_id
+from trust_store.model.identifiers import Identifier, IdentifierKind, new_id
+from trust_store.model.key_material import KeyMaterial
 from trust_store.model.package_facts import SignatureOrigin
-from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import DigestDecision
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.connection import transaction
@@ -95,6 +98,32 @@ def test_handed_over_material_goes_around_no_tombstone(
     signer = issue("Signer", lower, CODE, private=private_key(314))
     verdict = handed_over(store, tmp_path, signer, lower, upper, anchors=(root,) if anchored else ())
     assert verdict.reason is Reason.DISTRUSTED
+
+
+def test_a_buried_key_handed_over_in_another_encoding_stays_buried(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """A bare key is one key however its algorithm is written down: what the store buried does not count as an anchor for one check."""
+    private = rsa.generate_private_key(65537, 2048)
+    signer = issue("Signer", private=private)
+    usual = signer.decoded.spki
+    bare = usual.replace(bytes.fromhex("300d06092a864886f70d0101010500"), bytes.fromhex("300b06092a864886f70d010101"))
+    written = bare[:2] + (len(bare) - 4).to_bytes(2, "big") + bare[4:]
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(CONTENT).add_signer(signer.certificate, private, hashes.SHA256())
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCerts]
+    (tmp_path / "firmware.bin").write_bytes(CONTENT)
+    (tmp_path / "firmware.bin.p7s").write_bytes(builder.sign(Encoding.DER, options))
+    key = KeyMaterial(AnchorKind.RAW, "our key", written, (Identifier(IdentifierKind.SHA256, digest_of(written)),))
+    request = CheckRequest(
+        tmp_path / "firmware.bin", ExpectedVendor("dten", "stated"), anchors=SuppliedMaterial(others=(key,))
+    )
+    verifier = Verifier(Reader(), now=lambda: AT, source=StoredTrust(store))
+    assert verifier.verify(request).outcome is Outcome.PASSED
+    record(store, signer, AnchorState.DISTRUSTED, "other", bare=True)
+    assert verifier.verify(request).reason is Reason.DISTRUSTED
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_handed_over_issuers_have_their_lists_read(store: sqlite3.Connection, tmp_path: Path) -> None:
