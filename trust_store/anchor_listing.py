@@ -26,7 +26,7 @@ def anchor_to_dict(
 ) -> dict[str, Any]:
     """JSON values of an anchor; ``key_sha256``, ``identifiers`` and ``signer_rule`` pins of itself are null while it is pending.
 
-    ``awaiting`` are the fingerprints that await decision anywhere (``query.awaiting``, ``awaiting_among``): what was decided about
+    ``awaiting`` are the fingerprints that await decision anywhere (``storage.related``, ``awaiting_among``): what was decided about
     such a key earlier, or for another vendor, does not give it away either.
     """
     twin = any(value in awaiting for value in fingerprint_of(anchor))

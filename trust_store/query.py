@@ -140,18 +140,6 @@ def anchors_with(connection: sqlite3.Connection, identifiers: Iterable[Identifie
     return tuple(s.anchor for s in sorted(found, key=_newest_first))
 
 
-def awaiting(connection: sqlite3.Connection) -> frozenset[str]:
-    """The fingerprints that await decision, to be withheld wherever the same key is shown: no identification."""
-    return frozenset(
-        str(row[0])
-        for row in connection.execute(
-            """SELECT i.value FROM anchor_version v JOIN identifier i ON i.owner_kind = 'anchor' AND i.owner_id = v.anchor_id
-               WHERE v.state = 'pending' AND i.kind IN ('sha256', 'openpgp')
-               AND v.version = (SELECT max(w.version) FROM anchor_version w WHERE w.anchor_id = v.anchor_id)"""
-        )
-    )
-
-
 def trust_view(
     connection: sqlite3.Connection,
     vendor_id: str | None,
@@ -293,6 +281,19 @@ def tombstones_of(
         if s.anchor.key_sha256 == key_sha256 or same_key(s.anchor.identifiers, wanted)
     ]
     return tuple(sorted(found, key=lambda a: (a.recorded_at, a.id), reverse=True))
+
+
+def buried(connection: sqlite3.Connection, valid: Iterable[TrustAnchor]) -> dict[str, TrustAnchor]:
+    """Of valid anchors those whose key stands on a tombstone that nobody overruled (any vendor's), by id: nothing passes under them."""
+    found = {}
+    for anchor in valid:
+        ids = [t.id for t in tombstones_of(connection, anchor.identifiers, anchor.key_sha256)]
+        graves = rows.current_of(connection, ids)
+        approved = approvals_over(connection, on_the_key_of(connection, graves, None)) if graves else ()
+        standing = [s.anchor for s in graves if not _lifted(s, approved, anchor.vendor_id)]
+        if standing:
+            found[anchor.id] = standing[0]
+    return found
 
 
 def _counting(connection: sqlite3.Connection, vendor: Vendor, known_at: datetime | None) -> Vendor:

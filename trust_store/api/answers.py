@@ -21,6 +21,7 @@ from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor
 from trust_store.package_files import PackageUnreadableError, side_paths
+from trust_store.storage.related import awaiting_decision
 from trust_store.stored_verdict import AskedPlace, PackageUnknownError, verify_stored
 from trust_store.verdict_json import verdict_to_dict
 from trust_store.verification.question import ANY_VENDOR
@@ -163,7 +164,7 @@ class Answers:
         except ValueError as error:
             raise UsageError(f"state: {error}") from error
         found, awaiting, revision = await self.run(
-            lambda c: (query.anchors(c, vendor, wanted), query.awaiting(c), query.store_revision(c))
+            lambda c: (query.anchors(c, vendor, wanted), awaiting_decision(c), query.store_revision(c))
         )
         return {"store_revision": revision, "anchors": [anchor_to_dict(a, awaiting=awaiting) for a in found]}
 

@@ -17,6 +17,7 @@ from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.settings import load_trust_settings
 from trust_store.storage.approvals import acceptances
+from trust_store.storage.related import awaiting_decision
 from trust_store.terminal import safe
 
 ELSEWHERE = {
@@ -82,7 +83,7 @@ def list_command(vendor: str | None, states: tuple[str, ...], *, as_json: bool) 
     settings = load_trust_settings(click.get_current_context().obj.config)
     wanted = [AnchorState(s) for s in states] or None
     with closing(query.open_consistent(settings.store.database)) as connection:
-        found, awaiting = query.anchors(connection, vendor, wanted), query.awaiting(connection)
+        found, awaiting = query.anchors(connection, vendor, wanted), awaiting_decision(connection)
     if as_json:
         click.echo(json.dumps([anchor_to_dict(a, awaiting=awaiting) for a in found]))
         return 0

@@ -20,7 +20,7 @@ from trust_store.settings import load_trust_settings
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from trust_store.exchange.exporting.protocol import ExportedFile, Exporter, Loss
     from trust_store.model.trust_anchor import TrustAnchor
@@ -81,24 +81,34 @@ def command(
     exporter = _BY_NAME[format_name]
     with closing(query.open_consistent(settings.store.database)) as connection, query.snapshot(connection):
         valid = query.anchors(connection, vendor, [AnchorState.VALID])
+        graves = query.buried(connection, valid)
         context = ExportContext(
             purpose, invocation.now(), query.store_id(connection) or "", query.store_revision(connection),
             {v.id: v.name for v in settings.vendors}, **_password(password_file),
         )  # fmt: skip
-    chosen = _chosen(valid, exporter, purpose, anchor_ids)
+    chosen = _chosen(valid, exporter, purpose, anchor_ids, graves)
     lost = losses(exporter, chosen)
     if lost and not lossy:
         raise UsageError(_refusal(format_name, lost))
     paths = _write(exporter, exporter.export(chosen, context), out)
     _tell(chosen, paths, lost, as_json=as_json)
+    for anchor_id, grave in graves.items():
+        click.echo(f"{anchor_id} left out: its key is {grave.state.value} ({grave.id})", err=True)
     return 0
 
 
 def _chosen(
-    valid: Iterable[TrustAnchor], exporter: Exporter, purpose: str, anchor_ids: tuple[str, ...]
+    valid: Iterable[TrustAnchor],
+    exporter: Exporter,
+    purpose: str,
+    anchor_ids: tuple[str, ...],
+    graves: Mapping[str, TrustAnchor],
 ) -> list[TrustAnchor]:
-    """The anchors that the format can hold, for the purpose, oldest first; raises UsageError where there are none."""
-    known = {anchor.id: anchor for anchor in valid}
+    """The anchors that the format can hold, for the purpose, oldest first; raises UsageError where there are none.
+
+    What nothing passes under, since its key was buried, is trusted nowhere else either.
+    """
+    known = {anchor.id: anchor for anchor in valid if anchor.id not in graves}
     missing = [anchor_id for anchor_id in anchor_ids if anchor_id not in known]
     if missing:
         raise UsageError(

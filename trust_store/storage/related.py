@@ -144,3 +144,15 @@ def _best(connection: sqlite3.Connection, anchor_ids: list[str], room: int) -> l
     # The state is only to sort by here; the row itself is checked against the log when it is read.
     order = {state.value: rank for state, rank in STANDING.items()}
     return sorted(anchor_ids, key=lambda i: (order.get(states.get(i, ""), len(order)), i))[:room]
+
+
+def awaiting_decision(connection: sqlite3.Connection) -> frozenset[str]:
+    """The fingerprints that await decision, to be withheld wherever the same key is shown: no identification."""
+    return frozenset(
+        str(row[0])
+        for row in connection.execute(
+            """SELECT i.value FROM anchor_version v JOIN identifier i ON i.owner_kind = 'anchor' AND i.owner_id = v.anchor_id
+               WHERE v.state = 'pending' AND i.kind IN ('sha256', 'openpgp')
+               AND v.version = (SELECT max(w.version) FROM anchor_version w WHERE w.anchor_id = v.anchor_id)"""
+        )
+    )

@@ -42,6 +42,7 @@ def export(anchors: Sequence[TrustAnchor], context: ExportContext) -> tuple[Expo
     parts = [comment(f"for {context.purpose}, store {context.store_id} revision {context.store_revision}")]
     for anchor in anchors:
         label = one_line(f"{anchor.vendor_id}: {anchor.name}").replace('"', "'").replace("\\", "/").replace("%", "%25")
+        label = label.replace("-----", "- - -")  # no reader may take it for the start of a block
         key = x509.load_der_x509_certificate(anchor.material).public_key()
         spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         parts.append(f'[p11-kit-object-v1]\nlabel: "{label}"\ntrusted: true\n{pem("CERTIFICATE", anchor.material)}\n')
