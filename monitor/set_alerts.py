@@ -1,4 +1,4 @@
-"""Alerts about decisions that are not about one key: a package blocked or let through by its digest, a set of keys trusted as one.
+"""Alerts about decisions: a key trusted, retired or buried, a package blocked or let through by its digest, a set of keys trusted as one.
 
 Raised inside the decision's own transaction (``Alerting.report_decision``), so that nobody learns of one later than it counts.
 """
@@ -19,13 +19,48 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 12
 """So many of a digest are told: a whole one in a text looks like a fingerprint and is withheld."""
 
+ANCHOR_DECIDED = "anchor_decided"
+_ANCHOR_OUTCOMES: dict[str, tuple[Severity, str]] = {
+    "recorded": (Severity.LOW, "an approval about a key was given, more are needed"),
+    "valid": (Severity.MEDIUM, "a key is trusted from now on"),
+    "superseded": (Severity.LOW, "a key was superseded by another"),
+    "removed": (Severity.LOW, "a key is not trusted any more"),
+    "rejected": (Severity.LOW, "a proposed key was rejected"),
+    "revoked": (Severity.MEDIUM, "a key was revoked"),
+    "compromised": (Severity.HIGH, "a key is recorded as compromised"),
+    "distrusted": (Severity.HIGH, "a key is distrusted from now on"),
+    "narrowed": (Severity.LOW, "a trusted key was narrowed"),
+}
+"""What came of a decision about one key -> how loudly it is told, and in which words."""
+
 
 def decision_notice(result: Mapping[str, Any], person: str) -> AlertDraft | None:
     """The alert that a decision's ``result`` calls for, None where it calls for none of these."""
     kind = result.get("alert")
     if kind == "digest_decision":
         return _digest_notice(result, person)
-    return _baseline_notice(result, person) if kind == "baseline" else None
+    if kind == "baseline":
+        return _baseline_notice(result, person)
+    return _anchor_notice(result, person) if "anchor" in result and result.get("outcome") in _ANCHOR_OUTCOMES else None
+
+
+def _anchor_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
+    """Everybody learns who decided what about a key; the texts name it by its id, never by its fingerprint."""
+    anchor, outcome, count = (
+        str(result["anchor"]),
+        str(result["outcome"]),
+        f"{result['approvals']} of {result['needed']}",
+    )
+    severity, said = _ANCHOR_OUTCOMES[outcome]
+    return notice(
+        ANCHOR_DECIDED,
+        outcome,
+        severity,
+        f"{result['vendor']}: {said} ({person})",
+        subject=f"{anchor}:{outcome}:{result['approvals']}",
+        summary=f"{result['message']}; {count} approvals; 'rootwarden anchor show {anchor}' tells more",
+        vendor_id=str(result["vendor"]),
+    )
 
 
 def _digest_notice(result: Mapping[str, Any], person: str) -> AlertDraft:

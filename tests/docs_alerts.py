@@ -13,6 +13,10 @@ from trust_store.model.verdict import PRECEDENCE, outcome_of
 ROOT = Path(__file__).resolve().parents[1]
 _DAYS = ", ".join(str(days) for days, _ in reversed(STEPS))
 KINDS: dict[str, tuple[str, str]] = {
+    "anchor_decided": (
+        "somebody decided about a key, or approved it; told to everybody, never open",
+        "compare with who should have done that",
+    ),
     "baseline": ("a set of keys was proposed, approved or rejected as one", "compare with who should have done that"),
     "break_glass": (
         "somebody wants a key trusted in an emergency, or it is by now",

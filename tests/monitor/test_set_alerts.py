@@ -60,3 +60,15 @@ async def test_a_baseline_settles_what_its_keys_signed(place: Place1) -> None:
     await place.decide("baseline.approve", baseline=proposed["baseline"], digest_read=proposed["digest"])
     assert (await verdict_now(place, sha256, file)).outcome is Outcome.PASSED
     assert sorted(a.reason for a in await place.alerts(kind="baseline")) == ["approved", "proposed"]
+
+
+async def test_every_decision_about_a_key_is_told_and_asks_nothing(place: Place1) -> None:
+    """Whoever distrusts a key is named to everybody, at once and without an open alert; no fingerprint stands in it."""
+    pem = base64.b64encode(place.pki.root_pem.encode()).decode()
+    result = await place.decide("anchor.import", vendor="dten", data=pem)
+    anchor = result["anchors"][0]
+    await place.decide("anchor.distrust", anchor=anchor, reason="not theirs")
+    told = await place.alerts(kind="anchor_decided")
+    assert [(a.reason, a.severity.value, a.status) for a in told] == [("distrusted", "high", AlertStatus.RESOLVED)]
+    assert anchor in told[0].summary
+    assert place.pki.root_sha256[:12] not in told[0].summary + told[0].title
