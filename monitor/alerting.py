@@ -16,7 +16,7 @@ from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
 from monitor.missed_decisions import missed, note_told
-from monitor.set_alerts import ANCHOR_DECIDED, decision_notice
+from monitor.set_alerts import ANCHOR_KIND, decision_notice
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
 from trust_store import query
@@ -166,7 +166,7 @@ class Alerting:
             self._report_break_glass(connection, result, person)
         elif (draft := decision_notice(result, person)) is not None:
             self._raise(connection, draft)
-            if draft.kind == ANCHOR_DECIDED:
+            if draft.kind == ANCHOR_KIND:
                 # Everybody is to know of it; there is nothing to be done about it.
                 resolve_matter(connection, draft.dedup_key, "for your information", self.now())
 

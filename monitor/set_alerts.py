@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 12
 """So many of a digest are told: a whole one in a text looks like a fingerprint and is withheld."""
 
-ANCHOR_DECIDED = "anchor_decided"
+ANCHOR_KIND = "anchor_decided"
 _ANCHOR_OUTCOMES: dict[str, tuple[Severity, str]] = {
     "recorded": (Severity.LOW, "an approval about a key was given, more are needed"),
     "valid": (Severity.MEDIUM, "a key is trusted from now on"),
@@ -53,7 +53,7 @@ def _anchor_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
     )
     severity, said = _ANCHOR_OUTCOMES[outcome]
     return notice(
-        ANCHOR_DECIDED,
+        ANCHOR_KIND,
         outcome,
         severity,
         f"{result['vendor']}: {said} ({person})",
