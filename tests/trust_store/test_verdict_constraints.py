@@ -17,6 +17,7 @@ from tests.trust_store.verdict_chain import OLD, UNTIL, Chain, claimed, dn, leaf
 from tests.trust_store.verdict_craft import AT, anchor, ask
 from trust_store.chain.building import SignatureBudget
 from trust_store.model.trust_anchor import Constraints, SignerRule, TrustAnchor
+from trust_store.model.vendor import VendorPolicy
 from trust_store.model.verdict import Outcome, Reason
 from trust_store.verification.anchor_scope import Use, key_scope_findings, path_scope_findings
 
@@ -73,10 +74,12 @@ def test_distrust_after(chain: Chain, limit: datetime, claim: datetime | None, r
 
 
 def test_distrust_after_of_an_end_entity_goes_by_the_signature(chain: Chain) -> None:
-    """Where no certificate stands below the anchor, a signature without a time counts as made now."""
+    """Where no certificate stands below the anchor, a signature counts as made now, unless policy believes what it claims."""
     own = anchor(chain.signer.der, constraints=Constraints(distrust_after=AT - DAY))
-    assert ask(claimed(chain.facts(), None), own).reason is Reason.OUT_OF_SCOPE
-    assert ask(claimed(chain.facts(), AT - 2 * DAY), own).reason is Reason.TRUSTED
+    believed = VendorPolicy(claimed_time="accept")
+    assert ask(claimed(chain.facts(), None), own, policy=believed).reason is Reason.OUT_OF_SCOPE
+    assert ask(claimed(chain.facts(), AT - 2 * DAY), own).reason is Reason.OUT_OF_SCOPE
+    assert ask(claimed(chain.facts(), AT - 2 * DAY), own, policy=believed).reason is Reason.TRUSTED
 
 
 @pytest.mark.parametrize(

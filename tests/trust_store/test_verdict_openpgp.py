@@ -265,12 +265,24 @@ def test_constraints_on_an_openpgp_anchor(facts: PackageFacts, key: bytes) -> No
         (Constraints(digests=("sha1",)), Reason.OUT_OF_SCOPE),
         (Constraints(purposes=("tls",)), Reason.OUT_OF_SCOPE),
         (Constraints(distrust_after=datetime(2024, 1, 1, tzinfo=UTC)), Reason.OUT_OF_SCOPE),
-        (Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)), Reason.TRUSTED),
+        (Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)), Reason.OUT_OF_SCOPE),  # it only claims to be older
+        (Constraints(distrust_after=AT), Reason.TRUSTED),
         (Constraints(permitted_names=(("email", "dten.example"),)), Reason.OUT_OF_SCOPE),
         (Constraints(revocation="required"), Reason.REVOCATION_UNKNOWN),
         (Constraints(minimum_rsa_bits=4096), Reason.TRUSTED),
     ):
         assert ask(judged, anchor(key, constraints=limits)).reason is reason
+
+
+def test_whoever_has_a_key_does_not_sign_before_it_was_distrusted(facts: PackageFacts, key: bytes) -> None:
+    """That a signature by a bare key is older is shown by our own sighting, or believed where policy says so; never by its claim alone."""
+    judged = _with_opinion(facts, opinion=True)
+    held = anchor(key, constraints=Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)))
+    assert ask(judged, held).reason is Reason.OUT_OF_SCOPE
+    assert ask(judged, held, policy=VendorPolicy(claimed_time="accept")).reason is Reason.TRUSTED
+    for seen, reason in ((datetime(2024, 2, 1, tzinfo=UTC), Reason.TRUSTED), (AT, Reason.OUT_OF_SCOPE)):
+        question = Question(ExpectedVendor("dten", "stated"), AT, AT, "now", "firmware.bin", first_seen_at=seen)
+        assert verify_package(judged, TrustView(anchors=(held,)), question).reason is reason
 
 
 def test_another_vendors_openpgp_tombstone_is_no_anchor(facts: PackageFacts, key: bytes) -> None:

@@ -38,7 +38,8 @@ _UNREADABLE = (MalformedError, ResourceLimitError)
 class Use:
     """What an anchor is asked to vouch for: a package, its format, the validation time, when it was signed, with which digest.
 
-    ``signed_at`` holds every time that the signature claims or a timestamp proves. One of ``purposes`` is enough.
+    ``signed_at`` holds every time that the signature claims or a timestamp proves, ``shown_at`` the earliest by which somebody other
+    than the signer shows that it existed, or policy believes it did. One of ``purposes`` is enough.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Use:
     signed_at: tuple[datetime, ...]
     digest: str
     purposes: frozenset[str] = PACKAGE_PURPOSES
+    shown_at: datetime | None = None
 
 
 def path_scope_findings(
@@ -113,8 +115,8 @@ def _of_use(limits: Constraints, use: Use) -> list[str]:
 def _distrusted_since(limits: Constraints, use: Use, below: tuple[Certificate, ...]) -> list[str]:
     """What was issued or signed after ``distrust_after``; every time that is known must lie before it.
 
-    Where nothing is known of the time of signing, the certificates' issue stands for it; where there is no certificate below the
-    anchor either, the validation time does.
+    Where nothing is known of the time of signing, the certificates' issue stands for it. Where there is no certificate below the
+    anchor, it is shown, or the validation time stands for it: whoever has the key writes any time.
     """
     if limits.distrust_after is None:
         return []
@@ -122,7 +124,7 @@ def _distrusted_since(limits: Constraints, use: Use, below: tuple[Certificate, .
     told = [
         f"'{c.subject}' was issued on {format_time(c.not_before)}, after {text}" for c in below if c.not_before > limit
     ]
-    times = use.signed_at or (() if below else (use.at,))
+    times = use.signed_at if below else (*use.signed_at, use.shown_at or use.at)
     late = [at for at in times if at > limit]
     if late:
         told.append(f"signed on {format_time(max(late))}, after {text}")

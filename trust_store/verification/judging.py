@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
 from trust_store.verification.anchor_scope import Use
+from trust_store.verification.anchor_state import state_findings
+from trust_store.verification.question import NOW
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from trust_store.model.package_facts import SignatureFact
+    from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import MissingIssuer, Signer
     from trust_store.verification.material import TrustMaterial
     from trust_store.verification.question import Finding, PathOutcome, Question
@@ -60,14 +63,26 @@ class SignatureJudging:
         self._proven_at = time.at if time.proven else None
         self.told = time.findings
 
+    def _state(self, anchor: TrustAnchor) -> list[Finding]:
+        """What the anchor's state says against the signature.
+
+        Now is later than whatever was decided, even by a clock that was set back since: only who asks about another time, or a proven
+        one, is answered as of before the decision.
+        """
+        now = self._question.time_basis == NOW and self._proven_at is None
+        at = max(self.at, anchor.effective_from) if now else self.at
+        return state_findings(anchor, at, self._proven_at)
+
     def _use(self) -> Use:
         signed = (self._fact.claimed_at, self._proven_at)
+        shown = [at for at in (self._proven_at, *self._forgiven_at()) if at is not None]
         return Use(
             name=self._question.name,
             container=self._container,
             at=self.at,
             signed_at=tuple(moment for moment in signed if moment is not None),
             digest=self._fact.digest_algorithm,
+            shown_at=min(shown, default=None),
         )
 
     def _forgiven_at(self) -> tuple[datetime, ...]:
