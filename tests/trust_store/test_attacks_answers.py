@@ -202,3 +202,14 @@ def test_more_signatures_than_are_judged_never_pass(store: sqlite3.Connection) -
     assert (
         answer(store, replace(many, signatures=(*many.signatures, *facts.signatures))).reason is Reason.RESOURCE_LIMIT
     )
+
+
+def test_an_answer_lasts_no_longer_than_the_lists_it_rests_on(store: sqlite3.Connection) -> None:
+    """Whoever keeps a passed verdict until its end asks again when a list has run out."""
+    root = authority("Root", None, SIGNS, private=private_key(381))
+    record(store, root)
+    facts = signed_by(issue("Signer", root, CODE, private=private_key(382)))
+    soon = AT + timedelta(minutes=10)
+    keep_list(store, root, revocation_list(root, dates=(AT - DAY, soon)))
+    verdict = answer(store, facts)
+    assert (verdict.outcome, verdict.valid_until) == (Outcome.PASSED, soon)

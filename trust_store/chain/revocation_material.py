@@ -98,6 +98,12 @@ class RevocationSet:
                 unreadable += 1
         return cls(tuple(lists.values()), tuple(responses.values()), unreadable, left_out)
 
+    @property
+    def ends(self) -> tuple[datetime, ...]:
+        """When each of the lists and responses runs out, where it says so: answers that rest on one change then."""
+        told = (status.next_update for response in self.responses for status in response.statuses)
+        return tuple(at for at in (*(listed.next_update for listed in self.lists), *told) if at is not None)
+
     def covers(self, issuer: Certificate) -> bool:
         """Whether there is a list of that name, or a response about certificates of that name and key."""
         return any(same_name(listed.issuer_der, issuer.subject_der) for listed in self.lists) or any(

@@ -1,7 +1,7 @@
 """The signed bundle: what the store trusts and has buried, at one revision, for machines that cannot ask the store. Pure.
 
 A DSSE envelope (secure-systems-lab/dsse, protocol version 1.0.0) around canonical JSON, signed with Ed25519 by the store's instance
-key. The same revision and times give the same bytes. A reader refuses what is altered, signed by a key that it does not know,
+key. The same store and times give the same bytes. A reader refuses what is altered, signed by a key that it does not know,
 expired, from the future, or older than what it has seen of the same store.
 """
 

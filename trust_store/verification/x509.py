@@ -19,7 +19,6 @@ from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import MissingIssuer, PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings, path_scope_findings
-from trust_store.verification.anchor_state import state_findings
 from trust_store.verification.judging import SignatureJudging
 from trust_store.verification.material import UNREADABLE, counts_for, vendor_findings
 from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
@@ -153,7 +152,7 @@ class X509Judging(SignatureJudging):
         for anchor, digest in self._material.raw:
             if digest != canonical_spki_sha256(spki):
                 continue
-            findings = state_findings(anchor, self.at, self._proven_at)
+            findings = self._state(anchor)
             findings += key_scope_findings(anchor, self._use(), [(name, rsa_bits(spki))])
             findings += key_rule_findings(anchor)
             if weak := weak_spki(spki, name):
@@ -171,7 +170,7 @@ class X509Judging(SignatureJudging):
         findings: list[Finding] = []
         for certificate in path[1:]:
             findings += self._material.tombstones_on(certificate, "a certificate in the path", self._proven_at)
-        findings += state_findings(anchor, self.at, self._proven_at)
+        findings += self._state(anchor)
         findings += self._withdrawn_below(path)
         findings += path_scope_findings(anchor, self._use(), path, self._budget)
         findings += rule_findings(anchor, path)
@@ -192,7 +191,11 @@ class X509Judging(SignatureJudging):
             anchor=anchor,
             findings=tuple(findings),
             steps=steps,
-            moments=(*moments, *anchor_moments(anchor)),
+            moments=(
+                *moments,
+                *anchor_moments(anchor),
+                *(self._material.revocation.ends if self._material.revocation else ()),
+            ),
         )
 
     def _withdrawn_below(self, path: tuple[Certificate, ...]) -> list[Finding]:
@@ -201,7 +204,7 @@ class X509Judging(SignatureJudging):
             finding
             for anchor, certificate in self._material.certificates
             if anchor.state in _WITHDRAWN and any(same_key(certificate.spki, below.spki) for below in path[:-1])
-            for finding in state_findings(anchor, self.at, self._proven_at)
+            for finding in self._state(anchor)
         ]
 
     def _validate(self, path: tuple[Certificate, ...]) -> tuple[list[Finding], int]:
