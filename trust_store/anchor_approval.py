@@ -34,6 +34,7 @@ from trust_store.anchor_rules import (
     count_break_glass,
     named_contact,
     require_transition,
+    rules_code,
 )
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError, UnsupportedError
@@ -102,13 +103,15 @@ def approve(
     at: datetime,
     way: Way = Way.CALL,
     reason: str = "",
+    rules: str = "",
 ) -> Decision:
     """One person's approval of a pending anchor, after a call to the vendor unless ``way`` is another one (with its ``reason``).
 
-    Steps: (1) pending and not lapsed; (2) the way is open: a configured contact was called, or policy lets waiting stand for the
-    call, or the glass is broken, never over a tombstone; (3) whoever proposed the key does not approve it where more than one person
-    is needed; (4) the whole fingerprint was read out: what differs is recorded and refused; (5) a CA has a signer rule; (6) each
-    person once, but a wait is confirmed once it is over; (7) with the last approval needed the anchor is valid.
+    ``rules`` is the code of the rules that the person looked at, if he says it. Steps: (1) pending, not lapsed, under these rules;
+    (2) the way is open: a configured contact was called, or policy lets waiting stand for the call, or the glass is broken, never
+    over a tombstone; (3) whoever proposed the key does not approve it where more than one person is needed; (4) the whole fingerprint
+    was read out: what differs is recorded and refused; (5) a CA has a signer rule; (6) each person once, but a wait is confirmed once
+    it is over; (7) with the last approval needed the anchor is valid.
     """
     with transaction(connection):
         stored = require_anchor(connection, anchor_id)
@@ -119,6 +122,7 @@ def approve(
         needed = require_transition(anchor.state, AnchorState.VALID)  # (1)
         asked = require_vendor(connection, vendor, anchor)
         require_not_lapsed(stored, first, asked.policy.proposal_lapse_days, at)
+        _require_rules(stored, rules)
         over = bool(query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256))
         _require_way(way, call, reason, asked, over_tombstone=over)  # (2)
         wanted = BREAK_GLASS_PEOPLE if way is Way.BREAK_GLASS else approvals_needed(needed, asked, over_tombstone=over)
@@ -348,6 +352,15 @@ def _require_call(call: Call, vendor: Vendor) -> None:
         )
     if not call.spoke_with.strip() or not call.ticket.strip():
         raise DecisionRefusedError("who was spoken with and the ticket are needed")
+
+
+def _require_rules(stored: StoredAnchor, rules: str) -> None:
+    """Between looking and approving somebody else may have changed what is approved."""
+    if rules and rules != rules_code(stored.proposal_digest):
+        raise DecisionRefusedError(
+            f"the rules of {stored.anchor.id} are not those of {rules[:64]!r}: they were changed since; look at them again with "
+            f"'rootwarden anchor show {stored.anchor.id}'"
+        )
 
 
 def _require_signer_rule(anchor: TrustAnchor) -> None:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 MAX_NAME_CHARACTERS = 1000
 SYSTEM = "system"
 LAPSED = "lapsed"
+CONSTRAINED = "anchor.constrained"
+"""The kind of the entry with which a person states the rules of a pending anchor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The first version of an anchor: when, and by whom (a person who imported it, or ``system``)."""
+    """An entry about an anchor, its first version for one: when, and by whom (a person, or ``system``)."""
 
     at: datetime
     actor: str
@@ -71,6 +73,17 @@ def first_sighting(connection: sqlite3.Connection, anchor_id: str) -> Sighting:
     ).fetchone()
     if row is None:
         raise StoreInconsistentError(f"audit_log: the first entry about {anchor_id} is missing")
+    entry = audit_log.entry(connection, row[0])
+    return Sighting(parse_time(entry["recorded_at"]), str(entry["actor"]))
+
+
+def rules_stated(connection: sqlite3.Connection, anchor_id: str) -> Sighting | None:
+    """When a person stated the rules of a pending anchor last, and who; None where nobody did."""
+    row = connection.execute(
+        "SELECT seq FROM audit_log WHERE subject = ? AND kind = ? ORDER BY seq DESC LIMIT 1", (anchor_id, CONSTRAINED)
+    ).fetchone()
+    if row is None:
+        return None
     entry = audit_log.entry(connection, row[0])
     return Sighting(parse_time(entry["recorded_at"]), str(entry["actor"]))
 

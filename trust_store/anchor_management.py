@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store import query
 from trust_store.anchor_changes import (
+    CONSTRAINED,
     LAPSED,
     SYSTEM,
     Decision,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 MAX_MATERIAL_BYTES = 4 * 1024 * 1024
 MAX_IDENTIFIERS = 4096
-CONSTRAINED = "anchor.constrained"
 _OPEN = (AnchorState.PENDING, AnchorState.VALID, AnchorState.SUPERSEDED)
 
 

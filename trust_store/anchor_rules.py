@@ -168,6 +168,11 @@ def _as_hex(kind: AnchorKind, typed: str) -> str:
     return typed
 
 
+def rules_code(proposal_digest: str) -> str:
+    """A short name of the rules (and the key) that an approval would be bound to, for whoever looked at them to repeat: 80 bits."""
+    return "rules_" + base64.b32encode(bytes.fromhex(proposal_digest)[:10]).decode()
+
+
 def named_contact(vendor: Vendor, called: str) -> Contact | None:
     """The configured contact that ``called`` is the name, phone, mail or portal of, exactly; None if nobody is."""
     return next((c for c in vendor.contacts if called and called in (c.name, c.phone, c.mail, c.portal)), None)

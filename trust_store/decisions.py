@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store import anchor_approval, anchor_management, other_decisions
 from trust_store.anchor_approval import COMPROMISE_CAUSE, REVOCATION_CAUSES
+from trust_store.anchor_changes import rules_stated
 from trust_store.anchor_imports import import_keys
 from trust_store.anchor_rules import Way
 from trust_store.baselines import Rules
@@ -83,7 +84,13 @@ def _approve(request: Request) -> dict[str, Any]:
     decision = anchor_approval.approve(
         request.connection, request.anchor_id, request.call(), identity=request.identity,
         vendor=request.vendor_of_anchor(), at=request.at, way=way, reason=request.text("reason", ""),
+        rules=request.text("rules", ""),
     )  # fmt: skip
+    stated = rules_stated(request.connection, request.anchor_id)
+    if stated is not None and stated.actor != request.identity and not decision.refused:
+        # Whoever looked at other rules before is to notice, and to withdraw what this led to.
+        told = f"{decision.message}; its rules are those that {stated.actor} stated on {stated.at:%Y-%m-%d %H:%M} UTC"
+        decision = replace(decision, message=told)
     return _told(decision)
 
 
@@ -261,7 +268,7 @@ def _told(decision: Decision) -> dict[str, Any]:
 _CALL = frozenset({"spoke_with", "called", "ticket"})
 COMMANDS: dict[str, tuple[Callable[[Request], dict[str, Any]], frozenset[str]]] = {
     "anchor.approve": (
-        _approve, frozenset({"anchor", "fingerprint_read", "without_call", "break_glass", "reason"}) | _CALL,
+        _approve, frozenset({"anchor", "fingerprint_read", "without_call", "break_glass", "reason", "rules"}) | _CALL,
     ),
     "anchor.compromise": (_compromise, frozenset({"anchor", "effective_from"})),
     "anchor.constrain": (

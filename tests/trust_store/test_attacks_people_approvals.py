@@ -25,6 +25,7 @@ from tests.trust_store.store_setup import (
 )
 from trust_store import anchor_management, audit, query
 from trust_store.anchor_narrowing import widened
+from trust_store.anchor_rules import disclosed, rules_code
 from trust_store.decisions import perform
 from trust_store.errors import DecisionRefusedError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 STRICT = vendor()
 WAITING = vendor(call="or_hold_down", hold_down_days=7)
 DAY = timedelta(days=1)
-CALLED = {"spoke_with": "Ada", "called": PHONE, "ticket": "T"}
+CALLED: dict[str, Any] = {"spoke_with": "Ada", "called": PHONE, "ticket": "T"}
 
 
 @pytest.fixture
@@ -142,6 +143,30 @@ def test_an_approval_of_a_list_is_of_that_change_only(store: sqlite3.Connection)
     for people in (old, new):
         record(store, people)
     assert decide(store, "approvers.approve", "bob")["outcome"] == "recorded"
+
+
+def test_rules_that_were_swapped_after_the_look_are_not_approved(store: sqlite3.Connection) -> None:
+    """Whoever names the rules that he looked at approves no others, and whoever does not is told whose rules they are."""
+    anchor = propose(store, rule=SignerRule(subject=(("O", "Dten"),)))
+    found = query.stored_anchor(store, anchor)
+    assert found is not None
+    seen = rules_code(found.proposal_digest)
+    decide(store, "anchor.constrain", "mallory", anchor=anchor, dedicated=True)
+    approve(store, anchor, "mallory")
+    with pytest.raises(DecisionRefusedError, match="they were changed since"):
+        approve(store, anchor, "bob", **CALLED, rules=seen)
+    told = approve(store, anchor, "bob")
+    assert "its rules are those that mallory stated on 2026-05-03 12:00 UTC" in told["message"]
+
+
+def test_rules_as_seen_are_approved(store: sqlite3.Connection) -> None:
+    """The code of the rules as they are is accepted, and tells nothing of the key."""
+    anchor = propose(store)
+    found = query.stored_anchor(store, anchor)
+    assert found is not None
+    code = rules_code(found.proposal_digest)
+    assert approve(store, anchor, "bob", **CALLED, rules=code)["message"].startswith("approval 1 of 2")
+    assert disclosed(found.anchor, code) == code
 
 
 def record(store: sqlite3.Connection, people: tuple[tuple[str, str], ...]) -> None:

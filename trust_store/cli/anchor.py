@@ -10,6 +10,7 @@ import click
 
 from trust_store import query
 from trust_store.anchor_listing import anchor_to_dict, awaiting_among
+from trust_store.anchor_rules import rules_code
 from trust_store.cli.anchor_text import anchor_lines, summary_line
 from trust_store.cli.deciding import JSON_OPTION
 from trust_store.errors import UsageError
@@ -117,9 +118,10 @@ def show(anchor_id: str, *, as_json: bool) -> int:
     ]
     if as_json:
         shown = anchor_to_dict(stored.anchor, reference=stored.reference, awaiting=awaiting)
-        click.echo(json.dumps({**shown, "approvals": told}))
+        click.echo(json.dumps({**shown, "rules": rules_code(stored.proposal_digest), "approvals": told}))
     else:
         lines = anchor_lines(stored.anchor, reference=stored.reference, awaiting=awaiting)
+        lines.append(f"{'rules':<24} {rules_code(stored.proposal_digest)}")
         lines += [f"{'approved by':<24} {safe(str(a['person']), 100)} ({a['way']}, {a['at']})" for a in told]
         click.echo("\n".join(lines))
     return 0

@@ -22,6 +22,7 @@ DRY_RUN_OPTION = click.option("--dry-run", is_flag=True, help="Decide nothing; l
 @click.option("--without-call", is_flag=True, help="No call was made: it takes effect after the vendor's hold-down.")
 @click.option("--break-glass", is_flag=True, help="Emergency: two people, no call, no wait; everybody is alerted.")
 @click.option("--reason", default="", metavar="TEXT", help="Why there was no call, for the log.")
+@click.option("--rules", default="", metavar="CODE", help="The rules that you looked at, as 'anchor show' names them.")
 @DRY_RUN_OPTION
 @JSON_OPTION
 def approve(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int:
@@ -29,7 +30,8 @@ def approve(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int
 
     Whoever imported the key is none of two who approve it. Without a call the fingerprint still comes from another channel than
     the key; that is open only where the vendor's policy says call = "or_hold_down", and is confirmed again once the wait is over.
-    --break-glass needs two people whatever policy says, and never brings back a key that was disowned or distrusted.
+    --break-glass needs two people whatever policy says, and never brings back a key that was disowned or distrusted. With --rules
+    you approve the rules that you saw: where somebody changed them since, you are told and nothing is approved.
 
     \b
     Examples:
