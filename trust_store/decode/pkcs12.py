@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from trust_store.decode import asn1
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

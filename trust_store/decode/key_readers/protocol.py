@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trust_store.decode import asn1
 from trust_store.decode.strict_json import parse_object
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.model.key_material import KeyMaterial

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from trust_store.decode import spki
@@ -13,6 +12,7 @@ from trust_store.decode.ssh_keys import KEY_TYPES, OTHER_TYPES, ssh_spki
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.key_material import KeyMaterial
 from trust_store.model.trust_anchor import AnchorKind, Constraints
+from trust_store.quick_dataclass import dataclass
 
 MAX_LINE_BYTES = 32 * 1024
 # A field ends at a blank outside double quotes; inside them a backslash keeps a quote (sshd(8)).
