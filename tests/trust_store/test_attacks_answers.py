@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from tests.trust_store.test_attacks_revocation import DATES, keep_list
 from tests.trust_store.test_attacks_tombstones import AT, CODE, answer, by_bundle, record, signed_by
 from tests.trust_store.test_verifier import Reader
 from tests.trust_store.verdict_craft import CONTENT
+from trust_store.exchange.bundle import BundleRefusedError, open_bundle
 from trust_store.model.identifiers import Identifier, IdentifierKind, new_id
 from trust_store.model.key_material import KeyMaterial
 from trust_store.model.package_facts import SignatureOrigin
@@ -213,3 +215,16 @@ def test_an_answer_lasts_no_longer_than_the_lists_it_rests_on(store: sqlite3.Con
     keep_list(store, root, revocation_list(root, dates=(AT - DAY, soon)))
     verdict = answer(store, facts)
     assert (verdict.outcome, verdict.valid_until) == (Outcome.PASSED, soon)
+
+
+def test_a_file_that_unfolds_is_no_bundle() -> None:
+    """A file that is all brackets or numbers is refused before it takes memory: no known key signed what is in it."""
+    for filling in (b"[],", b"{},", b"1,"):
+        data = b'{"payload": [' + filling * 2_000_000 + b"1]}"
+        tracemalloc.start()
+        with pytest.raises(BundleRefusedError) as refused:
+            open_bundle(data, [bytes(32)], at=AT, least_revision=lambda _: 0)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert refused.value.reason == "malformed"
+        assert peak < 1_000_000

@@ -36,6 +36,7 @@ SCHEMA = "rootwarden/bundle/1"
 MAX_BUNDLE_BYTES = 256 * 1024 * 1024
 MAX_REVOCATION_BYTES = 64 * 1024 * 1024
 MAX_VALIDITY = timedelta(days=366)
+MAX_ENVELOPE_VALUES = 10_000
 CLOCK_SKEW = timedelta(minutes=5)
 KEY_BYTES = 32
 TOLD_STATES = frozenset(
@@ -141,6 +142,9 @@ def _verified(data: bytes, public_keys: tuple[bytes, ...]) -> bytes:
     """The payload, if one of the signatures is by one of the keys."""
     if len(data) > MAX_BUNDLE_BYTES:
         raise BundleRefusedError("malformed", f"the bundle is larger than {MAX_BUNDLE_BYTES} bytes")
+    # An envelope is a few texts: whatever would unfold into millions of values is none, before a signature could be looked at.
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_ENVELOPE_VALUES:
+        raise BundleRefusedError("malformed", "the file is no DSSE envelope")
     try:
         envelope = json.loads(data)
         payload = base64.b64decode(envelope["payload"], validate=True)
