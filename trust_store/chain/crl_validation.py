@@ -6,7 +6,6 @@ revoked, whatever the others say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.certificate_points import freshest_of, points_of
@@ -22,6 +21,7 @@ from trust_store.decode.distribution_points import (
     relative_to,
 )
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

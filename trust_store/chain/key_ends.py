@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trust_store.chain.openpgp_self_signatures import Clock, SelfSignatures
 from trust_store.decode.public_keys import rsa_bits
 from trust_store.errors import TrustStoreError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import timedelta

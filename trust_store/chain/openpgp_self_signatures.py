@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode.openpgp_arithmetic import signature_holds
 from trust_store.decode.openpgp_signature import SignatureType, parse_signature
 from trust_store.errors import ResourceLimitError, TrustStoreError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ Pure. Whatever stands in the certificates ends in an answer, never in an excepti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget, find_paths
@@ -17,6 +16,7 @@ from trust_store.decode import asn1
 from trust_store.decode.x509 import decode_certificates, decode_readable
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.verdict import PRECEDENCE, Outcome, Reason, outcome_of
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from trust_store.chain.building import PathSearch

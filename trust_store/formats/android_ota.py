@@ -10,7 +10,6 @@ The signature is over every byte before the comment length.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode.zip_archive import read_directory, walk
@@ -19,6 +18,7 @@ from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import joined, read_side
 from trust_store.formats.streaming import PackageStream
 from trust_store.model.package_facts import Coverage, SignatureOrigin, Uncovered
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures import android_ota
 
 if TYPE_CHECKING:

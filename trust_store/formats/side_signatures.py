@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.formats.streaming import new_state
 from trust_store.model.package_facts import Problem, SignatureFact
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.signatures.schemes import recognising
 

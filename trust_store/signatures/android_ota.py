@@ -7,7 +7,6 @@ used and the value is over the package's own digest. So it is here; the certific
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
@@ -16,6 +15,7 @@ from trust_store.decode.public_keys import key_kind, verifies
 from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:

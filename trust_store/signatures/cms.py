@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
@@ -13,6 +12,7 @@ from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:

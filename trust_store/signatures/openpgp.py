@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from trust_store.decode.openpgp_signature import OpenPGPSignature, SignatureType
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import (
     MAX_CANDIDATE_KEYS,
     MAX_SIGNATURE_FILE_BYTES,
