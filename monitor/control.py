@@ -11,6 +11,7 @@ import contextlib
 import json
 import socket
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import DecisionRefusedError, TrustStoreError, UsageError
@@ -18,7 +19,7 @@ from trust_store.terminal import safe
 from trust_store.unix_listener import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from trust_store.settings import ControlSettings
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 REQUEST_SECONDS = 10.0
+MAX_OPEN_PER_UID = 16
+"""One user's connections at a time: each may hold a whole line in memory, and nobody is to shut the approvers out."""
 
 
 class ControlServer:
@@ -36,6 +39,7 @@ class ControlServer:
         self._answer = answer
         self._internal_error = internal_error
         self._server: asyncio.Server | None = None
+        self._open: Counter[int] = Counter()
 
     async def start(self) -> None:
         """Bind the socket with the configured group and mode; raises ConfigError where that cannot be done."""
@@ -56,13 +60,26 @@ class ControlServer:
                 socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
             )
             uid = struct.unpack("3i", peer)[1]
-            answer = await self._reply(reader, uid)
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the peer went away; what was decided stands and is in the audit log
+            with self._counted(uid) as count:
+                answer = _BUSY if count > MAX_OPEN_PER_UID else await self._reply(reader, uid)
+                writer.write(json.dumps(answer).encode() + b"\n")
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # the peer went away, or reads nothing; what was decided stands and is in the audit log
         finally:
             writer.close()
+
+    @contextlib.contextmanager
+    def _counted(self, uid: int) -> Iterator[int]:
+        """How many connections the user has, this one included."""
+        self._open[uid] += 1
+        try:
+            yield self._open[uid]
+        finally:
+            self._open[uid] -= 1
+            if not self._open[uid]:
+                del self._open[uid]
 
     async def _reply(self, reader: asyncio.StreamReader, uid: int) -> dict[str, Any]:
         try:
@@ -89,6 +106,9 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001 - one request must not end the daemon; it is told and logged
             self._internal_error(f"{command}: {type(error).__name__}: {error}")
             return {"ok": False, "error": "internal error, see the daemon's journal", "exit_code": 4}
+
+
+_BUSY = {"ok": False, "error": "too many requests of this user at once", "exit_code": 4}
 
 
 def _request(line: bytes) -> tuple[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pwd
 import re
+import unicodedata
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -197,8 +198,8 @@ def _approvers(table: Any, file: Path) -> Approvers:
         line = line_of(file, "approvers", person)
         if person in RESERVED_NAMES or person != person.strip() or not person.isprintable() or not person:
             raise ConfigError(f"{person!r} cannot be a person's name in [approvers]", file=file, line=line)
-        if names.setdefault(person.casefold(), person) != person:
-            raise ConfigError(f"{person!r} and {names[person.casefold()]!r} look like one person", file=file, line=line)
+        if names.setdefault(_looks(person), person) != person:
+            raise ConfigError(f"{person!r} and {names[_looks(person)]!r} look like one person", file=file, line=line)
         for user in identities if isinstance(identities, list) else [identities]:
             identity = _identity(user, file, person)
             if people.setdefault(identity, person) != person:
@@ -208,6 +209,11 @@ def _approvers(table: Any, file: Path) -> Approvers:
                     line=line,
                 )
     return Approvers(tuple(sorted(people.items())))
+
+
+def _looks(person: str) -> str:
+    """A name as people read it: capitals, width, ligatures, accents written apart and double blanks are no difference."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold()).split())
 
 
 def _identity(user: Any, file: Path, person: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.control import MAX_LINE_BYTES, ControlServer
+from monitor.control import MAX_LINE_BYTES, MAX_OPEN_PER_UID, ControlServer
 from trust_store.errors import ConfigError, DecisionRefusedError
 from trust_store.settings import ControlSettings
 
@@ -127,3 +127,18 @@ async def test_socket_that_cannot_be_opened_is_a_configuration_error(
     with pytest.raises(ConfigError):
         await server.start()
     await server.stop()
+
+
+async def test_one_user_cannot_fill_the_socket(tmp_path: Path) -> None:
+    """Connections beyond a user's share are answered at once and hold nothing; what they held before is freed."""
+    server, path, asked, _ = await serve(tmp_path)
+    held = [await asyncio.open_unix_connection(path) for _ in range(MAX_OPEN_PER_UID)]
+    answer = await ask(path, b'{"command": "x"}\n')
+    assert (answer["ok"], answer["exit_code"], asked) == (False, 4, [])
+    for _, writer in held:
+        writer.close()
+    for reader, _ in held:
+        await reader.read()
+    assert (await ask(path, b'{"command": "x"}\n'))["ok"]
+    await server.stop()
+    assert [a[0] for a in asked] == ["x"]

@@ -39,6 +39,9 @@ class VendorPolicy:
     def __post_init__(self) -> None:
         if self.approvals < 1:
             raise ValueError("approvals must be at least 1")
+        for name in ("hold_down_days", "proposal_lapse_days", "rotation_grace_days"):
+            if not 0 <= getattr(self, name) <= MOST_DAYS:
+                raise ValueError(f"{name} must be 0 to {MOST_DAYS} days")
         if self.required_signatures < 1:
             raise ValueError("required_signatures must be at least 1")
         if self.claimed_time not in ("reject", "accept"):
