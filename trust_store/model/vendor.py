@@ -6,6 +6,9 @@ from dataclasses import field
 
 from trust_store.quick_dataclass import dataclass
 
+MOST_DAYS = 36_500
+"""A hundred years: what is longer runs past the last date there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
