@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import tempfile
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -26,7 +29,6 @@ from trust_store.storage.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     import sqlite3
-    from pathlib import Path
 
     from trust_store.model.package_facts import PackageFacts
 
@@ -42,10 +44,21 @@ def randomness(length: int) -> bytes:
 
 
 def open_store(folder: Path) -> sqlite3.Connection:
-    """A new, migrated store in ``folder``."""
-    connection = connect(folder / "rootwarden.db", create=True)
-    migrate(connection, folder / "migrate.lock", (MIGRATIONS,))
-    return connection
+    """The store in ``folder``, migrated; where there is none, a new one, copied from one that was migrated once."""
+    file = folder / "rootwarden.db"
+    if not file.exists():
+        file.write_bytes(_migrated())
+    return connect(file)
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """A new store's file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rootwarden.db"
+        with closing(connect(file, create=True)) as connection:
+            migrate(connection, file.with_name("migrate.lock"), (MIGRATIONS,))
+        return file.read_bytes()
 
 
 def vendor(vendor_id: str = "dten", approvals: int = 2, **policy: object) -> Vendor:
