@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from trust_store.api.access import Peer
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.peer import uid_of
-from trust_store.api.problems import ProblemError, add_handlers
+from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
 from trust_store.api.uploads import receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.stored_verdict import AskedPlace
@@ -75,7 +74,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         peer: Annotated[Peer, Depends(peer_of)],
         vendor: str | None = None,
         name: Annotated[str, Query(max_length=255)] = "upload",
-    ) -> JSONResponse:
+    ) -> ASCIIResponse:
         """``application/json``: ``{"path": ..., "vendor": ...}``; else the bytes, with ``vendor`` in the query.
 
         ``application/octet-stream`` is the package; ``multipart/form-data`` has a part ``package`` and parts ``signature``.
@@ -84,7 +83,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             path, stated = await _asked_path(request)
-            return JSONResponse(await answers.check_path(path, stated or vendor, peer))
+            return ASCIIResponse(await answers.check_path(path, stated or vendor, peer))
         answers.expected(vendor, name)  # before anything is taken in
         with ExitStack() as held:
             if kind == "application/octet-stream":
@@ -98,7 +97,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
                     "send application/json with a path, application/octet-stream or multipart/form-data",
                 )
             checked = Checked(sent.name, None, answers.expected(vendor, sent.name), f"api:uid:{peer.uid}")
-            return JSONResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
+            return ASCIIResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
 
     @router.get("/packages/{sha256}", summary="The verdict on a package that was seen before")
     async def package(
@@ -109,7 +108,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         material: Annotated[list[str] | None, Query(max_length=16)] = None,
         *,
         exact: bool = False,
-    ) -> JSONResponse:
+    ) -> ASCIIResponse:
         """Recomputed from the stored facts.
 
         ``name`` and ``path`` are what the asker calls it; with ``name`` and ``exact`` the facts must have been read with exactly the
@@ -117,7 +116,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         """
         demanded = tuple(material or ()) if exact else None
         asked = AskedPlace(name, path, demanded) if name else None
-        return JSONResponse(await answers.package(sha256, vendor, asked=asked))
+        return ASCIIResponse(await answers.package(sha256, vendor, asked=asked))
 
     return router
 
@@ -126,14 +125,14 @@ def _store(answers: Answers) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["store"])
 
     @router.get("/keys/{identifier}", summary="Every decided key with this digest, fingerprint or key id")
-    async def key(identifier: str) -> JSONResponse:
+    async def key(identifier: str) -> ASCIIResponse:
         """A key that awaits decision is not found by its fingerprint: the vendor reads it out, nobody looks it up."""
-        return JSONResponse(await answers.key(identifier[:200]))
+        return ASCIIResponse(await answers.key(identifier[:200]))
 
     @router.get("/anchors", summary="Trust anchors, the newest first")
-    async def anchors(vendor: str | None = None, state: Annotated[list[str] | None, Query()] = None) -> JSONResponse:
+    async def anchors(vendor: str | None = None, state: Annotated[list[str] | None, Query()] = None) -> ASCIIResponse:
         """Of one vendor or all, in the states named."""
-        return JSONResponse(await answers.anchors(vendor, state or []))
+        return ASCIIResponse(await answers.anchors(vendor, state or []))
 
     @router.get("/bundle", summary="The signed bundle of this revision", response_class=Response)
     async def bundle(request: Request, days: Annotated[int, Query(ge=1, le=MAX_VALIDITY.days)] = 7) -> Response:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -39,10 +40,18 @@ class ProblemError(Exception):
         self.status, self.detail = status, detail
 
 
+class ASCIIResponse(JSONResponse):
+    """JSON in ASCII: a file name of any bytes (PEP 383) is text that UTF-8 does not take."""
+
+    def render(self, content: Any) -> bytes:
+        """The body, as every other JSON of this program is written."""
+        return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def problem(status: int, detail: str) -> JSONResponse:
     """A problem document (RFC 9457 section 3): type ``about:blank``, so that the title is the status' own."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": safe(detail, 1000)}
-    return JSONResponse(body, status, media_type=MEDIA_TYPE)
+    return ASCIIResponse(body, status, media_type=MEDIA_TYPE)
 
 
 def add_handlers(app: FastAPI) -> None:
