@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from trust_store.errors import StoreInconsistentError
+from trust_store.decode.anchor_json import constraints_from_json, constraints_to_json, rule_from_json, rule_to_json
+from trust_store.errors import MalformedError, StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor, TrustBasis
 from trust_store.quick_dataclass import dataclass
@@ -51,62 +51,22 @@ def proposal_digest(anchor: TrustAnchor) -> str:
 
 def encode_rule(rule: SignerRule) -> str:
     """A signer rule as JSON text."""
-    return json.dumps(asdict(rule))
+    return json.dumps(rule_to_json(rule))
 
 
 def decode_rule(text: str) -> SignerRule:
-    """The rule that ``encode_rule`` wrote."""
-    said = json.loads(text)
-    return SignerRule(
-        dedicated=said["dedicated"] is True,
-        subject=_pairs(said["subject"]),
-        spki_sha256=_texts(said["spki_sha256"]),
-        san=_pairs(said["san"]),
-        issuer_spki_sha256=_texts(said["issuer_spki_sha256"]),
-        team_id=_texts(said["team_id"]),
-        eku=_texts(said["eku"]),
-        policy=_texts(said["policy"]),
-    )
+    """The rule that ``encode_rule`` wrote; raises MalformedError for anything else."""
+    return rule_from_json(json.loads(text))
 
 
 def encode_constraints(constraints: Constraints) -> str:
     """Constraints as JSON text; times as ``format_time`` writes them."""
-    return json.dumps(asdict(constraints), default=format_time)
+    return json.dumps(constraints_to_json(constraints))
 
 
 def decode_constraints(text: str) -> Constraints:
-    """The constraints that ``encode_constraints`` wrote."""
-    said = json.loads(text)
-    return Constraints(
-        products=_texts(said["products"]),
-        formats=_texts(said["formats"]),
-        purposes=_texts(said["purposes"]),
-        valid_from=_moment(said["valid_from"]),
-        valid_until=_moment(said["valid_until"]),
-        distrust_after=_moment(said["distrust_after"]),
-        max_path_length=_number(said["max_path_length"]),
-        permitted_names=_pairs(said["permitted_names"]),
-        excluded_names=_pairs(said["excluded_names"]),
-        minimum_rsa_bits=_number(said["minimum_rsa_bits"]),
-        digests=_texts(said["digests"]),
-        revocation=str(said["revocation"]),
-    )
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)
-
-
-def _pairs(values: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((str(first), str(second)) for first, second in values)
-
-
-def _moment(text: Any) -> datetime | None:
-    return parse_time(text) if text else None
-
-
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)
+    """The constraints that ``encode_constraints`` wrote; raises MalformedError for anything else."""
+    return constraints_from_json(json.loads(text))
 
 
 def append_version(
@@ -347,7 +307,7 @@ def _checked(row: sqlite3.Row, entry: sqlite3.Row | None) -> StoredAnchor:
     try:
         audit_log.require_record(row, "anchor", entry)
         return _decode(row)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, MalformedError) as error:
         raise StoreInconsistentError(f"anchor_version: {row['anchor_id']} cannot be read: {error}") from error
 
 
