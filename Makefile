@@ -9,6 +9,7 @@ BIN := .venv/bin
 RUN ?= run
 WORKERS ?= auto
 SECONDS_PER_TARGET ?= 60
+STATE_MACHINE_EXAMPLES ?= 500
 
 .PHONY: setup setup-test setup-native run test demo check lint test-native test-system fuzz mutation soak benchmarks clean
 
@@ -62,6 +63,7 @@ test-system: setup-test
 
 fuzz: setup-test
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_PER_TARGET)
+	STATE_MACHINE_EXAMPLES=$(STATE_MACHINE_EXAMPLES) STATE_MACHINE_STEPS=60 $(BIN)/python -m pytest -q tests/trust_store/test_state_machine.py
 
 mutation: setup-test
 	$(BIN)/python -m tests.mutation

@@ -191,7 +191,7 @@ def _pending(
     said = {f.name: getattr(proposal.constraints, f.name) for f in fields(Constraints)}
     limits = {name: value for name, value in said.items() if value != getattr(Constraints(), name)} | dict(rules.limits)
     other_limits = limits if replace(stored.anchor.constraints, **limits) != stored.anchor.constraints else None
-    other_rule = rule if rule is not None and rule != stored.anchor.signer_rule else None
+    other_rule = rule if rule is not None and rule.stated and rule != stored.anchor.signer_rule else None
     if other_rule is not None or other_limits is not None:
         constrain(connection, anchor_id, identity=identity, at=at, rule=other_rule, limits=other_limits)
         stored = require_anchor(connection, anchor_id)

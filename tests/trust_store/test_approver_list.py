@@ -214,3 +214,16 @@ def test_one_identity_is_one_person(tmp_path: Path, text: str, told: str) -> Non
     """An identity under two names, names that look like one person, and what is neither user, token nor login are refused."""
     with pytest.raises(ConfigError, match=told):
         settings(tmp_path, text)
+
+
+def test_a_vendor_file_that_is_put_back_is_told(store: sqlite3.Connection) -> None:
+    """An edit that waited for approval and is undone changes no policy, and is a change that people hear of with old and new value."""
+    told = []
+    for approvals in (2, 1, 2):
+        with transaction(store):
+            told.append(record_vendors(store, (vendor(approvals=approvals),), AT, randomness))
+    assert [[(c.field, c.old, c.new, c.weakens) for c in changes] for changes in told] == [
+        [],
+        [("policy.approvals", 2, 1, True)],
+        [("policy.approvals", 1, 2, False)],
+    ]

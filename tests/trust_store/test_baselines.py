@@ -204,6 +204,16 @@ def test_keys_that_are_known_are_taken_as_they_stand(store: sqlite3.Connection) 
         proposed(store, "One")
 
 
+def test_a_key_keeps_its_stated_rule_where_the_set_states_none(store: sqlite3.Connection) -> None:
+    """A CA for which somebody stated a rule while it was pending goes into a set under that rule; its approvals are not void."""
+    anchor_id = propose(store, "One")
+    baseline = proposed(store, "One", dedicated=False)
+    assert (baseline["outcome"], baseline["anchors"]) == ("proposed", [anchor_id])
+    held = query.anchor(store, anchor_id)
+    assert held is not None
+    assert held.signer_rule.dedicated
+
+
 def test_a_set_is_limited(store: sqlite3.Connection) -> None:
     """No file, no list, too many bytes and too many keys are usage errors; an unknown vendor is refused."""
     for data in (None, [], "x", ["%"], [base64.b64encode(bytes(600 * 1024)).decode()], [5]):

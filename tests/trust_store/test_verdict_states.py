@@ -190,3 +190,10 @@ def test_unstated_vendor_and_tombstones(chain: Chain) -> None:
     for vendor in (ExpectedVendor(None, "none"), ExpectedVendor("any", "any"), ExpectedVendor("acme", "stated")):
         verdict = ask(chain.facts(), buried, vendor=vendor)
         assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, Reason.DISTRUSTED)
+
+
+def test_a_clock_that_was_set_back_undoes_no_decision(chain: Chain) -> None:
+    """Now is after every decision on record: only a question about another time is answered as of before it."""
+    held = anchor(chain.root.der, AnchorState.SUPERSEDED, effective_from=AT + DAY)
+    assert ask(chain.facts(), held).reason is Reason.REVOKED
+    assert ask(chain.facts(), held, time_basis="requested").reason is Reason.TRUSTED

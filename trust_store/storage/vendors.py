@@ -197,9 +197,11 @@ def _record(connection: sqlite3.Connection, vendor: Vendor, at: datetime) -> lis
     changes = changes_between(held.vendor, vendor) if held else []
     # What goes back to what counts is no change of policy, and is a change of the file that people are told of.
     seen = {change.field for change in changes}
-    changes += [
-        replace(c, weakens=False) for c in changes_between(known.vendor, vendor) if c.field not in seen
-    ] if known else []
+    changes += (
+        [replace(c, weakens=False) for c in changes_between(known.vendor, vendor) if c.field not in seen]
+        if known
+        else []
+    )
     if known is not None and known.state == REMOVED:
         changes.append(VendorChange(vendor.id, "file", None, "present", weakens=False))
     state = AWAITING if any(c.weakens for c in changes) else EFFECTIVE

@@ -24,12 +24,13 @@ LONGEST_ALLOWANCE = timedelta(days=30)
 def blocking(decisions: Iterable[DigestDecision], facts: PackageFacts, question: Question) -> DigestDecision | None:
     """The decision that withdraws this package, at the time asked about or now, or None.
 
+    A block has no beginning: it speaks of the bytes, so that a clock that was set back does not lift it.
     Where nobody said whose package it is, or anybody's will do, any vendor's decision withdraws it.
     """
     for decision in decisions:
         vendor = decision.vendor_id == ANY_VENDOR or question.vendor.id in (None, ANY_VENDOR, decision.vendor_id)
         known = _is_about(decision, facts) and decision.effect == BLOCK
-        if known and vendor and any(_in_effect(decision, at) for at in (question.at, question.checked_at)):
+        if known and vendor and any(_before_end(decision, at) for at in (question.at, question.checked_at)):
             return decision
     return None
 
@@ -72,4 +73,8 @@ def _is_about(decision: DigestDecision, facts: PackageFacts) -> bool:
 
 
 def _in_effect(decision: DigestDecision, at: datetime) -> bool:
-    return decision.effective_from <= at and (decision.effective_until is None or at < decision.effective_until)
+    return decision.effective_from <= at and _before_end(decision, at)
+
+
+def _before_end(decision: DigestDecision, at: datetime) -> bool:
+    return decision.effective_until is None or at < decision.effective_until

@@ -9,7 +9,6 @@ from trust_store.decode.openpgp_arithmetic import key_bits
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.verdict import PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings
-from trust_store.verification.anchor_state import state_findings
 from trust_store.verification.judging import SignatureJudging
 from trust_store.verification.material import counts_for, vendor_findings
 from trust_store.verification.question import NO_MATCH, NOW, Finding, PathOutcome
@@ -61,7 +60,7 @@ class OpenPGPJudging(SignatureJudging):
 
     def _outcome(self, check: KeyCheck, anchor: TrustAnchor, key: OpenPGPKey) -> PathOutcome:
         judgement = judge(self._fact, key, self.at)
-        findings = state_findings(anchor, self.at, self._proven_at)
+        findings = self._state(anchor)
         findings += key_scope_findings(anchor, self._use(), _sizes(key, check.key))
         findings += key_rule_findings(anchor)
         own = self._own(judgement, key)
