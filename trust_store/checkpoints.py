@@ -8,10 +8,10 @@ database; the journal and every mail carry one too. A log that no longer contain
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from trust_store import audit, instance_key
+from trust_store.durable_file import replace_file
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
 from trust_store.model.identifiers import format_time, parse_time
 from trust_store.quick_dataclass import dataclass
@@ -147,20 +147,7 @@ def keep_checkpoint(connection: sqlite3.Connection, path: Path, at: datetime) ->
 
 def write_checkpoint(path: Path, said: Checkpoint) -> None:
     """Replace the file at once and durably; raises StoreUnavailableError."""
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(f"{said.line}\n".encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be written: {error.strerror}") from error
+    replace_file(path, f"{said.line}\n".encode(), mode=0o644)
 
 
 def _checkpoint_of(fields: tuple[str, ...], end: tuple[str, ...] = ()) -> Checkpoint:

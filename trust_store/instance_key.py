@@ -6,7 +6,6 @@ writers read it. The public half is ``instance.pub`` (SubjectPublicKeyInfo PEM, 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import stat
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from trust_store.durable_file import replace_file
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
 from trust_store.quick_dataclass import dataclass
 
@@ -98,7 +98,7 @@ def private_key(
             )
         return create(database)
     if known is None:
-        _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+        replace_file(database.with_name(PUBLIC_NAME), _public_pem(key), mode=0o644)
     elif known != key.public:
         raise StoreInconsistentError(
             f"{database.with_name(PUBLIC_NAME)} is not the public half of the instance key: one of them was replaced; "
@@ -136,15 +136,15 @@ def public_key_in(data: bytes) -> bytes:
 def create(database: Path) -> InstanceKey:
     """Make a new key for ``database`` and write both halves; what was there is replaced. Raises StoreUnavailableError."""
     key = InstanceKey.generate()
-    _write(database.with_name(KEY_NAME), _private_pem(key), 0o600)
-    _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    replace_file(database.with_name(KEY_NAME), _private_pem(key), mode=0o600)
+    replace_file(database.with_name(PUBLIC_NAME), _public_pem(key), mode=0o644)
     return key
 
 
 def create_next(database: Path) -> InstanceKey:
     """Make the key that is to replace a lost one; it waits beside the database until the log says so. Raises StoreUnavailableError."""
     key = InstanceKey.generate()
-    _write(database.with_name(NEXT_NAME), _private_pem(key), 0o600)
+    replace_file(database.with_name(NEXT_NAME), _private_pem(key), mode=0o600)
     return key
 
 
@@ -159,8 +159,8 @@ def promote_next(database: Path) -> InstanceKey:
     key = next_key(database)
     if key is None:
         raise StoreUnavailableError(f"{database.with_name(NEXT_NAME)} is gone")
-    _write(database.with_name(KEY_NAME), _private_pem(key), 0o600)
-    _write(database.with_name(PUBLIC_NAME), _public_pem(key), 0o644)
+    replace_file(database.with_name(KEY_NAME), _private_pem(key), mode=0o600)
+    replace_file(database.with_name(PUBLIC_NAME), _public_pem(key), mode=0o644)
     database.with_name(NEXT_NAME).unlink(missing_ok=True)
     return key
 
@@ -225,25 +225,3 @@ def _read(path: Path, *, private: bool = False) -> bytes | None:
         if private and mode & 0o077:
             raise StoreUnavailableError(f"{path} is open to other users ({mode & 0o777:o}): chmod 0600 {path}")
         return stream.read(MAX_KEY_BYTES)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Put the file there at once and durably, never in part."""
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, made with its mode
-            os.fchmod(descriptor, mode)
-            stream.write(data)
-            stream.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be written: {error.strerror}") from error

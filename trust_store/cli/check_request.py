@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trust_store import query
+from trust_store.cli.files import read_capped
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
@@ -203,28 +204,17 @@ def require_revocation_list(name: str) -> None:
 
 def _revocation(names: Iterable[str]) -> tuple[bytes, ...]:
     """Lists and responses that were handed over, each once; raises UsageError."""
-    found = [item for name in names for item in read_revocation(_read(Path(name)), safe(name, 200))]
+    found = [
+        item for name in names for item in read_revocation(read_capped(Path(name), MAX_SUPPLIED_BYTES), safe(name, 200))
+    ]
     return tuple(dict.fromkeys(found))
 
 
 def _material(names: Iterable[str]) -> SuppliedMaterial:
     found = SuppliedMaterial()
     for name in names:
-        found += read_material(_read(Path(name)), safe(name, 200))
+        found += read_material(read_capped(Path(name), MAX_SUPPLIED_BYTES), safe(name, 200))
     return found
-
-
-def _read(path: Path) -> bytes:
-    """A file handed over on the command line, capped; raises UsageError."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_SUPPLIED_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a usable path"
-        raise UsageError(f"{safe(str(path), 300)} cannot be read: {reason}") from error
-    if len(data) > MAX_SUPPLIED_BYTES:
-        raise UsageError(f"{safe(str(path), 300)} is larger than {MAX_SUPPLIED_BYTES} bytes")
-    return data
 
 
 def _require_readable(path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from trust_store.durable_file import replace_file
 from trust_store.errors import StoreUnavailableError, UsageError
 from trust_store.terminal import safe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_capped(path: Path, limit: int) -> bytes:
@@ -24,19 +26,9 @@ def read_capped(path: Path, limit: int) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the place and rename, durably; raises StoreUnavailableError. Readable by all: nothing secret is written so."""
-    draft: Path | None = None
+    """Write a file for everybody to read, its folders as well; raises StoreUnavailableError. Nothing secret is written so."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
-        draft = Path(name)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
     except OSError as error:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
         raise StoreUnavailableError(f"{safe(str(path), 300)} cannot be written: {error.strerror}") from error
+    replace_file(path, content, mode=0o644)
