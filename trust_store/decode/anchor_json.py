@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from trust_store.decode.json_values import (
+    boolean,
+    list_of,
+    moment,
+    natural,
+    object_of,
+    octets,
+    optional,
+    row_of,
+    text,
+)
 from trust_store.errors import MalformedError
-from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, parse_time
+from trust_store.model.identifiers import Identifier, IdentifierKind, format_time
 from trust_store.model.trust_anchor import (
     AnchorKind,
     AnchorState,
@@ -20,11 +30,6 @@ from trust_store.model.trust_anchor import (
     TrustBasis,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-MAX_TEXT = 8192
-MAX_ITEMS = 4096
 _ANCHOR_FIELDS = frozenset(
     {
         "id", "vendor", "kind", "name", "key_sha256", "material", "state", "recorded_at", "effective_from", "signer_rule",
@@ -43,7 +48,7 @@ def rule_from_json(value: object) -> SignerRule:
     """The rule that ``rule_to_json`` wrote; raises MalformedError."""
     item = _object(value, SignerRule)
     return SignerRule(
-        dedicated=_boolean(item["dedicated"]),
+        dedicated=boolean(item["dedicated"]),
         subject=_pairs(item["subject"]),
         spki_sha256=_texts(item["spki_sha256"]),
         san=_pairs(item["san"]),
@@ -66,15 +71,15 @@ def constraints_from_json(value: object) -> Constraints:
         products=_texts(item["products"]),
         formats=_texts(item["formats"]),
         purposes=_texts(item["purposes"]),
-        valid_from=_optional(item["valid_from"], _time),
-        valid_until=_optional(item["valid_until"], _time),
-        distrust_after=_optional(item["distrust_after"], _time),
-        max_path_length=_optional(item["max_path_length"], _number),
+        valid_from=optional(item["valid_from"], moment),
+        valid_until=optional(item["valid_until"], moment),
+        distrust_after=optional(item["distrust_after"], moment),
+        max_path_length=optional(item["max_path_length"], natural),
         permitted_names=_pairs(item["permitted_names"]),
         excluded_names=_pairs(item["excluded_names"]),
-        minimum_rsa_bits=_optional(item["minimum_rsa_bits"], _number),
+        minimum_rsa_bits=optional(item["minimum_rsa_bits"], natural),
         digests=_texts(item["digests"]),
-        revocation=_text(item["revocation"]),
+        revocation=text(item["revocation"]),
     )
 
 
@@ -104,30 +109,30 @@ def anchor_to_json(anchor: TrustAnchor) -> dict[str, Any]:
 
 def anchor_from_json(value: object) -> TrustAnchor:
     """The anchor that ``anchor_to_json`` wrote; raises MalformedError, also where material and digest disagree."""
-    item = _keys(value, _ANCHOR_FIELDS)
-    material = _base64(item["material"])
+    item = object_of(value, _ANCHOR_FIELDS)
+    material = octets(item["material"])
     if hashlib.sha256(material).hexdigest() != item["key_sha256"]:
         raise MalformedError("anchor: the digest is not that of the material")
     try:
         return TrustAnchor(
-            id=_text(item["id"]),
-            vendor_id=_text(item["vendor"]),
-            kind=AnchorKind(_text(item["kind"])),
-            name=_text(item["name"]),
-            key_sha256=_text(item["key_sha256"]),
+            id=text(item["id"]),
+            vendor_id=text(item["vendor"]),
+            kind=AnchorKind(text(item["kind"])),
+            name=text(item["name"]),
+            key_sha256=text(item["key_sha256"]),
             material=material,
-            state=AnchorState(_text(item["state"])),
-            recorded_at=_time(item["recorded_at"]),
-            effective_from=_time(item["effective_from"]),
+            state=AnchorState(text(item["state"])),
+            recorded_at=moment(item["recorded_at"]),
+            effective_from=moment(item["effective_from"]),
             signer_rule=rule_from_json(item["signer_rule"]),
             constraints=constraints_from_json(item["constraints"]),
-            follow_rotation=_boolean(item["follow_rotation"]),
+            follow_rotation=boolean(item["follow_rotation"]),
             identifiers=tuple(Identifier(IdentifierKind(k), v) for k, v in _pairs(item["identifiers"])),
-            authority=_text(item["authority"]),
-            cause=_optional(item["cause"], _text),
-            previous=_optional(item["previous"], _text),
-            successor=_optional(item["successor"], _text),
-            basis=TrustBasis(_text(item["basis"])),
+            authority=text(item["authority"]),
+            cause=optional(item["cause"], text),
+            previous=optional(item["previous"], text),
+            successor=optional(item["successor"], text),
+            basis=TrustBasis(text(item["basis"])),
         )
     except ValueError as error:
         raise MalformedError(f"anchor: {error}") from error
@@ -140,67 +145,13 @@ def _plain(value: object) -> object:
 
 
 def _object(value: object, shape: type[SignerRule] | type[Constraints]) -> dict[str, Any]:
-    return _keys(value, frozenset(f.name for f in fields(shape)))
-
-
-def _keys(value: object, names: frozenset[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or set(value) != names:
-        raise MalformedError("anchor: a field is missing or unknown")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise MalformedError("anchor: a text is missing or too long")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise MalformedError("anchor: true or false is wanted")
-    return value
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31:
-        raise MalformedError("anchor: a number is out of its range")
-    return value
-
-
-def _time(value: object) -> datetime:
-    try:
-        return parse_time(_text(value))
-    except (ValueError, OverflowError) as error:
-        raise MalformedError(f"anchor: {error}") from error
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise MalformedError("anchor: a list is missing or too long")
-    return value
+    return object_of(value, frozenset(f.name for f in fields(shape)))
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(_text(item) for item in _list(value))
+    return list_of(value, text)
 
 
 def _pairs(value: object) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for item in _list(value):
-        if len(_list(item)) != 2:
-            raise MalformedError("anchor: a pair is wanted")
-        pairs.append((_text(item[0]), _text(item[1])))
-    return tuple(pairs)
-
-
-def _optional(value: object, read: Callable[[object], _T]) -> _T | None:
-    return None if value is None else read(value)
-
-
-def _base64(value: object) -> bytes:
-    try:
-        if not isinstance(value, str):
-            raise MalformedError("anchor: material is base64 text")
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedError("anchor: material is not base64") from error
+    pairs = list_of(value, lambda item: row_of(item, 2))
+    return tuple((text(first), text(second)) for first, second in pairs)
