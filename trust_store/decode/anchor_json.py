@@ -36,7 +36,6 @@ _ANCHOR_FIELDS = frozenset(
         "constraints", "follow_rotation", "identifiers", "authority", "cause", "previous", "successor", "basis",
     }
 )  # fmt: skip
-_T = TypeVar("_T")
 
 
 def rule_to_json(rule: SignerRule) -> dict[str, Any]:
