@@ -6,7 +6,7 @@ import base64
 import hashlib
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from trust_store.decode.json_values import (
     boolean,

@@ -174,9 +174,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
 
 
 def _hint_in(value: object) -> SignerHint:
-    item = object_of(
-        value, frozenset(["issuer_der", "issuer", "serial_number", "subject_key_identifier", "openpgp", "key_id"])
-    )
+    item = object_of(value, _HINT)
     return SignerHint(
         issuer_der=octets(item["issuer_der"]),
         issuer=optional(item["issuer"], text),
