@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from trust_store.model.identifiers import IdentifierKind, normalise_hex
+from trust_store.model.trust_anchor import AnchorKind
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _SOLID = r"[0-9A-Fa-f]{16,}|0[xX][0-9A-Fa-f]{8,}|(?<![A-Za-z0-9+/])[A-Za-z0-9+/]
 _TELEPHONE = re.compile(r"(?:\+|\b00)[1-9][0-9 ()/.\-]{6,24}[0-9]")
 _LIKENESS = re.compile(f"{_PAIRS}|{_GROUPS}|{_SOLID}")
 _URL_LIKENESS = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})(?![0-9A-Fa-f])|0[xX][0-9A-Fa-f]{8,}")
+_READ_WHOLE = frozenset({AnchorKind.MINISIGN, AnchorKind.SSH, AnchorKind.NPM})
+"""Keys that are short enough to be read out themselves, in base64."""
 _WORD = re.compile(r"[^\W_]+")
 _BLOB = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
 
@@ -151,6 +154,8 @@ def anchor_secrets(anchor: TrustAnchor) -> set[str]:
     secrets = {hashlib.new(n, anchor.material, usedforsecurity=False).hexdigest() for n in names if anchor.material}
     secrets.add(anchor.key_sha256)
     secrets |= {i.value for i in anchor.identifiers if i.kind is not IdentifierKind.SUBJECT}
+    if anchor.kind in _READ_WHOLE:
+        secrets.add(anchor.material.hex())
     return secrets
 
 

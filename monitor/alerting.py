@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from escalation.deduplication import notice_key
 from escalation.digest import NEVER_DEFERRED, defer
 from escalation.model import AlertContext, AlertDraft, Severity
+from escalation.redaction import anchor_secrets
 from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
@@ -21,6 +22,7 @@ from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
 from trust_store import query
 from trust_store.anchor_management import propose_narrowest
+from trust_store.anchor_rules import disclosed
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
@@ -178,7 +180,7 @@ class Alerting:
 
     def _report_break_glass(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
         anchor = query.anchor(connection, str(result["anchor"]))
-        name = anchor.name if anchor else str(result["anchor"])
+        name = disclosed(anchor, anchor.name) if anchor else str(result["anchor"])
         given, needed = result["approvals"], result["needed"]
         effect = (
             "it is trusted from now on: call the vendor, and if the key is not theirs 'rootwarden anchor distrust' ends it"
@@ -193,7 +195,7 @@ class Alerting:
             subject=f"{result['anchor']}:{given}",
             summary=f"{name}: {effect}",
             vendor_id=str(result["vendor"]),
-            secrets=[i.value for i in anchor.identifiers] if anchor and anchor.state is AnchorState.PENDING else (),
+            secrets=anchor_secrets(anchor) if anchor and anchor.state is AnchorState.PENDING else (),
         )
         self._raise(connection, draft)
 
@@ -202,7 +204,7 @@ class Alerting:
         if result["outcome"] not in ("mismatch", "incomplete"):
             return
         anchor = query.anchor(connection, str(result["anchor"]))
-        name = anchor.name if anchor else str(result["anchor"])
+        name = disclosed(anchor, anchor.name) if anchor else str(result["anchor"])
         whole = result["outcome"] == "mismatch"
         draft = notice(
             "fingerprint_mismatch",
@@ -214,7 +216,7 @@ class Alerting:
             subject=str(result["anchor"]),
             summary=f"{name}: the proposal stays pending; call the vendor again on the number on record",
             vendor_id=str(result["vendor"]),
-            secrets=[i.value for i in anchor.identifiers] if anchor else (),
+            secrets=anchor_secrets(anchor) if anchor else (),
         )
         self._raise(connection, draft)
 
