@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 from datetime import timedelta
 from http import HTTPStatus
@@ -14,13 +15,14 @@ from trust_store.api.access import Peer
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.peer import uid_of
 from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
-from trust_store.api.uploads import receive_body, receive_form
+from trust_store.api.uploads import Upload, receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.stored_verdict import AskedPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SENDING_SECONDS = 600.0
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_PATH_CHARACTERS = 4096
 NEVER_STORED = ("anchors", "only_anchors", "at", "as_known_at", "untrusted", "crls")
@@ -86,16 +88,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
             return ASCIIResponse(await answers.check_path(path, stated or vendor, peer))
         answers.expected(vendor, name)  # before anything is taken in
         with ExitStack() as held:
-            if kind == "application/octet-stream":
-                sent = await receive_body(request.stream(), held, uploads, name=name, limit=max_upload_bytes)
-            elif kind == "multipart/form-data":
-                form = request.headers["content-type"]
-                sent = await receive_form(request.stream(), form, held, uploads, limit=max_upload_bytes)
-            else:
-                raise ProblemError(
-                    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                    "send application/json with a path, application/octet-stream or multipart/form-data",
-                )
+            sent = await _received(request, kind, held, uploads, name=name, limit=max_upload_bytes)
             checked = Checked(sent.name, None, answers.expected(vendor, sent.name), f"api:uid:{peer.uid}")
             return ASCIIResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
 
@@ -144,6 +137,24 @@ def _store(answers: Answers) -> APIRouter:
         return Response(sealed, media_type="application/vnd.dsse+json", headers={"ETag": quoted})
 
     return router
+
+
+async def _received(request: Request, kind: str, held: ExitStack, folder: Path, *, name: str, limit: int) -> Upload:
+    """What was sent, all of it within ten minutes."""
+    try:
+        async with asyncio.timeout(SENDING_SECONDS):
+            if kind == "application/octet-stream":
+                return await receive_body(request.stream(), held, folder, name=name, limit=limit)
+            if kind == "multipart/form-data":
+                return await receive_form(request.stream(), request.headers["content-type"], held, folder, limit=limit)
+    except TimeoutError as error:
+        raise ProblemError(
+            HTTPStatus.REQUEST_TIMEOUT, f"not all of it came within {SENDING_SECONDS:g} seconds"
+        ) from error
+    raise ProblemError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "send application/json with a path, application/octet-stream or multipart/form-data",
+    )
 
 
 async def _asked_path(request: Request) -> tuple[Path, str | None]:

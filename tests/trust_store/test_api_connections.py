@@ -1,0 +1,75 @@
+"""One user of the machine cannot keep the others from an answer by holding connections to the API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from trust_store.api import peer
+from trust_store.api.server import APIServer
+from trust_store.settings import APISettings
+
+ASK = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+async def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """A running API with one route, patient for a quarter of a second; nobody counts as root."""
+    monkeypatch.setattr(peer, "HEAD_SECONDS", 0.25)
+    monkeypatch.setattr(peer, "_ROOT", -1)
+    app = FastAPI()
+
+    @app.get("/ping")
+    async def ping() -> str:
+        return "pong"
+
+    server = APIServer(app, APISettings(socket=tmp_path / "api.sock"))
+    await server.start()
+    yield tmp_path / "api.sock"
+    await server.stop()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the other side is silent or gone."""
+    async with asyncio.timeout(5):
+        return await reader.read(4096)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /ping HT", ASK[:-2], ASK[:-2] + b"A: b"])
+async def test_who_does_not_ask_is_hung_up_on(socket: Path, sent: bytes) -> None:
+    """A connection without a whole request is closed in time, though its head comes drop by drop."""
+    reader, writer = await asyncio.open_unix_connection(socket)
+    writer.write(sent)
+    assert await answer(reader) == b""
+    writer.close()
+
+
+async def test_who_asks_is_answered_and_may_ask_again(socket: Path) -> None:
+    """Requests one after another on one connection are answered; between them the same patience holds."""
+    reader, writer = await asyncio.open_unix_connection(socket)
+    for _ in range(3):
+        writer.write(ASK)
+        assert (await answer(reader)).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.1)
+    writer.write(b"GET /ping")
+    assert await answer(reader) == b""
+    writer.close()
+
+
+async def test_a_user_has_so_many_connections_and_no_more(socket: Path) -> None:
+    """The seventeenth is closed unheard; once one of the others is gone there is room again."""
+    held = [await asyncio.open_unix_connection(socket) for _ in range(peer.CONNECTIONS_OF_A_USER)]
+    reader, writer = await asyncio.open_unix_connection(socket)
+    assert await answer(reader) == b""
+    writer.close()
+    for reader, writer in held:
+        assert await answer(reader) == b""
+        writer.close()
+    reader, writer = await asyncio.open_unix_connection(socket)
+    writer.write(ASK)
+    assert (await answer(reader)).startswith(b"HTTP/1.1 200")
+    writer.close()
