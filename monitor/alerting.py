@@ -260,6 +260,8 @@ class Alerting:
                 subject=source.url,
                 summary=f"what this vendor announces there is not heard: {state.last_error or 'no answer'}",
                 vendor_id=source.vendor_id,
+                # The channel chooses its addresses, and an error names them.
+                secrets={s for a in query.anchors(connection, None, {AnchorState.PENDING}) for s in anchor_secrets(a)},
             )
             self._raise(connection, draft)
 

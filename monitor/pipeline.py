@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from escalation.redaction import Redactor
 from monitor.config import SourceKind
 from monitor.errors import FetchError
 from monitor.extraction import hear, on_vendor_site, within_budget
@@ -245,7 +246,8 @@ class _Poll:
         failed = reading.error is not None
         failures = before.failures + 1 if failed else 0
         problems = [*([str(reading.error)] if failed else []), *reading.problems, *self._problems]
-        told = tuple(safe(p, PROBLEM_CHARACTERS) for p in problems[:MAX_PROBLEMS])
+        # The channel chose the addresses in them, and may have spelled a key there: they go to the journal, to alerts and to people.
+        told = tuple(Redactor().said(p, PROBLEM_CHARACTERS) for p in problems[:MAX_PROBLEMS])
         versions, removed = sum(s.versions for s in self._stored), sum(s.removed for s in self._stored)
         news = bool(versions or removed or self._proposals)
         quiet = not reading.parsed and not before.failures  # what was wrong with the same bytes is still wrong

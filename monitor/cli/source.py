@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
+    from escalation.redaction import Redactor
     from monitor.cli import Invocation
     from monitor.config import MonitorSettings, Source
 
@@ -46,7 +47,8 @@ def list_command(invocation: Invocation, *, as_json: bool) -> int:
 
     settings = load_monitor_settings(invocation.config.absolute())
     with closing(_open(settings)) as connection:
-        found = [_described(connection, source, invocation.now()) for source in settings.sources]
+        redactor = _redactor(connection)
+        found = [_described(connection, source, invocation.now(), redactor) for source in settings.sources]
     if as_json:
         click.echo(json.dumps(found))
         return 0
@@ -79,10 +81,11 @@ def show(invocation: Invocation, name: str, *, as_json: bool) -> int:
     settings = load_monitor_settings(invocation.config.absolute())
     (source,) = choose(settings, name)
     with closing(_open(settings)) as connection:
+        redactor = _redactor(connection)
         found = {
-            **_described(connection, source, invocation.now()),
-            "documents": _documents(connection, source),
-            "key_files": _key_files(connection, source),
+            **_described(connection, source, invocation.now(), redactor),
+            "documents": _documents(connection, source, redactor),
+            "key_files": _key_files(connection, source, redactor),
         }
     if as_json:
         click.echo(json.dumps(found))
@@ -113,7 +116,7 @@ def _open(settings: MonitorSettings) -> sqlite3.Connection:
     return connection
 
 
-def _described(connection: sqlite3.Connection, source: Source, now: datetime) -> dict[str, Any]:
+def _described(connection: sqlite3.Connection, source: Source, now: datetime, redactor: Redactor) -> dict[str, Any]:
     from monitor.storage.sources import state_of
     from trust_store.model.identifiers import format_time
 
@@ -129,26 +132,47 @@ def _described(connection: sqlite3.Connection, source: Source, now: datetime) ->
         "url": source.url,
         "state": state.status,
         "failures": state.failures,
-        "last_error": safe(state.last_error, 2000) if state.last_error else None,
+        "last_error": redactor.said(state.last_error, 2000) if state.last_error else None,
         **clocks,
     }
 
 
-def _documents(connection: sqlite3.Connection, source: Source) -> list[dict[str, Any]]:
+def _documents(connection: sqlite3.Connection, source: Source, redactor: Redactor) -> list[dict[str, Any]]:
     rows = connection.execute(
         """SELECT d.title, d.url, d.updated_at, count(p.id) AS parts, coalesce(sum(p.version), 0) AS versions,
                count(p.removed_at) AS removed FROM document d LEFT JOIN document_part p ON p.document_id = d.id
            WHERE d.vendor_id = ? AND d.source_url = ? GROUP BY d.id ORDER BY d.updated_at DESC, d.id DESC LIMIT 20""",
         (source.vendor_id, source.url),
     )
-    return [{k: safe(v, 500) if isinstance(v, str) else v for k, v in dict(row).items()} for row in rows]
+    return [_shown(row, redactor) for row in rows]
 
 
-def _key_files(connection: sqlite3.Connection, source: Source) -> list[dict[str, Any]]:
+def _shown(row: sqlite3.Row, redactor: Redactor) -> dict[str, Any]:
+    """A row as people may see it: whoever writes a title or an address may spell the key there that a vendor is to read out."""
+    said = dict(row)
+    for key, value in said.items():
+        if key in ("url", "title", "detail") and value:
+            said[key] = redactor.url(value) if key == "url" else redactor.said(value)
+        elif isinstance(value, str):
+            said[key] = safe(value, 500)
+    return said
+
+
+def _redactor(connection: sqlite3.Connection) -> Redactor:
+    """What takes out every key that awaits decision."""
+    from escalation.redaction import anchor_secrets, redactor_of
+    from trust_store import query
+    from trust_store.model.trust_anchor import AnchorState
+
+    pending = query.anchors(connection, None, {AnchorState.PENDING})
+    return redactor_of(secret for anchor in pending for secret in anchor_secrets(anchor))
+
+
+def _key_files(connection: sqlite3.Connection, source: Source, redactor: Redactor) -> list[dict[str, Any]]:
     rows = connection.execute(
         """SELECT a.url, a.status, a.detail, a.updated_at FROM attachment a JOIN document_part p ON p.id = a.part_id
            JOIN document d ON d.id = p.document_id WHERE d.vendor_id = ? AND d.source_url = ?
            ORDER BY a.updated_at DESC, a.url LIMIT 50""",
         (source.vendor_id, source.url),
     )
-    return [{k: safe(v, 500) if isinstance(v, str) else v for k, v in dict(row).items()} for row in rows]
+    return [_shown(row, redactor) for row in rows]
