@@ -169,6 +169,25 @@ def test_subkeys(gpg: Gpg) -> None:
     assert ask(facts, anchor(public), buried).reason is Reason.DISTRUSTED
 
 
+def test_two_subkeys_are_one_key(gpg: Gpg) -> None:
+    """Where policy asks for two signatures, two subkeys of one key do not do; the same and another vendor's key do."""
+    fingerprint = gpg.make_key("Two <two@dten.example>", "ed25519", "cert")
+    for _ in range(2):
+        gpg.run("--quick-add-key", fingerprint, "ed25519", "sign", at="20240101T000000")
+    public = gpg.export(fingerprint)
+    other = gpg.make_key("Second <second@dten.example>", "ed25519")
+    subkeys = [component.fingerprint for component in load_keys(public)[0].components[1:]]
+    both = b"".join(gpg.run("--detach-sign", "-u", f"{sub.upper()}!", data=CONTENT, at=MADE) for sub in subkeys)
+    ours = (anchor(public), anchor(gpg.export(other)))
+    policy = VendorPolicy(required_signatures=2)
+    facts = _read(both, public)
+    assert len(facts.signatures) == 2
+    assert ask(facts, *ours).reason is Reason.TRUSTED
+    assert ask(facts, *ours, policy=policy).outcome is not Outcome.PASSED
+    mixed = both + gpg.run("--detach-sign", "-u", other, data=CONTENT, at=MADE)
+    assert ask(_read(mixed, public, gpg.export(other)), *ours, policy=policy).reason is Reason.TRUSTED
+
+
 def test_key_not_at_hand(gpg: Gpg, facts: PackageFacts, key: bytes) -> None:
     """Without the key nothing can be said about the signature; with it and no anchor it is intact and unknown."""
     unseen = _read(gpg.sign(load_keys(key)[0].fingerprint, data=CONTENT))

@@ -38,7 +38,7 @@ def _many(option: str, name: str, metavar: str, text: str) -> Callable[[_Functio
 @click.option("--valid-from", metavar="TIME", help="Accepted from then on, ISO 8601 with zone.")
 @click.option("--valid-until", metavar="TIME", help="Accepted until then.")
 @click.option(
-    "--distrust-after", metavar="TIME", help="What was issued or signed later does not count, what is older does."
+    "--distrust-after", metavar="TIME", help="What was issued later, or is not shown to be signed before, does not count."
 )
 @click.option("--max-path-length", type=click.IntRange(0, 100), help="How many CAs may stand between.")
 @_many("--permit-name", "permitted_names", "KIND=VALUE", "Names below the anchor (RFC 5280 4.2.1.10).")

@@ -41,7 +41,8 @@ class OpenPGPJudging(SignatureJudging):
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is not at hand"))
             return
         self.integrity = "intact"
-        self.key = holding[0].key
+        # A key is one person's, however many subkeys sign for it.
+        self.key = holding[0].owner
         self._name(holding)
         for check in holding:
             # (2) A buried key always wins: primary or subkey, under whichever primary key it appears.
@@ -54,6 +55,7 @@ class OpenPGPJudging(SignatureJudging):
                 # Another vendor's tombstone condemns what it is about; it never vouches for anything.
                 if outcome.findings or counts_for(anchor, self._question):
                     self.outcomes.append(outcome)
+                    self.key = self.key if outcome.findings else check.owner
         # (4) A key that is at hand and that nobody decided about.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
