@@ -93,9 +93,13 @@ class Request:
         value = self.arguments.get(name)
         if value is None:
             return ()
-        if not isinstance(value, list) or len(value) > MAX_LIST or not all(isinstance(v, str) and v for v in value):
-            raise UsageError(f"{name!r} must be a list of at most {MAX_LIST} texts")
-        return tuple(v[:MAX_TEXT_CHARACTERS].encode("utf-8", "backslashreplace").decode() for v in value)
+        sound = isinstance(value, list) and len(value) <= MAX_LIST
+        # One that is too long is refused, never cut: the rest of a rule is another rule.
+        if not sound or not all(isinstance(v, str) and 0 < len(v) <= MAX_TEXT_CHARACTERS for v in value):
+            raise UsageError(
+                f"{name!r} must be a list of at most {MAX_LIST} texts of 1 to {MAX_TEXT_CHARACTERS} characters"
+            )
+        return tuple(v.encode("utf-8", "backslashreplace").decode() for v in value)
 
     def flag(self, name: str) -> bool | None:
         """True, false or not said."""

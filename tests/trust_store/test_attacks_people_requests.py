@@ -101,6 +101,19 @@ def test_a_time_that_utc_does_not_have_is_refused(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["products", "excluded_names", "signer_subject", "formats", "signer_san"])
+def test_a_rule_that_is_too_long_is_refused_and_never_cut(
+    place: tuple[sqlite3.Connection, dict[str, Any]], name: str
+) -> None:
+    """What remains of a rule that was cut off would be another rule."""
+    store, good = place
+    arguments = {"anchor": good["anchor"], name: ["dns=" + "a" * 2000]}
+    with pytest.raises(UsageError, match="characters"):
+        perform(
+            store, "anchor.constrain", arguments, identity="mallory", vendors=(vendor(),), at=AT, randomness=randomness
+        )
+
+
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_nobody_decides_nothing(place: tuple[sqlite3.Connection, dict[str, Any]], command: str) -> None:
     """Without a person every command is refused before its arguments are looked at."""
