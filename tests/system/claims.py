@@ -225,7 +225,7 @@ def examines_what_others_drop(place: Place) -> str:
 
 def delivers_with_the_credential(place: Place) -> str:
     """The alert left by mail, over TLS, with the password that only systemd handed over; nothing of it is in the journal."""
-    message = await_("the mail", lambda: place.mail.messages and place.mail.messages[0], 30.0)
+    message = await_("the mail", lambda: _with_script(place) and _with_script(place)[0], 30.0)
     require(message.tls and message.user == MAIL_USER, f"sent by {message.user}, TLS {message.tls}")
     everything = place.machine.run("journalctl", "--no-pager").stdout
     environment = place.machine.run("cat", f"/proc/{place.pid}/environ").stdout
@@ -233,11 +233,18 @@ def delivers_with_the_credential(place: Place) -> str:
     return f"mail {message.mail['Subject'][:40]!r} by {message.user}; no trace of the password"
 
 
+def _with_script(place: Place) -> list[Any]:
+    """The mails that bring an escalation script; those about decisions bring none."""
+    return [
+        m for m in place.mail.messages if any(str(p.get_filename()).endswith(".sh") for p in m.mail.iter_attachments())
+    ]
+
+
 def serves_the_people_who_call(place: Place) -> str:
     """An approver who cannot enter the state directory makes the call with the script from the mail; then the package passes."""
     script, package = Path("/srv/call.sh"), Path("/srv") / PACKAGE
     attached = (
-        part for part in place.mail.messages[0].mail.iter_attachments() if str(part.get_filename()).endswith(".sh")
+        part for part in _with_script(place)[0].mail.iter_attachments() if str(part.get_filename()).endswith(".sh")
     )
     machine = place.machine
     machine.inside(script).write_bytes(next(attached).get_payload(decode=True))
