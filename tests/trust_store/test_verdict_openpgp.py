@@ -284,7 +284,10 @@ def test_constraints_on_an_openpgp_anchor(facts: PackageFacts, key: bytes) -> No
         (Constraints(digests=("sha1",)), Reason.OUT_OF_SCOPE),
         (Constraints(purposes=("tls",)), Reason.OUT_OF_SCOPE),
         (Constraints(distrust_after=datetime(2024, 1, 1, tzinfo=UTC)), Reason.OUT_OF_SCOPE),
-        (Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)), Reason.OUT_OF_SCOPE),  # it only claims to be older
+        (
+            Constraints(distrust_after=datetime(2024, 3, 1, tzinfo=UTC)),
+            Reason.OUT_OF_SCOPE,
+        ),  # it only claims to be older
         (Constraints(distrust_after=AT), Reason.TRUSTED),
         (Constraints(permitted_names=(("email", "dten.example"),)), Reason.OUT_OF_SCOPE),
         (Constraints(revocation="required"), Reason.REVOCATION_UNKNOWN),

@@ -230,7 +230,9 @@ def test_a_key_beyond_the_first_candidates_is_found_by_its_hint(
         store, _openpgp_proposal(gpg.export(fingerprint)), signer_rule=None, at=AT, randomness=randomness
     )
     real = query.candidates
-    monkeypatch.setattr(query, "candidates", lambda c, v, hints=(), **how: real(c, v, hints, **how) if tuple(hints) else ())
+    monkeypatch.setattr(
+        query, "candidates", lambda c, v, hints=(), **how: real(c, v, hints, **how) if tuple(hints) else ()
+    )
     reader = Reader()
     facts, _ = _verifier(store, reader).examine(CheckRequest(path, DTEN))
     assert facts is not None

@@ -20,7 +20,12 @@ TOKEN = "1.2.840.113549.1.9.16.2.14"
 MICROSOFT_TOKEN = "1.3.6.1.4.1.311.3.3.1"
 COUNTERSIGNATURE = "1.2.840.113549.1.9.6"
 DAY = timedelta(days=1)
-HASHES: dict[str, Any] = {"sha1": hashes.SHA1, "sha224": hashes.SHA224, "sha256": hashes.SHA256, "sha512": hashes.SHA512}
+HASHES: dict[str, Any] = {
+    "sha1": hashes.SHA1,
+    "sha224": hashes.SHA224,
+    "sha256": hashes.SHA256,
+    "sha512": hashes.SHA512,
+}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ def _many(option: str, name: str, metavar: str, text: str) -> Callable[[_Functio
 @click.option("--valid-from", metavar="TIME", help="Accepted from then on, ISO 8601 with zone.")
 @click.option("--valid-until", metavar="TIME", help="Accepted until then.")
 @click.option(
-    "--distrust-after", metavar="TIME", help="What was issued later, or is not shown to be signed before, does not count."
+    "--distrust-after",
+    metavar="TIME",
+    help="What was issued later, or is not shown to be signed before, does not count.",
 )
 @click.option("--max-path-length", type=click.IntRange(0, 100), help="How many CAs may stand between.")
 @_many("--permit-name", "permitted_names", "KIND=VALUE", "Names below the anchor (RFC 5280 4.2.1.10).")
@@ -51,7 +53,9 @@ def _many(option: str, name: str, metavar: str, text: str) -> Callable[[_Functio
 @click.option(
     "--clear", multiple=True, type=click.Choice(sorted(LIMIT_ARGUMENTS)), help="Take a limit of a pending anchor away."
 )
-@click.option("--follow-rotation/--no-follow-rotation", default=None, help="On record only: no proof of rotation counts yet.")
+@click.option(
+    "--follow-rotation/--no-follow-rotation", default=None, help="On record only: no proof of rotation counts yet."
+)
 @JSON_OPTION
 def command(anchor_id: str, *, as_json: bool, **rules: Any) -> int:
     """State under which rules an anchor is accepted: a signer rule as a whole, limits one by one.
