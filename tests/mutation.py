@@ -25,8 +25,13 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DEFAULT_SAMPLE = 140
 WORKERS = 2
 COPIED = ("monitor", "trust_store", "escalation", "tests", "pyproject.toml")
-_VERDICT = ("trust_store/test_verdict_combination.py", "trust_store/test_verdict_x509.py", "trust_store/test_verdict_openpgp.py",
-            "trust_store/test_verdict_text.py", "trust_store/test_store_questions.py")  # fmt: skip
+_VERDICT = (
+    "trust_store/test_verdict_anchor_kinds.py", "trust_store/test_verdict_combination.py", "trust_store/test_verdict_constraints.py",
+    "trust_store/test_verdict_decisions.py", "trust_store/test_verdict_openpgp.py", "trust_store/test_verdict_relatives.py",
+    "trust_store/test_verdict_revocation.py", "trust_store/test_verdict_signer_rules.py", "trust_store/test_verdict_states.py",
+    "trust_store/test_verdict_text.py", "trust_store/test_verdict_x509.py", "trust_store/test_validation_time.py",
+    "trust_store/test_store_questions.py", "trust_store/test_attacks_answers.py",
+)  # fmt: skip
 _PATH = (
     "trust_store/test_path_building.py", "trust_store/test_path_names.py", "trust_store/test_path_policies.py",
     "trust_store/test_path_question.py", "trust_store/test_path_validation.py", "trust_store/test_path_algorithms.py",
@@ -36,14 +41,18 @@ _REVOCATION = (
     "trust_store/test_pkits.py",
 )  # fmt: skip
 _ANCHOR = (
-    "trust_store/test_anchor_decisions.py",
-    "trust_store/test_anchor_commands.py",
-    "trust_store/test_anchor_history.py",
-)
+    "trust_store/test_anchor_decisions.py", "trust_store/test_anchor_commands.py", "trust_store/test_anchor_history.py",
+    "trust_store/test_anchor_ways.py", "trust_store/test_anchor_constraints.py", "trust_store/test_attacks_people_approvals.py",
+)  # fmt: skip
+_BUNDLE = ("trust_store/test_bundle.py", "trust_store/test_attacks_answers.py")
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/verification/supplied.py", (*_VERDICT, "trust_store/test_check_command.py")),
     ("trust_store/verification/wording.py", (*_VERDICT, "trust_store/test_check_command.py")),
     ("trust_store/verification/*.py", _VERDICT),
+    ("trust_store/chain/timestamping.py", ("trust_store/test_timestamping.py", "trust_store/test_validation_time.py")),
+    ("trust_store/chain/key_ends.py", ("trust_store/test_forecast.py",)),
+    ("trust_store/chain/named_key.py", _VERDICT),
+    ("trust_store/chain/openpgp_succession.py", ("trust_store/test_lineage.py", "trust_store/test_lineage_records.py")),
     ("trust_store/chain/openpgp*.py", ("trust_store/test_openpgp_judgement.py", "trust_store/test_openpgp_judgement_hostile.py")),
     ("trust_store/chain/*revocation*.py", _REVOCATION),
     ("trust_store/chain/*_validation.py", _REVOCATION),
@@ -53,6 +62,17 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/anchor_rules.py", _ANCHOR),
     ("trust_store/anchor_approval.py", _ANCHOR),
     ("trust_store/anchor_changes.py", _ANCHOR),
+    ("trust_store/anchor_narrowing.py", _ANCHOR),
+    ("trust_store/tally.py", (*_ANCHOR, "trust_store/test_digest_decisions.py", "trust_store/test_baselines.py")),
+    ("trust_store/digest_decisions.py", ("trust_store/test_digest_decisions.py",)),
+    ("trust_store/baselines.py", ("trust_store/test_baselines.py",)),
+    ("trust_store/lineage.py", ("trust_store/test_lineage.py", "trust_store/test_lineage_records.py")),
+    ("trust_store/exchange/bundle.py", _BUNDLE),
+    ("trust_store/bundled_trust.py", (*_BUNDLE, "trust_store/test_attacks_tombstones.py")),
+    ("trust_store/exchange/exporting/protocol.py", ("trust_store/test_exports.py",)),
+    ("trust_store/forecast.py", ("trust_store/test_forecast.py",)),
+    ("escalation/digest.py", ("escalation/test_digest.py",)),
+    ("monitor/expiry_alerts.py", ("monitor/test_expiry_alerts.py",)),
     ("trust_store/model/trust_anchor.py", (*_ANCHOR, *_VERDICT)),
     ("escalation/rules.py", ("escalation/test_rules.py",)),
     ("escalation/deduplication.py", ("escalation/test_rules.py",)),
