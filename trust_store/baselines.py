@@ -245,11 +245,22 @@ def _require_unchanged(
 
 
 def _require_no_tombstone(connection: sqlite3.Connection, anchor: TrustAnchor) -> None:
-    buried = query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256)
+    buried = (*query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256), *_revoked(connection, anchor))
     if buried:
         raise DecisionRefusedError(
             f"the key of {anchor.id} ({anchor.name[:100]!r}) is {buried[0].state} ({buried[0].id}): it is decided alone, after a call"
         )
+
+
+def _revoked(connection: sqlite3.Connection, anchor: TrustAnchor) -> tuple[TrustAnchor, ...]:
+    """Earlier anchors of the vendor on the very same key that were revoked: trusting it again is a decision of its own."""
+    return tuple(
+        earlier
+        for earlier in query.anchors_with(connection, anchor.identifiers)
+        if earlier.state is AnchorState.REVOKED
+        and earlier.vendor_id == anchor.vendor_id
+        and query.same_key(earlier.identifiers, anchor.identifiers)
+    )
 
 
 def _require_rule(anchor: TrustAnchor) -> None:

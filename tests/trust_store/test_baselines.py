@@ -168,6 +168,17 @@ def test_a_key_with_a_tombstone_is_in_no_set(store: sqlite3.Connection) -> None:
     assert audit.head(store) == before
 
 
+def test_a_revoked_key_is_in_no_set(store: sqlite3.Connection) -> None:
+    """What was revoked is trusted again only by itself and after a call, never as one of many."""
+    of = vendor(approvals=1)
+    baseline = proposed(store, "One", of=of)
+    decide(store, "baseline.approve", "ann", of, baseline=baseline["baseline"], digest_read=baseline["digest"])
+    anchor = baseline["anchors"][0]
+    decide(store, "anchor.revoke", "ann", of, anchor=anchor, because="superseded")
+    with pytest.raises(DecisionRefusedError, match="revoked"):
+        proposed(store, "One", "Two", of=of)
+
+
 def test_a_tombstone_of_any_vendor_voids_a_set(store: sqlite3.Connection) -> None:
     """A key that another vendor's team distrusts before the last approval is not trusted by a set."""
     baseline = proposed(store)
