@@ -227,3 +227,14 @@ def test_a_vendor_file_that_is_put_back_is_told(store: sqlite3.Connection) -> No
         [("policy.approvals", 2, 1, True)],
         [("policy.approvals", 1, 2, False)],
     ]
+
+
+def test_a_vendor_that_comes_later_is_a_change(store: sqlite3.Connection) -> None:
+    """The first vendors are how a store begins; one whose file appears afterwards is told, with nothing weakened."""
+    with transaction(store):
+        assert record_vendors(store, [vendor()], AT, randomness) == ()
+    with transaction(store):
+        changes = record_vendors(store, [vendor(), vendor("late", approvals=1)], AT, randomness)
+    assert [(c.vendor_id, c.field, c.new, c.weakens) for c in changes] == [("late", "file", "present", False)]
+    with transaction(store):
+        assert record_vendors(store, [vendor(), vendor("late", approvals=1)], AT, randomness) == ()

@@ -51,13 +51,15 @@ def record_vendors(
 ) -> tuple[VendorChange, ...]:
     """Record the vendor files as loaded, inside the caller's transaction; returns what changed since the last time.
 
-    The first sight of a vendor is no change. A vendor that is gone keeps its last policy: coming back weaker is a weakening.
+    The first vendors of a store are no change; one that comes later is, since with its file come its people and its numbers to call.
+    A vendor that is gone keeps its last policy: coming back weaker is a weakening.
     """
     ensure_store_id(connection, at=at, randomness=randomness)
     changes: list[VendorChange] = []
     loaded = {vendor.id: vendor for vendor in vendors}
+    first = connection.execute("SELECT 1 FROM vendor_snapshot LIMIT 1").fetchone() is None
     for vendor in loaded.values():
-        changes += _record(connection, vendor, at)
+        changes += _record(connection, vendor, at, first=first)
     for vendor_id in [str(r[0]) for r in connection.execute("SELECT DISTINCT vendor_id FROM vendor_snapshot")]:
         known = latest(connection, vendor_id)
         if vendor_id not in loaded and known is not None and known.state != REMOVED:
@@ -188,7 +190,7 @@ def changes_between(old: Vendor, new: Vendor) -> list[VendorChange]:
     return found
 
 
-def _record(connection: sqlite3.Connection, vendor: Vendor, at: datetime) -> list[VendorChange]:
+def _record(connection: sqlite3.Connection, vendor: Vendor, at: datetime, *, first: bool) -> list[VendorChange]:
     known, held = latest(connection, vendor.id), effective(connection, vendor.id)
     digest = digest_of(vendor)
     if known is not None and known.digest == digest and known.state != REMOVED:
@@ -202,7 +204,7 @@ def _record(connection: sqlite3.Connection, vendor: Vendor, at: datetime) -> lis
         if known
         else []
     )
-    if known is not None and known.state == REMOVED:
+    if known.state == REMOVED if known is not None else not first:
         changes.append(VendorChange(vendor.id, "file", None, "present", weakens=False))
     state = AWAITING if any(c.weakens for c in changes) else EFFECTIVE
     _append(connection, VendorSnapshot(vendor, number, digest, state), changes, "configuration", at)
