@@ -13,7 +13,7 @@ from benchmarks.measuring import Row, least_ratio
 from tests.trust_store.path_craft import authority, name
 from tests.trust_store.store_craft import Step, facts_of, fill, pool
 from tests.trust_store.store_setup import open_store, randomness, vendor
-from trust_store import query
+from trust_store import instance_key, query
 from trust_store.decode.facts_json import facts_to_json
 from trust_store.decode.x509 import load_certificate
 from trust_store.formats.detect import READERS
@@ -21,10 +21,13 @@ from trust_store.model.identifiers import Identifier, IdentifierKind, format_tim
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
 from trust_store.model.verdict import ExpectedVendor, Outcome
+from trust_store.storage import fact_signatures
 from trust_store.storage.affected import by_anchors
 from trust_store.storage.anchors import StoredAnchor, append_version, proposal_digest
 from trust_store.storage.connection import transaction
+from trust_store.storage.fact_signatures import text_digest
 from trust_store.storage.facts import packages_with, record_sighting, save_facts
+from trust_store.storage.head import database_of, known_store_id
 from trust_store.stored_verdict import verify_stored
 
 if TYPE_CHECKING:
@@ -135,9 +138,14 @@ def _facts(connection: sqlite3.Connection, count: int) -> None:
     reader = READERS[0]
     text = facts_to_json(PackageFacts("00" * 32, 1, reader.NAME, reader.VERSION))
     digest, key = "printf('%064x', n)", "printf('%064x', n / 3 + 1000000000)"
+    signed = (
+        f"printf('facts_%08d', n), {digest}, '', '{reader.NAME}', {reader.VERSION}, '', 'bulk', '{text_digest(text)}', "
+        f"'{now}', '{now}'"
+    )
+    connection.create_function("signature", len(fact_signatures.COVERED), _signer(connection))
     values = {
         "package": f"{digest}, 1, '{reader.NAME}', '{now}', '{now}'",
-        "fact_set": f"printf('facts_%08d', n), {digest}, '', '{reader.NAME}', {reader.VERSION}, '', 'bulk', :text, '{now}', '{now}'",
+        f"fact_set ({fact_signatures.COLUMNS}, facts)": f"{signed}, signature({signed}), :text",
         "sighting": f"{digest}, printf('p%d.bin', n), printf('/in/p%d.bin', n), 'other', 'bulk', '{now}', '{now}', 1",
     }
     for table, said in values.items():
@@ -146,6 +154,12 @@ def _facts(connection: sqlite3.Connection, count: int) -> None:
     for kind in ("issuer", "sha256", "spki_sha256"):
         said = f"'{kind}', {key}, 'package', {digest}"
         connection.execute(_FILLER.format(count=count, table="identifier", values=said))
+
+
+def _signer(connection: sqlite3.Connection) -> Callable[..., str]:
+    """Signs one row of facts as ``save_facts`` does."""
+    key, store = instance_key.private_key(database_of(connection)), known_store_id(connection)
+    return lambda *row: key.sign(fact_signatures.message(store, row))
 
 
 def _by(identifier: Identifier) -> Callable[[sqlite3.Connection, dict[str, str]], object]:

@@ -17,7 +17,7 @@ from escalation.rules import VERDICT_KIND, decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
 from monitor.missed_decisions import missed, note_told
-from monitor.set_alerts import ANCHOR_KIND, decision_notice
+from monitor.set_alerts import ANCHOR_KIND, STORE_KIND, decision_notice
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
 from trust_store import query
@@ -28,9 +28,11 @@ from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
-from trust_store.storage.facts import load_facts, record_retained, record_sighting, retained, save_facts
+from trust_store.storage.fact_signatures import FactsNotSignedError
+from trust_store.storage.facts import discard_facts, load_facts, record_retained, record_sighting, retained, save_facts
 from trust_store.storage.vendors import effective_vendor, record_vendors
 from trust_store.stored_verdict import judge, seen_before, stored_view, with_evidence, with_stored_keys
+from trust_store.terminal import safe
 from trust_store.verification import Question
 from trust_store.verification.question import ANY_VENDOR, NOW
 from trust_store.verifier import suggested_vendor
@@ -87,11 +89,27 @@ class Alerting:
         """Save what was seen, judge it and alert, all in one transaction; return the verdict."""
         at = self.now()
         with transaction(connection):
-            save_facts(connection, facts, origin=place.origin, at=at, randomness=self.randomness)
+            self._save(connection, facts, place, at)
             record_sighting(connection, facts.sha256, place.name, str(place.path), place.vendor_id, place.origin, at)
             if kept is not None:
                 record_retained(connection, facts.sha256, kept, facts.size, at)
             return self.judge(connection, facts, place, kept)
+
+    def _save(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, at: datetime) -> None:
+        """Save what was read just now; a row there that is not this program's gives way to it and is alerted about."""
+        try:
+            save_facts(connection, facts, origin=place.origin, at=at, randomness=self.randomness)
+        except FactsNotSignedError as error:
+            self._report_foreign(connection, error)
+            discard_facts(connection, facts)
+            save_facts(connection, facts, origin=place.origin, at=at, randomness=self.randomness)
+
+    def _report_foreign(self, connection: sqlite3.Connection, error: FactsNotSignedError) -> None:
+        told = safe(str(error), 400)
+        title = "facts about a package were changed behind the program's back: they do not count"
+        self._raise(
+            connection, notice(STORE_KIND, "facts", Severity.CRITICAL, title, subject=told, summary=told)
+        )  # fmt: skip
 
     def report_unread(self, connection: sqlite3.Connection, place: Place, problem: Problem) -> Verdict:
         """Alert about a file that could not be read to its end: it has no digest, so the path stands for it."""
@@ -151,7 +169,11 @@ class Alerting:
         needing = []
         for sha256, place in places:
             with transaction(connection):
-                facts = load_facts(connection, sha256)
+                try:
+                    facts = load_facts(connection, sha256)
+                except FactsNotSignedError as error:
+                    self._report_foreign(connection, error)
+                    facts = None
                 if facts is None:
                     needing.append(sha256)
                     continue

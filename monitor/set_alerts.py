@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 12
 """So many of a digest are told: a whole one in a text looks like a fingerprint and is withheld."""
 
-ANCHOR_KIND = "anchor_decided"
+ANCHOR_KIND, STORE_KIND = "anchor_decided", "store_changed"
 _ANCHOR_OUTCOMES: dict[str, tuple[Severity, str]] = {
     "recorded": (Severity.LOW, "an approval about a key was given, more are needed"),
     "valid": (Severity.MEDIUM, "a key is trusted from now on"),

@@ -14,6 +14,7 @@ from escalation.deduplication import notice_key
 from escalation.model import Severity
 from escalation.rules import notice
 from escalation.triage import raise_alert, resolve_matter
+from monitor.set_alerts import STORE_KIND
 from trust_store import audit, checkpoints
 from trust_store.errors import ConfigError, StoreInconsistentError
 from trust_store.query import OPENING_WALK_ENTRIES, snapshot
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from escalation.model import AlertDraft
     from trust_store.settings import TrustSettings
 
-EDITED_KIND, STORE_KIND, REKEYED_KIND = "policy_edited", "store_changed", "instance_rekeyed"
+EDITED_KIND, REKEYED_KIND = "policy_edited", "instance_rekeyed"
 APPROVERS = "approvers"
 
 

@@ -12,6 +12,7 @@ from trust_store import query
 from trust_store.errors import MalformedError
 from trust_store.forecast import Subject, forecast
 from trust_store.model.verdict import ExpectedVendor
+from trust_store.storage.fact_signatures import FactsNotSignedError
 from trust_store.storage.facts import load_facts
 from trust_store.storage.products import latest_products
 from trust_store.stored_verdict import stored_view, with_stored_keys
@@ -64,8 +65,8 @@ def _subjects(
             continue
         try:
             facts = load_facts(connection, product.package_sha256)
-        except MalformedError:
-            continue  # damaged facts make the package unreadable on the next look, which is told there
+        except (MalformedError, FactsNotSignedError):
+            continue  # they hide no other package's end; a verdict on this one, and 'audit verify', name the row
         if facts is None:
             continue
         facts = with_stored_keys(connection, facts, product.vendor_id)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trust_store import audit, instance_key
 from trust_store.errors import DecisionRefusedError, StoreInconsistentError, StoreUnavailableError
 from trust_store.storage.connection import transaction
+from trust_store.storage.fact_signatures import sign_again
 from trust_store.storage.head import signed_by, start_rekeyed_head
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def rekey(
     """Give the store a new instance key and return its public half in hex; the caller holds the writer's lock.
 
     ``former`` is the public half of the lost key in hex, needed where ``instance.pub`` is lost too. Raises DecisionRefusedError
-    where the key is not lost or no reason is given, StoreInconsistentError where the lost key did not sign this log.
+    where the key is not lost or no reason is given, StoreInconsistentError where the lost key did not sign this log, or a fact set.
+    Fact sets are signed again, one verification and one write each.
     """
     if not reason.strip():
         raise DecisionRefusedError("say why the key is replaced: --reason TEXT")
@@ -52,6 +54,7 @@ def rekey(
     body = {"former_key": lost, "key": key.public, "reason": reason.strip()[:1000]}
     with transaction(connection):
         start_rekeyed_head(connection, key)
+        sign_again(connection, lost, key)
         audit.append(connection, audit.REKEYED, identity, "instance", body, at)
     return instance_key.promote_next(database).public
 

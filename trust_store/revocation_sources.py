@@ -27,6 +27,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedEr
 from trust_store.model.identifiers import parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.affected import by_anchors
+from trust_store.storage.fact_signatures import FactsNotSignedError
 from trust_store.storage.facts import load_facts
 from trust_store.storage.revocation_material import CRL, OCSP, about_issuer, about_subject
 
@@ -117,7 +118,10 @@ def _below(connection: sqlite3.Connection, anchor: TrustAnchor) -> Iterator[Publ
     except _UNREADABLE:
         return
     for sha256 in sorted(by_anchors(connection, [anchor.id]).packages)[:MAX_PACKAGES]:
-        facts = load_facts(connection, sha256)
+        try:
+            facts = load_facts(connection, sha256)
+        except FactsNotSignedError:
+            continue  # somebody else's row keeps no list of the other packages from being fetched
         for signature in facts.signatures if facts else ():
             carried = tuple(_readable(signature.certificates))
             for leaf in carried:

@@ -11,7 +11,8 @@ import pytest
 
 from escalation.storage.rows import alerts
 from monitor.schema import open_store
-from monitor.tamper_watch import APPROVERS, EDITED_KIND, REKEYED_KIND, STORE_KIND, TamperWatch, edits
+from monitor.set_alerts import STORE_KIND
+from monitor.tamper_watch import APPROVERS, EDITED_KIND, REKEYED_KIND, TamperWatch, edits
 from tests.trust_store.store_setup import AT, propose, randomness
 from trust_store import checkpoints, instance_key
 from trust_store.errors import StoreInconsistentError

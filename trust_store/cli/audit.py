@@ -19,6 +19,7 @@ from trust_store.remembered import memory_folder
 from trust_store.settings import load_trust_settings
 from trust_store.storage.anchors import current_of
 from trust_store.storage.connection import connect
+from trust_store.storage.fact_signatures import require_all
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
 from trust_store.terminal import safe
@@ -53,6 +54,8 @@ def command() -> None:
 def verify(given: tuple[str, ...], *, as_json: bool) -> int:
     """Walk the whole log, verify who signed it and compare the tables with it; exit 4 and the name of the first bad row otherwise.
 
+    The facts read from packages are in no log; the signature of each is verified too, at 0.1 ms a fact set (a million take minutes).
+
     \b
     Examples:
       rootwarden audit verify
@@ -72,13 +75,16 @@ def verify(given: tuple[str, ...], *, as_json: bool) -> int:
             for said in (kept, *outside):
                 checkpoints.require_checkpoint(connection, said)
             client_memory.require_not_older(connection, folder, known)
+            facts = require_all(connection, told=_tell_progress)
     if as_json:
         answer = {"ok": True, "entries": newest.seq, "head": newest.hash, "revision": newest.revision}
+        answer["fact_sets"] = facts
         seen = {"checkpoint": kept.head.seq if kept else None, "checkpoints": len(outside)}
         click.echo(json.dumps({**answer, **seen}))
         return 0
     beside = f", outside checkpoint at {kept.head.seq}" if kept else ", no outside checkpoint"
-    more = f", {len(outside)} given checkpoint(s) contained" if outside else ""
+    more = f", {facts} fact set(s) signed"
+    more += f", {len(outside)} given checkpoint(s) contained" if outside else ""
     click.echo(f"audit log intact: {newest.seq} entries, head {newest.hash}{beside}{more}")
     return 0
 
@@ -140,6 +146,11 @@ def show(after: int | None, limit: int, *, as_json: bool) -> int:
 
 command.add_command(accept_restored)
 command.add_command(rekey_command)
+
+
+def _tell_progress(done: int, of: int) -> None:
+    """Many fact sets take a while: how far it is goes to standard error."""
+    click.echo(f"{done} of {of} fact sets checked", err=True)
 
 
 def _entry_line(entry: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What was seen in packages: fact sets, where each package was sighted, and which are retained.
 
 A fact set is identified by package, material, reader and reader VERSION; one of another reader version is stale and never
-returned. Facts hold whatever is trusted, so they are not in the audit log.
+returned. Facts hold whatever is trusted, so they are not in the audit log: each row is signed by the instance instead.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trust_store import instance_key
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
 from trust_store.quick_dataclass import dataclass
-from trust_store.storage import lookup
+from trust_store.storage import fact_signatures, lookup
+from trust_store.storage.anchors import ensure_store_id
+from trust_store.storage.head import database_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
@@ -62,23 +65,65 @@ def save_facts(
     randomness: Callable[[int], bytes],
     readers: Mapping[str, int] | None = None,
 ) -> str:
-    """Save a fact set inside the caller's transaction; the same set again replaces its content. Returns its id."""
-    now = format_time(at)
+    """Save and sign a fact set inside the caller's ``transaction``; the same set again replaces its content. Returns its id.
+
+    Its first time and origin stay. Raises FactsNotSignedError where the row that would be replaced is somebody else's: ``discard_facts``.
+    """
+    now, text = format_time(at), facts_to_json(facts)
     _save_package(connection, facts.sha256, facts.size, facts.format, now)
-    row = connection.execute(
-        """INSERT INTO fact_set VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (package_sha256, material, reader, reader_version) DO UPDATE
-           SET facts = excluded.facts, registry = excluded.registry, updated_at = excluded.updated_at RETURNING id""",
-        (
-            new_id("facts", at, randomness(RANDOM_BYTES)), facts.sha256, _material(facts.material),
-            facts.format or NO_READER, facts.reader_version, _registry(readers), origin, facts_to_json(facts), now, now,
-        ),
-    ).fetchone()  # fmt: skip
+    store = ensure_store_id(connection, at=at, randomness=randomness)
+    before = _row_of(connection, facts)
+    if before is not None:
+        fact_signatures.of_store(connection).require(before)
+    row = {
+        "id": before["id"] if before else new_id("facts", at, randomness(RANDOM_BYTES)),
+        **_place(facts),
+        "registry": _registry(readers),
+        "origin": before["origin"] if before else origin,
+        "facts_sha256": fact_signatures.text_digest(text),
+        "recorded_at": before["recorded_at"] if before else now,
+        "updated_at": now,
+    }
+    key = instance_key.private_key(database_of(connection))
+    row["signature"] = key.sign(fact_signatures.message(store, [row[name] for name in fact_signatures.COVERED]))
+    connection.execute(
+        f"INSERT OR REPLACE INTO fact_set ({', '.join(row)}, facts) VALUES ({', '.join('?' * len(row))}, ?)",  # noqa: S608 - own names
+        (*row.values(), text),
+    )
     connection.executemany(
         "INSERT INTO identifier VALUES (?, ?, 'package', ?) ON CONFLICT DO NOTHING",
         [(i.kind.value, i.value, facts.sha256) for i in identifiers_in(facts)],
     )
-    return str(row[0])
+    return str(row["id"])
+
+
+def discard_facts(connection: sqlite3.Connection, facts: PackageFacts) -> None:
+    """Remove the row in whose place ``facts`` are to be saved: nothing in it may be believed."""
+    place = _place(facts)
+    connection.execute(f"DELETE FROM fact_set WHERE {' AND '.join(f'{n} = ?' for n in place)}", tuple(place.values()))  # noqa: S608 - own names
+
+
+def _row_of(connection: sqlite3.Connection, facts: PackageFacts) -> sqlite3.Row | None:
+    """The row that these facts would replace; raises FactsNotSignedError where it is no text any more."""
+    place = _place(facts)
+    try:
+        row: sqlite3.Row | None = connection.execute(
+            f"SELECT {fact_signatures.COLUMNS}, facts FROM fact_set WHERE {' AND '.join(f'{n} = ?' for n in place)}",  # noqa: S608 - own names
+            tuple(place.values()),
+        ).fetchone()
+    except sqlite3.OperationalError as error:
+        raise fact_signatures.not_signed(f"of package {facts.sha256}") from error
+    return row
+
+
+def _place(facts: PackageFacts) -> dict[str, str | int]:
+    """The columns that identify a fact set."""
+    return {
+        "package_sha256": facts.sha256,
+        "material": _material(facts.material),
+        "reader": facts.format or NO_READER,
+        "reader_version": facts.reader_version,
+    }
 
 
 def load_facts(
@@ -88,25 +133,28 @@ def load_facts(
     *,
     readers: Mapping[str, int] | None = None,
 ) -> PackageFacts | None:
-    """The newest fact set of a package that its reader would still write; raises MalformedError if its text was damaged.
+    """The newest fact set of a package that its reader would still write; raises FactsNotSignedError if that was changed.
 
     ``material`` (SHA-256s of side files) asks for the set read with exactly these; None for the newest of any. ``readers`` is
     NAME -> VERSION, by default the registered ones. What no reader recognised counts until any reader changes.
     """
     versions = _readers(readers)
     wanted = None if material is None else _material(tuple(material))
-    for row in connection.execute(
-        "SELECT material, reader, reader_version, registry, facts FROM fact_set WHERE package_sha256 = ? "
-        "ORDER BY updated_at DESC, id DESC",
-        (package_sha256,),
-    ):
-        fresh = (
-            row["registry"] == _registry(readers)
-            if row["reader"] == NO_READER
-            else versions.get(row["reader"]) == row["reader_version"]
-        )
-        if fresh and wanted in (None, row["material"]):
-            return facts_from_json(row["facts"])
+    try:
+        for row in connection.execute(
+            f"SELECT {fact_signatures.COLUMNS}, facts FROM fact_set WHERE package_sha256 = ? ORDER BY updated_at DESC, id DESC",  # noqa: S608 - own names
+            (package_sha256,),
+        ):
+            fresh = (
+                row["registry"] == _registry(readers)
+                if row["reader"] == NO_READER
+                else versions.get(row["reader"]) == row["reader_version"]
+            )
+            if fresh and wanted in (None, row["material"]):
+                fact_signatures.of_store(connection).require(row)
+                return facts_from_json(row["facts"])
+    except sqlite3.OperationalError as error:  # text that is no text any more
+        raise fact_signatures.not_signed(f"of package {package_sha256}") from error
     return None
 
 

@@ -109,7 +109,8 @@ _PACKAGES = (
     """CREATE TABLE fact_set (
         id TEXT PRIMARY KEY, package_sha256 TEXT NOT NULL REFERENCES package (sha256), material TEXT NOT NULL,
         reader TEXT NOT NULL, reader_version INTEGER NOT NULL, registry TEXT NOT NULL, origin TEXT NOT NULL,
-        facts TEXT NOT NULL, recorded_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+        facts TEXT NOT NULL, facts_sha256 TEXT NOT NULL, recorded_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+        signature TEXT NOT NULL,
         UNIQUE (package_sha256, material, reader, reader_version))""",
     """CREATE TABLE sighting (
         package_sha256 TEXT NOT NULL REFERENCES package (sha256), name TEXT NOT NULL, path TEXT NOT NULL,
