@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from trust_store.api.answers import Answers
-from trust_store.api.app import NEVER_STORED, build_app
+from trust_store.api.app import NEVER_STORED, SENDING_SECONDS, build_app
+from trust_store.api.peer import CONNECTIONS_OF_A_USER, HEAD_SECONDS
+from trust_store.api.uploads import MAX_SIDE_BYTES, MAX_SIDES
 
 ASK = "curl --silent --unix-socket /run/rootwarden/api.sock"
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -16,6 +18,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"""{ASK} --json '{{"path": "/srv/upgrades/upgrade.zip", "vendor": "dten"}}' http://localhost/v1/check""",
         f"{ASK} --header 'Content-Type: application/octet-stream' --data-binary @upgrade.zip \\\n"
         "    'http://localhost/v1/check?vendor=dten&name=upgrade.zip'",
+        f"{ASK} --form package=@upgrade.zip --form signature=@upgrade.zip.p7s \\\n"
+        "    'http://localhost/v1/check?vendor=dten'",
     ),
     "GET /v1/packages/{sha256}": (
         f"{ASK} \"http://localhost/v1/packages/$(sha256sum upgrade.zip | cut -d' ' -f1)?vendor=dten\"",
@@ -37,6 +41,11 @@ outcome is, so a gate reads `outcome` and lets through `passed` and nothing else
 `vendor` is required for a verdict (400 without; `any` opts out and is shown). A path must lie below one of `[api] folders`, lead through
 no symbolic link and be readable for the user who asks. These are refused here, because who gates on an answer must not choose what
 is trusted: {", ".join(f"`{name}`" for name in NEVER_STORED)}.
+
+A form has one part `package` and up to {MAX_SIDES} parts `signature`, each of at most {MAX_SIDE_BYTES // 2**20} MiB and named as it is
+beside the package. What has not come after {SENDING_SECONDS / 60:g} minutes is answered with 408. Each user but root has at most
+{CONNECTIONS_OF_A_USER} connections, and one without a whole request head is closed after {HEAD_SECONDS:g} seconds. What is sent is judged,
+recorded and alerted about like a package in `incoming/`; its bytes are not kept.
 """
 
 

@@ -12,7 +12,9 @@ from escalation.config import DeliverySettings, SlackSettings, SMTPSettings
 from monitor.config import IntakeSettings, PollingSettings, Source
 from tests import docs_alerts, docs_http_api
 from tests.docs_trust_model import TABLES
+from trust_store.bundled_trust import TRIED
 from trust_store.formats.detect import READERS
+from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.vendor import Contact, VendorPolicy
 from trust_store.settings import APISettings, ControlSettings, StoreSettings
 from trust_store.signatures.schemes import SCHEMES
@@ -57,6 +59,10 @@ def formats() -> str:
         "## Signature schemes",
         "",
         *_sections(SCHEMES),
+        "## Kinds of keys",
+        "",
+        f"Signatures are tried with keys of the kinds {_kinds(TRIED)}. No scheme reads signatures by",
+        f"{_kinds(set(AnchorKind) - TRIED)} yet: nothing passes under such an anchor.",
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -69,10 +75,10 @@ def settings() -> str:
         "Generated from the configuration's own types: `python -m tests.docs_tables`. Main file `/etc/rootwarden/rootwarden.toml`, one",
         "file per vendor in `vendors.d/` beside it. Unknown keys are refused. Relative paths are relative to the file they stand in.",
         "",
-        '`[approvers]` maps people to identities, each to one person: Unix users (`alice = "alice"`, `bob = ["bob", 1004, "uid:1005"]`),',
-        'subjects of API tokens (`"token:ci"`) and logins (`"login:bob"`). Somebody new counts once the people of the list before approve',
-        "with `rootwarden anchor approve-policy --approvers`; somebody who is gone stops counting at once. `[vendor]` has `id`, `name` and",
-        "`domains`; `[vendor.packages]` has `patterns`.",
+        '`[approvers]` maps people to identities, each to one person: Unix users (`alice = "alice"`, `bob = ["bob", 1004, "uid:1005"]`).',
+        '`"token:..."` and `"login:..."` are reserved: nothing proves such an identity yet. Somebody new counts once the people of the',
+        "list before approve with `rootwarden anchor approve-policy --approvers`; somebody who is gone stops counting at once.",
+        "`[vendor]` has `id`, `name` and `domains`; `[vendor.packages]` has `patterns`.",
         "",
     ]
     for name, kind in SECTIONS:
@@ -98,6 +104,10 @@ GENERATED = {
     "settings.md": settings,
     "trust-model.md": trust_model,
 }
+
+
+def _kinds(some: Iterable[AnchorKind]) -> str:
+    return ", ".join(f"`{kind}`" for kind in AnchorKind if kind in some)
 
 
 def _sections(modules: Iterable[object]) -> list[str]:

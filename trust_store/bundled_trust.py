@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from trust_store.verification import Question
 
 _TOMBSTONES = frozenset({AnchorState.DISTRUSTED, AnchorState.COMPROMISED})
-_TRIED = frozenset({AnchorKind.X509, AnchorKind.OPENPGP, AnchorKind.SPKI, AnchorKind.RAW})
+TRIED = frozenset({AnchorKind.X509, AnchorKind.OPENPGP, AnchorKind.SPKI, AnchorKind.RAW})
+"""Kinds of keys that some signature scheme reads signatures by."""
 
 
 class BundledTrust:
@@ -44,7 +45,7 @@ class BundledTrust:
         _now_only(known_at)
         wanted = set(hints)
         order = sorted(
-            (a for a in self._counting(vendor_id) if a.kind in _TRIED),
+            (a for a in self._counting(vendor_id) if a.kind in TRIED),
             key=lambda a: (not wanted & set(a.identifiers), a.state is not AnchorState.VALID, a.id),
         )
         unique = {a.material: CandidateKey(a.kind.value, a.material) for a in reversed(order)}

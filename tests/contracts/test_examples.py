@@ -166,6 +166,8 @@ def unknown_part(span: str) -> str | None:
     words = span.replace("{", " ").split()[1:]
     while words:
         word = words.pop(0)
+        if word == "--":
+            break
         if isinstance(command, click.Group) and not word.startswith("-"):
             below = [command.get_command(click.Context(command), name) for name in word.split("|")]
             if None in below or below[0] is None:
