@@ -58,7 +58,7 @@ KINDS: dict[str, tuple[str, str]] = {
         "`rootwarden source show NAME`",
     ),
     "store_changed": (
-        "the store was changed behind the program's back; no decision is taken",
+        "the store was changed behind the program's back: no decision is taken, or facts do not count",
         "an incident: `rootwarden audit verify`",
     ),
 }
