@@ -195,8 +195,9 @@ class _Validation:
         if extensions.eku is not None and not extensions.eku:
             self.against(Reason.PATH_INVALID, "extended key usage without a purpose")
         if self._parameters.profile:
-            rules = violations(certificate, extensions, is_anchor=is_anchor)
-            if self._parameters.purpose == "server-auth":
+            web_pki = self._parameters.purpose == "server-auth"
+            rules = violations(certificate, extensions, is_anchor=is_anchor, web_pki=web_pki)
+            if web_pki:
                 rules += web_violations(certificate, extensions, is_anchor=is_anchor, is_leaf=is_leaf)
             for rule in rules:
                 self.against(Reason.PATH_INVALID, rule)

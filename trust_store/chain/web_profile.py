@@ -1,8 +1,8 @@
 """The Web PKI's certificate profile (CA/Browser Forum Baseline Requirements 7.1.2), demanded where the purpose is ``server-auth``.
 
-What a client can tell from the certificates alone, and what public roots and their subscribers keep to. Not demanded: that the common
-name is one of the alternative names (7.1.4.3), which nobody may look at anyway; that an end entity has an extended key usage, which
-RFC 5280 section 4.2.1.12 leaves open; that a root has none (7.1.2.1.2), as one only narrows what the root is for.
+What a client can tell from the certificates alone, and what public roots and their subscribers keep to. Not demanded: that a common
+name is one of the alternative names (7.1.4.3), as nobody may be found by it anyway; only one that *is* such a name in another spelling is
+refused. Nor that an end entity has an extended key usage, which RFC 5280 section 4.2.1.12 leaves open.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from trust_store.chain.common_names import misspelt
 from trust_store.chain.names import same_name
-from trust_store.decode.public_keys import key_kind
+from trust_store.decode.public_keys import key_kind, rsa_bits
 
 if TYPE_CHECKING:
     from trust_store.chain.extensions import Extensions
@@ -37,10 +38,14 @@ _FOREIGN = {
 def web_violations(certificate: Certificate, extensions: Extensions, *, is_anchor: bool, is_leaf: bool) -> list[str]:
     """Every rule that the certificate breaks, with the section of the Baseline Requirements or of RFC 5280."""
     found = _end_entity(certificate, extensions) if is_leaf else _authority(extensions)
+    if is_anchor and not is_leaf and extensions.eku is not None:
+        found.append("a root with an extended key usage (BR 7.1.2.1.2)")
     found += _key_identifiers(certificate, extensions, is_anchor=is_anchor)
     kind = key_kind(certificate.spki)
     if kind not in _OTHER_KINDS | _CURVES:
         found.append(f"a key on the curve {kind} (BR 6.1.5)")
+    if (bits := rsa_bits(certificate.spki)) is not None and bits % 8:
+        found.append(f"an RSA key of {bits} bits, which are no whole octets (BR 6.1.5)")
     return [f"{certificate.subject or 'a certificate'}: {what}" for what in found]
 
 
@@ -50,6 +55,11 @@ def _end_entity(certificate: Certificate, extensions: Extensions) -> list[str]:
         found.append("no subject alternative names (BR 7.1.2.7.12)")
     elif _NAMES in extensions.critical and certificate.subject_der != _EMPTY_NAME:
         found.append("critical alternative names beside a subject (BR 7.1.2.7.12)")
+    found += [
+        f"the common name {value!r} is another spelling of a name (BR 7.1.4.3)"
+        for kind, value in certificate.subject_attributes
+        if kind == "CN" and misspelt(value, extensions.names or ())
+    ]
     if extensions.basic is not None and extensions.basic.ca:
         found.append("a CA as end entity (BR 7.1.2.7.8)")
     foreign = [name for oid, name in _FOREIGN.items() if extensions.eku is not None and oid in extensions.eku]
