@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.trust_store.path_craft import alternative, ask, authority, issue, name, signed_anew
 from trust_store.chain import algorithms
 from trust_store.chain.algorithms import signature_holds, weak_key, weak_signature
+from trust_store.decode.asn1 import read_one
 from trust_store.model.verdict import Reason
 
 RSA = rsa.generate_private_key(65537, 2048)
@@ -63,7 +64,8 @@ def test_a_certificate_that_cannot_be_read_is_not_signed(der: bytes) -> None:
 def test_no_bit_of_a_signature_value_is_free() -> None:
     """A signature of a number of bits that is no whole number of octets is none: its last bits could be changed unnoticed."""
     der = ISSUED["p256"].der
-    position = der.rindex(b"\x03", 0, len(der) - 60) + 2
+    value = read_one(der, "certificate").children()[2]
+    position = len(der) - len(value.content)
     assert der[position] == 0
     for unused in range(1, 8):
         changed = replace(ISSUED["p256"].decoded, der=der[:position] + bytes([unused]) + der[position + 1 :])
