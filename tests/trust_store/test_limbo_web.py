@@ -110,6 +110,7 @@ WEB: dict[str, tuple[Chain, bool]] = {
     "forbidden-rsa-not-divisable-by-8-in-root": (direct(top=root(private=_RSA[2052])), False),
     "forbidden-rsa-key-not-divisable-by-8-in-leaf": (direct(private=_RSA[2052]), False),
     "rsa-2048": (direct(top=root(private=_RSA[2048])), True),
+    "two common names": (direct(subject=x509.Name([*name("example.com"), *name("example.com")])), False),
     "v1-cert": (direct(version=x509.Version.v1), False),
     "ee-basicconstraints-ca": (direct((x509.BasicConstraints(ca=True, path_length=None), True)), False),
     "san::no-san": (direct(san=None), False),

@@ -10,25 +10,22 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
 _DOTTED = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,10}){3}", re.ASCII)
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,8}", re.ASCII)
 MAX_OCTET = 255
 
 
-def misspelt(common: str, names: Iterable[x509.GeneralName]) -> bool:
-    """Whether ``common`` is an address not in its one form, has letters no host name has, or differs in case from a DNS name."""
+def misspelt(common: str, hosts: Collection[str]) -> bool:
+    """Whether ``common`` is an address not in its one form, has letters no host name has, or differs in case from one of ``hosts``."""
     if not common.isascii():
         return True
     address = _address(common)
     if address is not None:
         mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
         return str(address) != common and not mapped
-    hosts = {name.value for name in names if isinstance(name, x509.DNSName)}
     return common not in hosts and common.lower() in {host.lower() for host in hosts}
 
 

@@ -81,14 +81,20 @@ def read_extensions(certificate: Certificate) -> Extensions:
 
 
 def _plain_subtrees(der: bytes) -> None:
-    """Raises MalformedError for a subtree with a minimum or maximum, which the library passes over (section 4.2.1.10)."""
+    """What the library passes over in name constraints (section 4.2.1.10).
+
+    Raises MalformedError for a subtree with a minimum or maximum and for a list without a subtree.
+    """
     fields = read_one(der, "certificate").children()[0].children()
     for extension in fields[-1].children()[0].children():
         parts = extension.children()
         if parts[0].oid("extension") != _NAME_CONSTRAINTS:
             continue
         for subtrees in read_one(parts[-1].content, "name constraints").children():
-            if any(len(subtree.children()) != 1 for subtree in subtrees.children()):
+            listed = subtrees.children()
+            if not listed:
+                raise MalformedError("name constraints with an empty list of subtrees")
+            if any(len(subtree.children()) != 1 for subtree in listed):
                 raise MalformedError("name constraints with a minimum or a maximum")
 
 

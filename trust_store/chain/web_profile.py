@@ -7,8 +7,10 @@ refused. Nor that an end entity has an extended key usage, which RFC 5280 sectio
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trust_store.chain.common_names import misspelt
@@ -24,6 +26,8 @@ _NAMES, _EKU, _SUBJECT_KEY, _POLICY_CONSTRAINTS = "2.5.29.17", "2.5.29.37", "2.5
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _OTHER_KINDS = frozenset({"rsa", "dsa", "ed25519", None})
 """Kinds of keys that are no elliptic curves; whether they are strong enough is judged elsewhere."""
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII | re.IGNORECASE)
+MAX_HOST = 253
 _FOREIGN = {
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string: "any purpose",
     ExtendedKeyUsageOID.CODE_SIGNING.dotted_string: "code signing",
@@ -55,11 +59,12 @@ def _end_entity(certificate: Certificate, extensions: Extensions) -> list[str]:
         found.append("no subject alternative names (BR 7.1.2.7.12)")
     elif _NAMES in extensions.critical and certificate.subject_der != _EMPTY_NAME:
         found.append("critical alternative names beside a subject (BR 7.1.2.7.12)")
-    found += [
-        f"the common name {value!r} is another spelling of a name (BR 7.1.4.3)"
-        for kind, value in certificate.subject_attributes
-        if kind == "CN" and misspelt(value, extensions.names or ())
-    ]
+    hosts = [name.value for name in extensions.names or () if isinstance(name, x509.DNSName)]
+    found += [f"the alternative name {host!r} is no host name (4.2.1.6)" for host in hosts if not _is_host(host)]
+    common = [value for kind, value in certificate.subject_attributes if kind == "CN"]
+    if len(common) > 1:
+        found.append("more than one common name (BR 7.1.4.1)")
+    found += [f"the common name {n!r} is another spelling of a name (BR 7.1.4.3)" for n in common if misspelt(n, hosts)]
     if extensions.basic is not None and extensions.basic.ca:
         found.append("a CA as end entity (BR 7.1.2.7.8)")
     foreign = [name for oid, name in _FOREIGN.items() if extensions.eku is not None and oid in extensions.eku]
@@ -67,6 +72,12 @@ def _end_entity(certificate: Certificate, extensions: Extensions) -> list[str]:
     if _EKU in extensions.critical:
         found.append("a critical extended key usage (BR 7.1.2.7.6)")
     return found
+
+
+def _is_host(name: str) -> bool:
+    """Letters, digits and hyphens in labels (RFC 1123 2.1), the first of which may be a wildcard; an address is none."""
+    labels = name.removeprefix("*.").split(".")
+    return len(name) <= MAX_HOST and not labels[-1].isdigit() and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _authority(extensions: Extensions) -> list[str]:
