@@ -164,6 +164,22 @@ BASIC: dict[str, tuple[Chain, bool]] = {
 }  # fmt: skip
 
 
+def _raw(oid: str, value: str) -> Extension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), bytes.fromhex(value)), False
+
+
+BASIC |= {
+    "no policies": (direct(_raw("2.5.29.32", "3000")), False),
+    "a policy twice": (direct(_raw("2.5.29.32", "300c30040602 2a0330040602 2a03")), False),
+    "two policies": (direct(_raw("2.5.29.32", "300c30040602 2a0330040602 2a04")), True),
+    "no access descriptions": (direct(_raw("1.3.6.1.5.5.7.1.1", "3000")), False),
+    "no distribution points": (direct(_raw("2.5.29.31", "3000")), False),
+    "no issuer names": (direct(_raw("2.5.29.18", "3000")), False),
+    "empty policy constraints": (below(_raw("2.5.29.36", "3000")), False),
+    "certificates are signed, no CA": (direct(usage=USES), False),
+}
+
+
 @pytest.mark.parametrize("case", BASIC)
 def test_rfc5280(case: str) -> None:
     """Namespace rfc5280, but for names, validity and lists: the suite's answer."""

@@ -143,6 +143,40 @@ def test_webpki(case: str) -> None:
     assert good(chain) is passes
 
 
+def _signed_anew(made: Issued, top: Issued, old: bytes, new: bytes, purpose: str) -> bool:
+    der = signed_anew(made, top.key, old, new)
+    parameters = ValidationParameters(at=AT, purpose=purpose, profile=True)
+    return answer(PathQuestion(der, (top.der,), parameters)).outcome is Outcome.PASSED
+
+
+def test_dates_are_written_as_the_standard_says() -> None:
+    """RFC 5280 4.1.2.5: a date until 2049 in GeneralizedTime is read (PKITS 4.2.4), but no public CA writes it."""
+    end, top = direct(dates=(datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)))
+    start, until = b"\x17\x0d200101000000Z", b"\x17\x0d400101000000Z"
+    late, other = b"\x18\x0f20500101000000Z", b"\x18\x0f20491231000000Z"
+    for new, passed in ((until, True), (late, True), (other, False)):
+        body = start + new
+        for purpose in ("any", "server-auth"):
+            found = _signed_anew(end, top, b"\x30\x1e" + start + until, bytes([0x30, len(body)]) + body, purpose)
+            assert found is (passed or purpose == "any"), (new, purpose)
+
+
+def test_serial_numbers() -> None:
+    """A negative number is no public CA's (BR 7.1.2); zero is an old root's, and nobody else's (RFC 5280 4.1.2.2)."""
+    end, top = direct(serial=5)
+    for new, wanted in (
+        (b"\x02\x01\xfb", (True, False)),
+        (b"\x02\x01\x00", (False, False)),
+        (b"\x02\x01\x05", (True, True)),
+    ):
+        for purpose, passed in zip(("any", "server-auth"), wanted, strict=True):
+            assert _signed_anew(end, top, b"\x02\x01\x05", new, purpose) is passed, (new, purpose)
+    old = root(serial=5)
+    zero = signed_anew(old, old.key, b"\x02\x01\x05", b"\x02\x01\x00")
+    parameters = ValidationParameters(at=AT, purpose="server-auth", profile=True)
+    assert answer(PathQuestion(leaf(old).der, (zero,), parameters)).reason is Reason.TRUSTED
+
+
 def test_a_root_may_have_purposes_of_its_own_elsewhere() -> None:
     """Only for servers a root has none (BR 7.1.2.1.2): elsewhere they narrow what is below."""
     top = root((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False))

@@ -31,17 +31,27 @@ _UNDERSTOOD = (
     x509.InhibitAnyPolicy,
     x509.CRLDistributionPoints,
 )
+_LISTS = (
+    x509.AuthorityInformationAccess,
+    x509.SubjectInformationAccess,
+    x509.CRLDistributionPoints,
+    x509.FreshestCRL,
+    x509.CertificatePolicies,
+    x509.IssuerAlternativeName,
+)
+"""Lists of at least one member (sections 4.2.1.4, 4.2.1.7, 4.2.1.13, 4.2.1.15, 4.2.2), which the library does not insist on."""
 E = TypeVar("E", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """None for an extension that is absent; ``critical`` and ``unknown_critical`` hold dotted OIDs."""
+    """None for an extension that is absent; ``critical``, ``present``, ``unknown_critical`` and ``empty`` hold dotted OIDs."""
 
     version: int
     critical: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
     unknown_critical: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
     basic: x509.BasicConstraints | None = None
     usage: x509.KeyUsage | None = None
     eku: frozenset[str] | None = None
@@ -49,6 +59,7 @@ class Extensions:
     names: x509.SubjectAlternativeName | None = None
     email: tuple[str, ...] = ()
     policies: frozenset[str] | None = None
+    policy_twice: bool = False
     mappings: tuple[tuple[str, str], ...] | None = None
     policy_constraints: x509.PolicyConstraints | None = None
     inhibit_any: int | None = None
@@ -114,6 +125,7 @@ def _sort(found: list[x509.Extension[x509.ExtensionType]], version: int, email: 
         critical=critical,
         present=frozenset(e.oid.dotted_string for e in found),
         unknown_critical=tuple(sorted(critical - known)),
+        empty=tuple(e.oid.dotted_string for e in found if isinstance(e.value, _LISTS) and not list(e.value)),
         basic=of(x509.BasicConstraints),
         usage=of(x509.KeyUsage),
         eku=None if eku is None else frozenset(oid.dotted_string for oid in eku),
@@ -121,6 +133,7 @@ def _sort(found: list[x509.Extension[x509.ExtensionType]], version: int, email: 
         names=of(x509.SubjectAlternativeName),
         email=email,
         policies=None if policies is None else frozenset(p.policy_identifier.dotted_string for p in policies),
+        policy_twice=policies is not None and len({p.policy_identifier for p in policies}) < len(policies),
         mappings=None if mappings is None else _mappings(mappings),
         policy_constraints=of(x509.PolicyConstraints),
         inhibit_any=None if inhibit is None else inhibit.skip_certs,

@@ -1,8 +1,8 @@
 """The certificate profile (RFC 5280 section 4): what a conforming CA never issues, beyond what path validation itself asks.
 
 A certificate that breaks it is not one whose meaning is agreed on. No fault here: key identifiers that are missing, which only
-makes paths harder to find; a negative serial number, which is to be handled gracefully (section 4.1.2.2); policy constraints
-that are not critical, which RFC 3280 allowed.
+makes paths harder to find; a negative serial number, or zero in an anchor, as public roots have it, which are to be handled
+gracefully (section 4.1.2.2); policy constraints that are not critical, which RFC 3280 allowed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def violations(
     """
     is_ca = extensions.basic is not None and extensions.basic.ca
     found = []
-    if certificate.serial_number == 0 or certificate.serial_number.bit_length() > MAX_SERIAL_BITS:
+    if (certificate.serial_number == 0 and not is_anchor) or certificate.serial_number.bit_length() > MAX_SERIAL_BITS:
         found.append("the serial number is zero or longer than 20 octets (4.1.2.2)")
     if certificate.issuer_der == _EMPTY_NAME:
         found.append("the issuer's name is empty (4.1.2.4)")
@@ -66,8 +66,11 @@ def violations(
         found.append("key usage without a use (4.2.1.3)")
     if extensions.constraints is not None and not is_ca:
         found.append("name constraints in a certificate that is no CA's (4.2.1.10)")
-    if extensions.usage is not None and extensions.usage.key_cert_sign and extensions.basic is not None and not is_ca:
+    if extensions.usage is not None and extensions.usage.key_cert_sign and not is_ca:
         found.append("it may sign certificates and is no CA (4.2.1.9)")
+    found += [f"an extension {oid} that lists nothing (4.2)" for oid in extensions.empty]
+    if extensions.policy_twice:
+        found.append("a policy that stands twice (4.2.1.4)")
     found += _key_faults(certificate, extensions)
     return [f"{certificate.subject or 'a certificate'}: {what}" for what in found]
 

@@ -15,7 +15,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from trust_store.chain.common_names import misspelt
 from trust_store.chain.names import same_name
+from trust_store.decode.asn1 import read_one
 from trust_store.decode.public_keys import key_kind, rsa_bits
+from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
     from trust_store.chain.extensions import Extensions
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _EMPTY_NAME = b"\x30\x00"
 _NAMES, _EKU, _SUBJECT_KEY, _POLICY_CONSTRAINTS = "2.5.29.17", "2.5.29.37", "2.5.29.14", "2.5.29.36"
+_VERSION, _GENERALIZED_TIME, _FROM_2050 = 0xA0, 0x18, b"2050"
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _OTHER_KINDS = frozenset({"rsa", "dsa", "ed25519", None})
 """Kinds of keys that are no elliptic curves; whether they are strong enough is judged elsewhere."""
@@ -45,6 +48,10 @@ def web_violations(certificate: Certificate, extensions: Extensions, *, is_ancho
     if is_anchor and not is_leaf and extensions.eku is not None:
         found.append("a root with an extended key usage (BR 7.1.2.1.2)")
     found += _key_identifiers(certificate, extensions, is_anchor=is_anchor)
+    if _dated_in_the_other_form(certificate.der):
+        found.append("a date until 2049 that is no UTCTime (4.1.2.5)")
+    if certificate.serial_number < 0:
+        found.append("a negative serial number (BR 7.1.2)")
     kind = key_kind(certificate.spki)
     if kind not in _OTHER_KINDS | _CURVES:
         found.append(f"a key on the curve {kind} (BR 6.1.5)")
@@ -72,6 +79,16 @@ def _end_entity(certificate: Certificate, extensions: Extensions) -> list[str]:
     if _EKU in extensions.critical:
         found.append("a critical extended key usage (BR 7.1.2.7.6)")
     return found
+
+
+def _dated_in_the_other_form(der: bytes) -> bool:
+    """Whether notBefore or notAfter lies before 2050 and is written as GeneralizedTime; True where that cannot be told."""
+    try:
+        fields = read_one(der, "certificate").children()[0].children()
+        validity = fields[4 if fields[0].tag == _VERSION else 3]  # version, serialNumber, signature, issuer, validity
+        return any(time.tag == _GENERALIZED_TIME and time.content < _FROM_2050 for time in validity.children())
+    except (MalformedError, ResourceLimitError, IndexError):
+        return True
 
 
 def _is_host(name: str) -> bool:
