@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -226,6 +228,34 @@ def test_the_command_says_the_same_with_the_daemon_and_without(
             }
         dropped.write_bytes(dropped.read_bytes()[:-1])
         assert place.check(dropped, vendor="dten", expected=(10,))["outcome"] == "failed"
+
+
+def test_facts_put_into_the_database_pass_nothing(
+    place: Installation, pki: VendorPKI, package: Path, folder: Path
+) -> None:
+    """Good facts copied under another digest: no verdict from the API, the command finds out by itself, the walk names them."""
+    anchor = proposed(place, pki, place.proposer)
+    for person in place.people:
+        approve(place, anchor, pki, person, 0)
+    evil = folder / "evil.zip"
+    evil.write_bytes(b"PK\x05\x06" + b"\0" * 18)
+    good, bad = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (package, evil))
+    with client(place) as http:
+        assert http.post("/v1/check", json={"path": str(place.drop(package, "dten")), "vendor": "dten"}).is_success
+        with closing(sqlite3.connect(place.folder / "state/rootwarden.db")) as forger, forger:
+            forger.execute(
+                "INSERT INTO package SELECT ?, size, format, first_seen_at, last_seen_at FROM package", (bad,)
+            )
+            names = [row[1] for row in forger.execute("PRAGMA table_info(fact_set)")]
+            told = {"id": "'facts_forged'", "package_sha256": "?2", "facts": "replace(facts, ?1, ?2)"}
+            chosen = ", ".join(told.get(name, name) for name in names)
+            forger.execute(f"INSERT INTO fact_set SELECT {chosen} FROM fact_set", (good, bad))  # noqa: S608 - of this test
+        answer = http.get(f"/v1/packages/{bad}", params={"vendor": "dten"})
+    assert (answer.status_code, "facts_forged" in answer.json()["detail"]) == (503, True)
+    asked = place.check(evil, vendor="dten", expected=(3, 10))
+    assert asked["outcome"] != "passed"
+    place.check(package, vendor="dten", expected=(0,))
+    assert "facts_forged" in place.run("audit", "verify", expected=(4,)).stderr
 
 
 def test_who_may_not_read_the_store_is_answered_by_the_daemon(
