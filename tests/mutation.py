@@ -24,7 +24,7 @@ from queue import Queue
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEFAULT_SAMPLE = 140
 WORKERS = 2
-COPIED = ("monitor", "trust_store", "escalation", "tests", "pyproject.toml")
+COPIED = ("monitor", "trust_store", "escalation", "tests", "docs", "pyproject.toml")
 _VERDICT = (
     "trust_store/test_verdict_anchor_kinds.py", "trust_store/test_verdict_combination.py", "trust_store/test_verdict_constraints.py",
     "trust_store/test_verdict_decisions.py", "trust_store/test_verdict_openpgp.py", "trust_store/test_verdict_relatives.py",

@@ -202,9 +202,6 @@ def test_revocation_material_is_kept_by_issuer(store: sqlite3.Connection) -> Non
     assert (found.crls, found.ocsp, found.demanded) == ((b"5", b"4"), (b"o",), ())
     known = query.trust_view(store, "dten", FACTS, None, known_at=BEGIN + timedelta(days=1)).revocation
     assert (known.crls, known.ocsp) == ((b"1", b"0"), ())
-    with transaction(store):
-        assert revocation_material.expired(store, BEGIN + timedelta(days=3)) == 3
-        assert revocation_material.expired(store, BEGIN) == 0
 
 
 def test_policy_and_decisions_are_those_known_then(store: sqlite3.Connection) -> None:

@@ -28,7 +28,7 @@ PLACE = Path("/var/tmp")  # noqa: S108 - a folder of random name is made in it; 
 HOLE = "{}"
 OBSERVE = "observe"
 SIGNALLED = 128
-HELD_ANYWAY = frozenset({"compromised", "distrusted", "withdrawn"})
+HELD_ANYWAY = frozenset({"compromised", "distrusted", "revoked", "withdrawn"})
 """What the team itself decided holds in observe mode as well."""
 
 

@@ -49,7 +49,7 @@ class TrustBasis(StrEnum):
     """How an anchor became valid; everything but ``called`` is weaker and is shown in every verdict.
 
     ``none``: it never was. ``hold_down``: approved without a call after the waiting time. ``supplied``: handed over with one
-    question. ``bundle``: out of a signed bundle.
+    question.
     """
 
     NONE = "none"
@@ -58,7 +58,6 @@ class TrustBasis(StrEnum):
     HOLD_DOWN = "hold_down"
     BREAK_GLASS = "break_glass"
     SUPPLIED = "supplied"
-    BUNDLE = "bundle"
 
 
 class AnchorState(StrEnum):

@@ -26,7 +26,8 @@ class VendorPolicy:
     """How this vendor's packages and keys are decided. ``approvals`` is 2 where the file is silent.
 
     ``call`` is ``required``, or ``or_hold_down``: a key may be approved without a call once it has been known for
-    ``hold_down_days`` (at least 1 then). ``mode`` ``observe`` changes no verdict: alerts wait for the daily digest.
+    ``hold_down_days`` (at least 1 then). ``mode`` ``observe`` changes no verdict: alerts wait for the daily digest, and the gate
+    lets through with a warning.
     """
 
     approvals: int = 2

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from trust_store.model.identifiers import parse_time
+from trust_store.model.package_facts import SignatureOrigin
 from trust_store.storage import fact_signatures
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ def first_seen(connection: sqlite3.Connection, facts: PackageFacts) -> datetime 
     The package's digest alone says nothing about a signature beside it: such a file may have been made later. Only what this
     instance signed counts, so that nobody who writes the database dates a package back.
     """
-    sides = {signature.file.sha256 for signature in facts.signatures if signature.file is not None}
+    sides = {
+        signature.file.sha256
+        for signature in facts.signatures
+        if signature.file and signature.origin is not SignatureOrigin.EMBEDDED
+    }
     rows = connection.execute(
         f"SELECT {fact_signatures.COLUMNS} FROM fact_set WHERE package_sha256 = ? ORDER BY recorded_at LIMIT ?",  # noqa: S608 - own names
         (facts.sha256, MAX_FACT_SETS),

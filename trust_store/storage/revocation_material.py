@@ -118,8 +118,3 @@ def _newest(connection: sqlite3.Connection, about: str, moment: str | None) -> I
             (about, kind, url, proven, moment, moment, NEWEST),
         )
         yield from ((str(kind), bytes(row[0])) for row in rows)
-
-
-def expired(connection: sqlite3.Connection, before: datetime) -> int:
-    """Forget, inside the caller's transaction, what said to be updated before that time; returns how many rows went."""
-    return connection.execute("DELETE FROM revocation_material WHERE next_update < ?", (format_time(before),)).rowcount
