@@ -21,6 +21,7 @@ from tests.trust_store.package_craft import read
 from tests.trust_store.store_setup import PHONE, open_store, randomness
 from tests.trust_store.verdict_craft import CONTENT, beside
 from trust_store.decisions import perform
+from trust_store.model.package_facts import SignatureOrigin
 from trust_store.settings import load_trust_settings
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import save_facts
