@@ -285,6 +285,10 @@ class Model:
         if new in BURIED:
             anchor.buried_since = self.tick
 
+    def _revoked(self, vendor: str, node: str) -> bool:
+        """Whether the vendor's people revoked this key before."""
+        return any(a.vendor == vendor and a.node == node and a.state == "revoked" for a in self.anchors)
+
     def _over_tombstone(self, node: str) -> bool:
         return any(a.state in BURIED and a.node == node for a in self.anchors)
 
@@ -334,7 +338,7 @@ class Model:
             anchor = self.propose(vendor, key, who, applied, at)
             if anchor.state != "pending":
                 continue
-            if self._over_tombstone(anchor.node):
+            if self._over_tombstone(anchor.node) or self._revoked(vendor, anchor.node):
                 raise RefusedError
             if applied not in ("none", anchor.rule):
                 anchor.rule, anchor.accepted = applied, []
@@ -357,7 +361,7 @@ class Model:
             if anchor.state != "pending" or (anchor.rule, anchor.limit) != (rule, limit):
                 raise RefusedError
             self._require_not_lapsed(anchor, at)
-            if self._over_tombstone(anchor.node):
+            if self._over_tombstone(anchor.node) or self._revoked(found.vendor, anchor.node):
                 raise RefusedError
             anchors.append(anchor)
         needed = self.policy(found.vendor).people
