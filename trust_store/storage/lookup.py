@@ -37,7 +37,7 @@ MAX_OWNERS = 1000
 UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def name_digest(name_der: bytes) -> str | None:
     """SHA-256 of a DER Name in canonical form, lower-case hex; None for a name that cannot be read: it is nobody's issuer."""
     try:
@@ -56,7 +56,7 @@ def _sorted(rdn: frozenset[tuple[str, bytes | str]]) -> list[tuple[str, bytes | 
     return sorted(rdn, key=lambda pair: (pair[0], isinstance(pair[1], str), pair[1]))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def certificate_of(der: bytes) -> Certificate | None:
     """The certificate, or None where it cannot be read."""
     try:
