@@ -55,6 +55,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/chain/openpgp_succession.py", ("trust_store/test_lineage.py", "trust_store/test_lineage_records.py")),
     ("trust_store/chain/openpgp*.py", ("trust_store/test_openpgp_judgement.py", "trust_store/test_openpgp_judgement_hostile.py")),
     ("trust_store/chain/*revocation*.py", _REVOCATION),
+    ("trust_store/chain/certificate_points.py", _REVOCATION),
     ("trust_store/chain/*_validation.py", _REVOCATION),
     ("trust_store/chain/signed_bytes.py", ("trust_store/test_signed_bytes.py", *_REVOCATION)),
     ("trust_store/chain/web_profile.py", ("trust_store/test_web_profile.py",)),

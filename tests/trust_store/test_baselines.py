@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from monitor.set_alerts import decision_notice
 from tests.trust_store.store_setup import AT, certificate, open_store, proposal_of, propose, randomness, vendor
@@ -188,6 +190,15 @@ def test_a_tombstone_of_any_vendor_voids_a_set(store: sqlite3.Connection) -> Non
     )
     with pytest.raises(DecisionRefusedError, match="is distrusted"):
         approve(store, baseline, "cid")
+
+
+def test_a_bare_key_in_a_set_needs_no_signer_rule(store: sqlite3.Connection) -> None:
+    """A key that signs packages itself issues nothing, so that nobody has to say for whom."""
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    data = [base64.b64encode(pem).decode()]
+    result = decide(store, "baseline.propose", "ann", vendor="dten", data=data, dedicated=False)
+    assert (result["outcome"], len(result["anchors"])) == ("proposed", 1)
 
 
 def test_a_ca_in_a_set_needs_a_signer_rule(store: sqlite3.Connection) -> None:
