@@ -138,7 +138,9 @@ def test_since_when_a_package_is_known_with_its_signatures(here: Path, pki: Vend
         assert first_seen(store, read(CONTENT, beside(pki.sign(CONTENT)), beside(b"x", name="other.sig"))) is None
         assert first_seen(store, replace(signed, sha256="0" * 64)) is None
         # What is embedded came with the package itself.
-        inside = replace(signed, signatures=tuple(replace(s, origin=SignatureOrigin.EMBEDDED) for s in signed.signatures))
+        inside = replace(
+            signed, signatures=tuple(replace(s, origin=SignatureOrigin.EMBEDDED) for s in signed.signatures)
+        )
         assert first_seen(store, inside) == at
 
 
