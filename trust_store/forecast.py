@@ -153,6 +153,8 @@ def _of_package(subject: Subject, at: datetime, end: datetime) -> Expiry | None:
         for step in _STEPS:
             when = _later(moment, step)
             verdict = _verdict(subject, lasting, when)
+            if verdict.outcome is not Outcome.PASSED and when > end:
+                return None  # it passes through the last moment asked about
             if verdict.outcome is not Outcome.PASSED:
                 why = f"{verdict.outcome} / {verdict.reason}: {verdict.summary}"
                 return Expiry(when, PACKAGE, why, subject.vendor.id or "", subject.product, passed_under)

@@ -47,8 +47,8 @@ class Clock:
         return self.at
 
 
-def leaf(site: VendorSite) -> Issued:
-    """A signer whose certificate names a list, a copy of it, and a responder on the site."""
+def leaf(site: VendorSite, *more: tuple[x509.ExtensionType, bool]) -> Issued:
+    """A signer whose certificate names a list, a copy of it, and a responder on the site; with ``more`` extensions."""
     points = x509.CRLDistributionPoints(
         [
             x509.DistributionPoint(
@@ -63,7 +63,7 @@ def leaf(site: VendorSite) -> Issued:
             )
         ]
     )
-    return issue("Signer", ROOT, (points, False), (access, False), private=key(41))
+    return issue("Signer", ROOT, (points, False), (access, False), *more, private=key(41))
 
 
 def crl(*revoked: int) -> bytes:
@@ -166,6 +166,21 @@ async def test_a_place_that_fails_is_left_alone_for_a_while(
         clock.at = AT + 2 * FIRST_PAUSE
         assert await refresh.refresh() == ()
         assert await thread.run(lambda c: load(c, [about_issuer(ROOT.decoded)]).crls) == ()
+
+
+async def test_a_name_that_nobody_reads_keeps_no_other_list_from_being_fetched(
+    asking: tuple[RevocationRefresh, Clock, StorageThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate with an X.400 address among its names (RFC 5280 4.2.1.6) still has its list fetched; its responder is not asked."""
+    _, _, thread = asking
+    monkeypatch.setattr("trust_store.storage.facts._readers", lambda readers: readers or {"zip_plain": 1})
+    address = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000"))
+    with VendorSite() as site:
+        signer = leaf(site, (address, False))
+        with pytest.raises(x509.UnsupportedGeneralNameType):
+            _ = signer.certificate.extensions
+        await thread.run(lambda c: trusting(c, signer))
+        assert [p.kind for p in await thread.run(published)] == ["crl"]
 
 
 async def test_nothing_is_asked_where_policy_is_off_or_nothing_is_trusted(

@@ -5,19 +5,23 @@ They run in this order on one machine, each on what the ones before left behind.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import time
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.simulator.vendor_pki import vendor_bundle
 from tests.stories.demo import require, vendor_file
-from tests.stories.installation import await_
+from tests.stories.installation import StepFailedError, await_
 from tests.system.machine import CHECKOUT, ROOT, WHEELS
+from tests.trust_store.openpgp_tools import Gpg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,10 +180,7 @@ def knows_who_asks(place: Place) -> str:
     machine = place.machine
     root = Path("/srv/root.pem")
     machine.inside(root).write_text(place.pki.root_pem)
-    proposed = machine.run("rootwarden", "anchor", "import", str(root), "--vendor", "dten", user="carol").stdout
-    found = re.search(r"anchor_[0-9A-Za-z]+", proposed)
-    require(found, f"no anchor was proposed: {proposed}")
-    assert found is not None
+    anchor = _proposed(machine, root)
     call = [
         "--fingerprint-read",
         place.pki.root_sha256,
@@ -190,14 +191,14 @@ def knows_who_asks(place: Place) -> str:
         "--ticket",
         "T-1",
     ]
-    approve = ["rootwarden", "anchor", "approve", found.group(), *call]
+    approve = ["rootwarden", "anchor", "approve", anchor, *call]
     refused = machine.run(*approve, user=UNNAMED, expected=(2,)).stderr
     uid = machine.run("id", "-u", UNNAMED).stdout.strip()
     require(f"uid {uid} is not named" in refused, f"refused otherwise: {refused}")
     outside = machine.run(*approve, user=OUTSIDER, expected=(4,)).stderr
-    machine.run("rootwarden", "anchor", "constrain", found.group(), "--dedicated", user="alice")
+    machine.run("rootwarden", "anchor", "constrain", anchor, "--dedicated", user="alice")
     machine.run(*approve, user="alice")
-    shown = json.loads(machine.run("rootwarden", "anchor", "show", found.group(), "--json").stdout)
+    shown = json.loads(machine.run("rootwarden", "anchor", "show", anchor, "--json").stdout)
     require(shown["state"] == "pending" and "alice" in json.dumps(shown), f"alice's approval is not there: {shown}")
     return f"alice: accepted (1 of 2); {UNNAMED}: uid {uid} refused; outside the group: {outside.strip()[:60]}"
 
@@ -255,6 +256,43 @@ def serves_the_people_who_call(place: Place) -> str:
     doctor = machine.run("rootwarden", "doctor", user="bob", expected=(4,))
     require("the daemon answers" in doctor.stdout and not doctor.stderr, f"doctor says {doctor.stderr}")
     return f"bob: accepted (2 of 2); {verdict['outcome']}"
+
+
+def gives_apt_its_keyring(place: Place) -> str:
+    """apt in the machine updates from a repository that a decided key signed, by the exported keyring, and from no stranger's."""
+    machine, folder, repository = place.machine, Path("/etc/apt/keyrings"), Path("/srv/repository")
+    key = Path("/srv/dten.asc")
+    machine.inside(repository).mkdir()
+    machine.inside(repository / "Packages").write_bytes(b"")
+    date, digest = format_datetime(datetime.now(UTC), usegmt=True), hashlib.sha256(b"").hexdigest()
+    release = f"Origin: dten\nSuite: .\nDate: {date}\nSHA256:\n {digest} 0 Packages\n"
+    with Gpg() as gpg:
+        for who in ("Dten", "Strange"):
+            gpg.run("--quick-gen-key", f"{who} <a@{who.lower()}.example>", "rsa3072", "sign", "never")
+        machine.inside(key).write_bytes(gpg.run("--armor", "--export", "Dten"))
+        listed = gpg.run("--with-colons", "--list-keys", "Dten").decode()
+        signed = {who: gpg.run("--clearsign", "-u", who, data=release.encode()) for who in ("Dten", "Strange")}
+    fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+    anchor = _proposed(machine, key)
+    call = ["--spoke-with", "Pat", "--called", "+1 555 0100", "--ticket", "T-3", "--fingerprint-read", fingerprint]
+    for who in ("alice", "bob"):
+        machine.run("rootwarden", "anchor", "approve", anchor, *call, user=who)
+    machine.run("rootwarden", "anchor", "export", "apt-keyring", "--vendor", "dten", "--out", str(folder))
+    machine.inside(Path("/srv/dten.list")).write_text(f"deb [signed-by={folder}/dten.gpg] file:{repository} ./\n")
+    update = ["apt-get", "update", "-oDir::Etc::sourcelist=/srv/dten.list", "-oDir::Etc::sourceparts=-"]
+    for who, expected in (("Strange", 100), ("Dten", 0)):
+        machine.inside(repository / "InRelease").write_bytes(signed[who])
+        machine.run(*update, "-oAPT::Update::Error-Mode=any", expected=(expected,))
+    return f"apt-get update: the vendor's accepted, a stranger's refused ({fingerprint[-16:]})"
+
+
+def _proposed(machine: Machine, key: Path) -> str:
+    """Have carol propose the key of a file; the proposal's id."""
+    told = machine.run("rootwarden", "anchor", "import", str(key), "--vendor", "dten", user="carol").stdout
+    found = re.search(r"anchor_[0-9A-Za-z]+", told)
+    if found is None:
+        raise StepFailedError(f"no anchor was proposed: {told}")
+    return found.group()
 
 
 def is_hardened(place: Place) -> str:
@@ -329,6 +367,7 @@ CLAIMS: tuple[Callable[[Place], str], ...] = (
     examines_what_others_drop,
     delivers_with_the_credential,
     serves_the_people_who_call,
+    gives_apt_its_keyring,
     is_hardened,
     survives_being_killed,
     survives_being_stuck,

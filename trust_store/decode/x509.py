@@ -37,6 +37,11 @@ def load_certificate(der: bytes) -> Certificate:
     return _guarded(lambda: _load(der), "certificate")
 
 
+def issuer_attributes(der: bytes) -> tuple[tuple[str, str], ...]:
+    """The issuer's name of a certificate in DER taken apart: (type as RFC 4514 writes it, value); raises MalformedError."""
+    return _guarded(lambda: _attributes(x509.load_der_x509_certificate(der).issuer), "X.509 certificate")
+
+
 def decode_certificates(data: bytes) -> tuple[Certificate, ...]:
     """Every certificate of a PEM bundle, a DER certificate or a PKCS#7 container (PEM or DER), in their order.
 
@@ -167,11 +172,15 @@ def _load(der: bytes) -> Certificate:
         der=der, sha256=hashlib.sha256(der).hexdigest(), sha1=hashlib.sha1(der, usedforsecurity=False).hexdigest(),
         spki=spki, spki_sha256=hashlib.sha256(spki).hexdigest(), subject=certificate.subject.rfc4514_string(),
         subject_der=certificate.subject.public_bytes(),
-        subject_attributes=tuple((a.rfc4514_attribute_name, str(a.value)) for a in certificate.subject),
+        subject_attributes=_attributes(certificate.subject),
         issuer=certificate.issuer.rfc4514_string(), issuer_der=certificate.issuer.public_bytes(),
         serial_number=certificate.serial_number, subject_key_identifier=ski, authority_key_identifier=aki,
         not_before=certificate.not_valid_before_utc, not_after=certificate.not_valid_after_utc, is_ca=is_ca,
     )  # fmt: skip
+
+
+def _attributes(name: x509.Name) -> tuple[tuple[str, str], ...]:
+    return tuple((a.rfc4514_attribute_name, str(a.value)) for a in name)
 
 
 def _readable_extensions(certificate: x509.Certificate) -> tuple[x509.Extension[x509.ExtensionType], ...]:

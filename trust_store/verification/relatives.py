@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.chain.named_key import same_key
 from trust_store.chain.names import same_name, same_value
-from trust_store.decode.x509 import load_certificate
+from trust_store.decode.x509 import issuer_attributes, load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.verdict import MissingIssuer, Relative
@@ -78,19 +78,12 @@ def _may_have_made(top: Certificate, known: Certificate) -> bool:
 
 
 def _same_organisation(top: Certificate, known: Certificate) -> bool:
-    wanted = [value for kind, value in _issuer_attributes(top) if kind == "O"]
+    try:
+        wanted = [value for kind, value in issuer_attributes(top.der) if kind == "O"]
+    except MalformedError:
+        return False
     have = [value for kind, value in known.subject_attributes if kind == "O"]
     return any(same_value(one, other) for one in wanted for other in have)
-
-
-def _issuer_attributes(certificate: Certificate) -> tuple[tuple[str, str], ...]:
-    from cryptography import x509  # the name is taken apart only where an issuer is missing
-
-    try:
-        name = x509.load_der_x509_certificate(certificate.der).issuer
-        return tuple((a.rfc4514_attribute_name, str(a.value)) for a in name)
-    except (ValueError, TypeError, x509.InvalidVersion):
-        return ()
 
 
 def _certificate(anchor: TrustAnchor) -> Certificate | None:
