@@ -30,7 +30,12 @@ _VERDICT = (
     "trust_store/test_verdict_decisions.py", "trust_store/test_verdict_openpgp.py", "trust_store/test_verdict_relatives.py",
     "trust_store/test_verdict_revocation.py", "trust_store/test_verdict_signer_rules.py", "trust_store/test_verdict_states.py",
     "trust_store/test_verdict_text.py", "trust_store/test_verdict_x509.py", "trust_store/test_validation_time.py",
-    "trust_store/test_store_questions.py", "trust_store/test_attacks_answers.py",
+    "trust_store/test_store_questions.py", "trust_store/test_store_facts.py", "trust_store/test_store_vendors.py",
+    "trust_store/test_attacks_answers.py",
+)  # fmt: skip
+_CHECK = (
+    "trust_store/test_check_command.py", "trust_store/test_check_command_batch.py", "trust_store/test_check_command_material.py",
+    "trust_store/test_check_command_process.py", "trust_store/test_package_command.py",
 )  # fmt: skip
 _PATH = (
     "trust_store/test_path_building.py", "trust_store/test_path_names.py", "trust_store/test_path_policies.py",
@@ -41,18 +46,23 @@ _REVOCATION = (
     "trust_store/test_pkits.py",
 )  # fmt: skip
 _ANCHOR = (
-    "trust_store/test_anchor_decisions.py", "trust_store/test_anchor_commands.py", "trust_store/test_anchor_history.py",
-    "trust_store/test_anchor_ways.py", "trust_store/test_anchor_constraints.py", "trust_store/test_attacks_people_approvals.py",
+    "trust_store/test_anchor_decisions.py", "trust_store/test_anchor_proposals.py", "trust_store/test_anchor_states.py",
+    "trust_store/test_anchor_commands.py", "trust_store/test_anchor_history.py", "trust_store/test_anchor_ways.py",
+    "trust_store/test_anchor_counting.py", "trust_store/test_anchor_constraints.py", "trust_store/test_attacks_people_approvals.py",
+)  # fmt: skip
+_LINEAGE = (
+    "trust_store/test_lineage.py", "trust_store/test_lineage_android.py", "trust_store/test_lineage_tuf.py",
+    "trust_store/test_lineage_openpgp.py", "trust_store/test_lineage_records.py",
 )  # fmt: skip
 _BUNDLE = ("trust_store/test_bundle.py", "trust_store/test_attacks_answers.py")
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("trust_store/verification/supplied.py", (*_VERDICT, "trust_store/test_check_command.py")),
-    ("trust_store/verification/wording.py", (*_VERDICT, "trust_store/test_check_command.py")),
+    ("trust_store/verification/supplied.py", (*_VERDICT, *_CHECK)),
+    ("trust_store/verification/wording.py", (*_VERDICT, *_CHECK)),
     ("trust_store/verification/*.py", _VERDICT),
     ("trust_store/chain/timestamping.py", ("trust_store/test_timestamping.py", "trust_store/test_validation_time.py")),
     ("trust_store/chain/key_ends.py", ("trust_store/test_forecast.py",)),
     ("trust_store/chain/named_key.py", _VERDICT),
-    ("trust_store/chain/openpgp_succession.py", ("trust_store/test_lineage.py", "trust_store/test_lineage_records.py")),
+    ("trust_store/chain/openpgp_succession.py", _LINEAGE),
     ("trust_store/chain/openpgp*.py", ("trust_store/test_openpgp_judgement.py", "trust_store/test_openpgp_judgement_hostile.py")),
     ("trust_store/chain/*revocation*.py", _REVOCATION),
     ("trust_store/chain/certificate_points.py", _REVOCATION),
@@ -67,7 +77,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/tally.py", (*_ANCHOR, "trust_store/test_digest_decisions.py", "trust_store/test_baselines.py")),
     ("trust_store/digest_decisions.py", ("trust_store/test_digest_decisions.py",)),
     ("trust_store/baselines.py", ("trust_store/test_baselines.py",)),
-    ("trust_store/lineage.py", ("trust_store/test_lineage.py", "trust_store/test_lineage_records.py")),
+    ("trust_store/lineage.py", _LINEAGE),
     ("trust_store/exchange/bundle.py", _BUNDLE),
     ("trust_store/bundled_trust.py", (*_BUNDLE, "trust_store/test_attacks_tombstones.py")),
     ("trust_store/exchange/exporting/protocol.py", ("trust_store/test_exports.py",)),
