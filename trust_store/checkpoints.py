@@ -15,6 +15,7 @@ from trust_store.durable_file import replace_file
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError
 from trust_store.model.identifiers import format_time, parse_time
 from trust_store.quick_dataclass import dataclass
+from trust_store.storage.connection import closed
 from trust_store.storage.head import Head, database_of, known_store_id, require_signed_head
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     except (MalformedError, UnicodeDecodeError) as error:
         raise StoreInconsistentError(f"{path} is no audit checkpoint") from error
+    except PermissionError as error:
+        raise closed(path) from error
     except OSError as error:
         raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}") from error
 

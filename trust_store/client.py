@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store import audit, checkpoints, client_memory
 from trust_store.decisions import perform
-from trust_store.errors import DaemonUnavailableError, DecisionRefusedError, StoreUnavailableError
+from trust_store.errors import DaemonUnavailableError, DecisionRefusedError
 from trust_store.policy_approval import person_deciding
 from trust_store.remembered import memory_folder
-from trust_store.storage.connection import connect
+from trust_store.storage.connection import StoreClosedError, connect, owner_of
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
 from trust_store.storage.writer_lock import WriterBusyError, writer_lock
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 1024 * 1024
 REQUEST_TIMEOUT_SECONDS = 30.0
 LOCK_WAIT_SECONDS = 5.0
-LOCK_RETRY_SECONDS = 0.02
 
 
 class _NobodyAnswersError(DaemonUnavailableError):
@@ -52,7 +51,9 @@ def request(path: Path, command: str, arguments: Mapping[str, Any], timeout: flo
         try:
             peer.connect(os.fspath(path))
         except OSError as error:
-            raise _NobodyAnswersError(f"the daemon does not answer at {path}: {error}") from error
+            raise _NobodyAnswersError(
+                f"the daemon does not answer at {path}: {error.strerror or error}; {_way_out(error)}"
+            ) from error
         try:
             peer.sendall(line)
             answer = _read_line(peer, time.monotonic() + timeout)
@@ -75,7 +76,14 @@ def decide(
     try:
         return request(settings.control.socket, command, arguments, REQUEST_TIMEOUT_SECONDS)
     except _NobodyAnswersError as silent:
-        return _in_process(settings, command, arguments, now=now, randomness=randomness, silent=silent)
+        try:
+            owner = owner_of(settings.store.database)
+        except StoreClosedError:
+            raise silent from None  # only the daemon could have decided for this user
+        uid = os.geteuid()
+        if owner != uid:
+            raise DecisionRefusedError(f"uid {uid} does not own {settings.store.database}, and {silent}") from silent
+        return _in_process(settings, command, arguments, now=now, randomness=randomness)
 
 
 def _in_process(
@@ -85,22 +93,9 @@ def _in_process(
     *,
     now: Callable[[], datetime],
     randomness: Callable[[int], bytes],
-    silent: DaemonUnavailableError,
 ) -> dict[str, Any]:
-    """Decide as the effective uid, which must own the store and be named in ``[approvers]``."""
-    database = settings.store.database
-    uid = os.geteuid()
-    try:
-        owner = database.stat().st_uid
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"cannot open the store {database}: {error.strerror}; 'rootwarden init' creates one"
-        ) from error
-    if owner != uid:
-        raise DecisionRefusedError(
-            f"uid {uid} does not own {database} and no daemon answers at {settings.control.socket}: "
-            f"start the daemon ({silent})"
-        )
+    """Decide as the effective uid, which owns the store and must be named in ``[approvers]``."""
+    database, uid = settings.store.database, os.geteuid()
     if settings.approvers.person_of(f"uid:{uid}") is None:
         raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) is not named in [approvers] of {settings.file}")
     checkpoint_file = database.with_name(checkpoints.CHECKPOINT_NAME)
@@ -170,6 +165,13 @@ def _result(answer: bytes, path: Path) -> dict[str, Any]:
     if code == DecisionRefusedError.exit_code:
         raise DecisionRefusedError(message, kind=str(said.get("kind", "refused")))
     raise DaemonUnavailableError(message)
+
+
+def _way_out(error: OSError) -> str:
+    """What whoever did not reach the daemon does next."""
+    if isinstance(error, PermissionError):
+        return "join the socket's group ([control] group) and log in again"
+    return "start it: systemctl start rootwarden"
 
 
 def _user(uid: int) -> str:

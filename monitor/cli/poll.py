@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trust_store.errors import StoreUnavailableError, UsageError
+from trust_store.errors import UsageError
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -105,17 +105,15 @@ def _poll_here(settings: MonitorSettings, sources: tuple[Source, ...], invocatio
     """Poll in this process, as the only writer; raises WriterBusyError where the daemon writes."""
     from monitor.schema import MIGRATION_SETS
     from trust_store import audit, checkpoints
-    from trust_store.storage.connection import connect
+    from trust_store.storage.connection import StoreClosedError, connect, owner_of
     from trust_store.storage.migrations import require_schema
     from trust_store.storage.writer_lock import WriterBusyError, writer_lock
 
     database = settings.trust.store.database
     try:
-        owner = database.stat().st_uid
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"cannot open the store {database}: {error.strerror}; 'rootwarden init' creates one"
-        ) from error
+        owner = owner_of(database)
+    except StoreClosedError as error:
+        raise WriterBusyError(str(error)) from error
     if owner != os.geteuid():
         # Somebody else's store: files written by us would shut its owner out, so only the daemon may be asked.
         raise WriterBusyError(f"uid {os.geteuid()} does not own {database}: start the daemon")

@@ -18,7 +18,7 @@ from tests.simulator.vendor_pki import VendorPKI
 from tests.simulator.vendor_site import VendorSite
 from trust_store import checkpoints
 from trust_store.errors import DaemonUnavailableError, SchemaMismatchError, StoreUnavailableError, UsageError
-from trust_store.storage.connection import connect
+from trust_store.storage.connection import StoreClosedError, connect
 from trust_store.storage.migrations import migrate
 from trust_store.storage.writer_lock import writer_lock
 
@@ -181,6 +181,17 @@ def test_somebody_elses_store_is_not_written(config: Path, monkeypatch: pytest.M
     """Who does not own the store asks the daemon or is told to start it."""
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(DaemonUnavailableError):
+        run(config, "poll")
+
+
+def test_whom_the_store_is_closed_to_has_the_daemon_poll(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may not even look into the state directory asks the daemon, as whoever does not own the store."""
+
+    def closed(path: Path) -> int:
+        raise StoreClosedError(str(path))
+
+    monkeypatch.setattr("trust_store.storage.connection.owner_of", closed)
+    with pytest.raises(DaemonUnavailableError, match="systemctl start rootwarden"):
         run(config, "poll")
 
 

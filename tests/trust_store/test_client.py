@@ -151,6 +151,45 @@ def test_two_real_users_and_an_intruder(folder: Path) -> None:
     assert f"uid {STRANGER} (no user of that number) is not named" in as_user(STRANGER, work)["error"]
 
 
+@pytest.mark.skipif(not ROOT, reason="needs another user")
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [(0o600, "join the socket's group ([control] group)"), (None, "start it: systemctl start rootwarden")],
+)
+def test_an_approver_whom_no_daemon_hears_is_told_what_to_do(folder: Path, mode: int | None, told: str) -> None:
+    """Whom the state directory is closed to hears of the daemon that is to be started or the group to join, never of 'init'."""
+    state = folder / "state"
+    state.mkdir()
+    anchor_id = store_of(state, ANN)
+    state.chmod(0o700)
+    where = replace(settings(folder, bob=BOB), store=StoreSettings(state))
+    with socket.socket(socket.AF_UNIX) as listener:
+        if mode is not None:
+            listener.bind(str(folder / "control.sock"))
+            (folder / "control.sock").chmod(mode)
+            listener.listen(1)
+        refused = as_user(BOB, lambda: decide(where, "anchor.approve", arguments(anchor_id)))
+    assert (refused["exit_code"], told in refused["error"], "init" in refused["error"]) == (4, True, False)
+
+
+def open_for_reading(path: Path) -> dict[str, Any]:
+    """Open the store as readers of it do."""
+    query.open_consistent(path).close()
+    return {}
+
+
+@pytest.mark.skipif(not ROOT, reason="needs another user")
+@pytest.mark.parametrize("opened", [open_for_reading, lambda path: {"rows": bool(connect(path, read_only=True))}])
+def test_a_closed_store_says_who_may_read_it(folder: Path, opened: Callable[[Path], dict[str, Any]]) -> None:
+    """Whoever may not read the store is told who may; that 'init' makes one is said only where there is none."""
+    store_of(folder, ANN)
+    folder.chmod(0o700)
+    refused = as_user(BOB, lambda: opened(folder / "rootwarden.db"))
+    assert refused["exit_code"] == 4
+    assert "run this as root or as the store's owner" in refused["error"]
+    assert "init" not in refused["error"]
+
+
 def test_two_uids_of_one_person_are_one_approver(folder: Path) -> None:
     """A person with two accounts approves once."""
     anchor_id = store_of(folder, ANN)

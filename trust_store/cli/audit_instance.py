@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from trust_store import audit, checkpoints, client_memory
-from trust_store.errors import DecisionRefusedError, StoreInconsistentError, StoreUnavailableError, UsageError
+from trust_store.errors import DecisionRefusedError, StoreInconsistentError, UsageError
 from trust_store.query import snapshot
 from trust_store.remembered import memory_folder
 from trust_store.settings import load_trust_settings
-from trust_store.storage.connection import connect
+from trust_store.storage.connection import connect, owner_of
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.schema import MIGRATIONS
 
@@ -54,7 +54,7 @@ def accept_restored(revision: int, *, as_json: bool) -> int:
         remembered = client_memory.accept(connection, memory_folder())
     beside = database.with_name(checkpoints.CHECKPOINT_NAME)
     replaced = False
-    if _owner(database) == os.geteuid():
+    if owner_of(database) == os.geteuid():
         with exclusive(settings.store.lock), closing(connect(database)) as connection:
             replaced = _replace_checkpoint(connection, beside, invocation.now())
     if as_json:
@@ -90,7 +90,7 @@ def rekey_command(reason: str, former_key: str | None, *, as_json: bool) -> int:
     invocation = click.get_current_context().obj
     settings = load_trust_settings(invocation.config)
     database, uid = settings.store.database, os.geteuid()
-    if _owner(database) != uid:
+    if owner_of(database) != uid:
         raise DecisionRefusedError(f"uid {uid} does not own {database}: a key is replaced by the store's owner")
     with exclusive(settings.store.lock), closing(connect(database)) as connection:
         require_schema(connection, (MIGRATIONS,))
@@ -118,12 +118,3 @@ def _replace_checkpoint(connection: sqlite3.Connection, beside: Path, at: dateti
             checkpoints.write_checkpoint(beside, made)
         return True
     return False
-
-
-def _owner(database: Path) -> int:
-    try:
-        return database.stat().st_uid
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"cannot open the store {database}: {error.strerror}; 'rootwarden init' creates one"
-        ) from error

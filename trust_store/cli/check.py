@@ -10,6 +10,7 @@ import click
 
 # Whether it can be read is the answer to a question (unreadable), not a wrong question.
 _FILE = click.Path(readable=False)
+_FOR_EVERYBODY = "'check --vendor ID PATH' without other options is answered by the daemon: systemctl start rootwarden"
 
 
 @click.command()
@@ -75,6 +76,7 @@ def command(
     try:
         from trust_store.cli.check_answers import answer_all, answer_batch
         from trust_store.cli.check_request import CheckOptions, CheckSession
+        from trust_store.storage.connection import StoreClosedError
 
         options = CheckOptions(**asked)
         with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
@@ -82,6 +84,8 @@ def command(
             if batch:
                 return answer_batch(session, paths, options)
             return answer_all(session, paths, options, as_json=as_json)
+    except StoreClosedError as closed:
+        raise StoreClosedError(f"{closed}; {_FOR_EVERYBODY}") from closed
     finally:
         reader.close()
 

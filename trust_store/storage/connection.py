@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 5000
 
 
+class StoreClosedError(StoreUnavailableError):
+    """This user may not read the store: its owner and root may."""
+
+
 class StoreConnection(sqlite3.Connection):
     """A connection that knows whether ``transaction`` is open, and what is to be done before it commits."""
 
@@ -28,7 +32,9 @@ class StoreConnection(sqlite3.Connection):
 
 
 def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sqlite3.Connection:
-    """Open the store at ``path``; raises StoreUnavailableError. Rows come back as sqlite3.Row, autocommit is on."""
+    """Open the store at ``path``; raises StoreUnavailableError, StoreClosedError where only this user may not. Rows come back as
+    sqlite3.Row, autocommit is on.
+    """
     mode = "ro&immutable=1" if read_only and _frozen(path) else "ro" if read_only else "rwc" if create else "rw"
     try:
         connection = sqlite3.connect(
@@ -47,10 +53,35 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("SELECT count(*) FROM sqlite_master")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # damaged text reaches Python as the latter
-        raise StoreUnavailableError(
-            f"cannot open the store {path}: {error}; 'rootwarden init' creates one, '--only-anchors' needs none"
-        ) from error
+        raise _why(path, error) from error
     return connection
+
+
+def owner_of(path: Path) -> int:
+    """Whose the store at ``path`` is; raises StoreClosedError where its folder is closed to this user, StoreUnavailableError."""
+    try:
+        return path.stat().st_uid
+    except OSError as error:
+        raise _why(path, error) from error
+
+
+def closed(path: Path) -> StoreClosedError:
+    """The error for a file of the store that this user may not read."""
+    return StoreClosedError(f"{path} cannot be read: Permission denied; run this as root or as the store's owner")
+
+
+def _why(path: Path, error: Exception) -> StoreUnavailableError:
+    """SQLite does not tell a store that is closed to this user from one that is not there: looking again does."""
+    said: object = error
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return closed(path)
+    except OSError as found:
+        said = found.strerror
+    return StoreUnavailableError(
+        f"cannot open the store {path}: {said}; 'rootwarden init' creates one, '--only-anchors' needs none"
+    )
 
 
 def _frozen(path: Path) -> bool:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+RETRY_SECONDS = 0.02
+
+
 class WriterBusyError(StoreUnavailableError):
     """Somebody else is writing: usually the daemon, which then takes commands over its control socket."""
 
@@ -42,6 +45,6 @@ def _lock(descriptor: int, path: Path, until: float) -> None:
                 raise WriterBusyError(
                     f"{path} is held: the daemon, or another command, is writing to this store"
                 ) from error
-            time.sleep(0.02)
+            time.sleep(RETRY_SECONDS)
         else:
             return
