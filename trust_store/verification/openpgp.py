@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from trust_store.chain.openpgp import judge
-from trust_store.decode.openpgp_arithmetic import key_bits
+from trust_store.decode.openpgp_arithmetic import ALGORITHM_NAMES, key_bits, key_material
+from trust_store.errors import MalformedError
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.verdict import PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings
@@ -16,7 +18,7 @@ from trust_store.verification.signer_rule import key_rule_findings
 
 if TYPE_CHECKING:
     from trust_store.chain.openpgp import OpenPGPJudgement
-    from trust_store.model.openpgp_key import OpenPGPKey
+    from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey
     from trust_store.model.package_facts import KeyCheck, SignatureFact
     from trust_store.model.trust_anchor import TrustAnchor
 
@@ -41,8 +43,6 @@ class OpenPGPJudging(SignatureJudging):
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is not at hand"))
             return
         self.integrity = "intact"
-        # A key is one person's, however many subkeys sign for it.
-        self.key = holding[0].owner
         self._name(holding)
         for check in holding:
             # (2) A buried key always wins: primary or subkey, under whichever primary key it appears.
@@ -55,7 +55,7 @@ class OpenPGPJudging(SignatureJudging):
                 # Another vendor's tombstone condemns what it is about; it never vouches for anything.
                 if outcome.findings or counts_for(anchor, self._question):
                     self.outcomes.append(outcome)
-                    self.key = self.key if outcome.findings else check.owner
+                    self.key = self.key if outcome.findings else self.key or _counted(key)
         # (4) A key that is at hand and that nobody decided about.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
@@ -108,10 +108,25 @@ class OpenPGPJudging(SignatureJudging):
         self.signer = _hinted(self._fact)
 
 
+def _counted(key: OpenPGPKey) -> str:
+    """The primary key without its time: a key is one person's, however many subkeys sign for it and under however many fingerprints."""
+    primary = key.components[0]
+    algorithm = ALGORITHM_NAMES.get(primary.algorithm, str(primary.algorithm))
+    return hashlib.sha256(algorithm.encode() + key_material(primary)).hexdigest()
+
+
 def _sizes(key: OpenPGPKey, component: str) -> list[tuple[str, int | None]]:
     """RSA bits of the primary key, which vouches for its subkeys, and of the one that made the signature."""
     parts = [part for part in key.components if part.is_primary or part.fingerprint == component]
-    return [("the primary key" if part.is_primary else "the signing subkey", key_bits(part)) for part in parts]
+    return [("the primary key" if part.is_primary else "the signing subkey", _size(part)) for part in parts]
+
+
+def _size(part: OpenPGPComponentKey) -> int | None:
+    """A key whose numbers cannot be read is no strong one."""
+    try:
+        return key_bits(part)
+    except MalformedError:
+        return 0
 
 
 def _opinion(check: KeyCheck, judgement: OpenPGPJudgement) -> tuple[list[Finding], bool]:

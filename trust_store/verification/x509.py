@@ -81,7 +81,7 @@ class X509Judging(SignatureJudging):
         if not signers:
             self._without_certificate(holding)
             return
-        self.signer, self.key = _signer(signers[0]), canonical_spki_sha256(signers[0].spki)
+        self.signer = _signer(signers[0])
         # (2a) The validation time is that of a timestamp if one is proven: the signature itself holds, so that it means something.
         self._judged_at(validation_time(self._fact, self._material, self._question, container=self._container))
         # (3) A buried signing key always wins, whatever other path there is.
@@ -114,7 +114,7 @@ class X509Judging(SignatureJudging):
             ]
             room = MAX_OUTCOMES - len(self.outcomes)
             for anchor, path in reached[:room]:
-                self._reached(self._outcome(path, anchor))
+                self._reached(self._outcome(path, anchor), signer.spki)
             cut = search.exhausted or len(reached) > room
             if cut or not reached or self._passes():
                 break
@@ -137,12 +137,9 @@ class X509Judging(SignatureJudging):
             self._undecodable(holding)
             return
         spki = at_hand[digest]
-        self.signer, self.key = (
-            Signer("raw", None, ((IdentifierKind.SHA256.value, digest),)),
-            canonical_spki_sha256(spki),
-        )
+        self.signer = Signer("raw", None, ((IdentifierKind.SHA256.value, digest),))
         self._judged_at(validation_time(self._fact, self._material, self._question, container=self._container))
-        self.findings += self._material.tombstones((digest, self.key), "the signer", self._proven_at)
+        self.findings += self._material.tombstones((digest, canonical_spki_sha256(spki)), "the signer", self._proven_at)
         self._raw_key(spki, "the signer's key", self.signer)
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
@@ -159,12 +156,17 @@ class X509Judging(SignatureJudging):
                 findings.append(Finding(Reason.WEAK_ALGORITHM, weak))
             findings += vendor_findings(anchor, self._question)
             node = PathNode(anchor.name, anchor.key_sha256)
-            self._reached(PathOutcome(signer, (node,), anchor, tuple(findings), moments=anchor_moments(anchor)))
+            outcome = PathOutcome(signer, (node,), anchor, tuple(findings), moments=anchor_moments(anchor))
+            self._reached(outcome, spki)
 
-    def _reached(self, outcome: PathOutcome) -> None:
+    def _reached(self, outcome: PathOutcome, spki: bytes) -> None:
         """Another vendor's tombstone condemns what it is about, and where it spares a signature it still vouches for nothing."""
-        if outcome.findings or counts_for(outcome.anchor, self._question):
-            self.outcomes.append(outcome)
+        if not outcome.findings and not counts_for(outcome.anchor, self._question):
+            return
+        # Anybody can compute other keys under which a value verifies: the one that counts is the one that the anchor vouches for.
+        if not outcome.findings and not self._passes():
+            self.key = canonical_spki_sha256(spki)
+        self.outcomes.append(outcome)
 
     def _outcome(self, path: tuple[Certificate, ...], anchor: TrustAnchor) -> PathOutcome:
         findings: list[Finding] = []
