@@ -122,8 +122,9 @@ class TamperWatch:
 
     def report_rekeyed(self, connection: sqlite3.Connection) -> None:
         """Alert once about each instance key that took a lost one's place."""
-        for row in connection.execute("SELECT * FROM audit_log WHERE kind = ?", (audit.REKEYED,)).fetchall():
-            audit.require_own_hash(row)
+        replaced = connection.execute("SELECT * FROM audit_log WHERE kind = ?", (audit.REKEYED,)).fetchall()
+        audit.require_all(connection, replaced)
+        for row in replaced:
             subject = f"entry {row['seq']}"
             key = notice_key(REKEYED_KIND, None, subject)
             if connection.execute("SELECT 1 FROM alert WHERE dedup_key = ?", (key,)).fetchone() is None:

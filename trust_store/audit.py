@@ -2,8 +2,8 @@
 
 Entry n's hash covers every column of it and the hash of entry n-1, so that a change, a removal or a swap shows. An entry that
 wrote a row of a decision table carries the digest of that row (a ``Record``), so each row can be checked alone and cheaply.
-Whoever can write the file could recompute the whole chain: the head's signature by the instance's key is against that, and
-against an older state put back ``trust_store.checkpoints`` and each client's memory.
+Whoever can write the file could recompute the chain, or one entry's hash: the instance's signatures under the head and under each
+entry are against that, and against an older state put back ``trust_store.checkpoints`` and each client's memory.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from trust_store.storage.audit_log import (
     append,
     entries,
     entry,
+    require_all,
     require_own_hash,
-    require_record,
     require_said,
 )
 from trust_store.storage.head import GENESIS, Head, head, require_signed_head
@@ -34,8 +34,7 @@ __all__ = [
     "entries",
     "entry",
     "head",
-    "require_own_hash",
-    "require_record",
+    "require_all",
     "require_signed_head",
     "verify",
 ]
@@ -46,8 +45,9 @@ REKEYED = "instance.rekeyed"
 def verify(connection: sqlite3.Connection, *, last: int | None = None, signed: bool = True) -> Head:
     """Walk the chain, compare the decision tables with it and verify the head; StoreInconsistentError names the first bad row.
 
-    ``last`` limits the walk to so many newest entries (and the rows they wrote), for a cost that does not grow. Without
-    ``signed`` the signature is left out, which is for the moment in which a lost key is replaced.
+    ``last`` limits the walk to so many newest entries (and the rows they wrote), for a cost that does not grow; that each of them
+    is signed is left to the answers that rest on it. Without ``signed`` no signature is looked at, which is for the moment in
+    which a lost key is replaced.
     """
     try:
         newest = head(connection)
@@ -62,6 +62,8 @@ def verify(connection: sqlite3.Connection, *, last: int | None = None, signed: b
             _compare_identifiers(connection)
         if signed:
             require_signed_head(connection)
+            if last is None:
+                _require_signed_entries(connection)
     except (sqlite3.DatabaseError, TypeError, ValueError, KeyError) as error:
         raise StoreInconsistentError(f"the store cannot be read through: {error}") from error
     return newest
@@ -94,6 +96,10 @@ def _walk(connection: sqlite3.Connection, first: int, newest: Head) -> dict[str,
     if (expected - 1, link) != (newest.seq, newest.hash):
         raise StoreInconsistentError(f"audit_log: ends at entry {expected - 1}, the store's head says {newest.seq}")
     return written
+
+
+def _require_signed_entries(connection: sqlite3.Connection) -> None:
+    require_all(connection, connection.execute("SELECT * FROM audit_log ORDER BY seq"))
 
 
 def _next(rows: sqlite3.Cursor, expected: int) -> sqlite3.Row | None:

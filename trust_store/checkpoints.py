@@ -173,8 +173,6 @@ def _said(store: str, head: Head, at: datetime) -> str:
 def _former_keys(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
     """Public keys that were lost and replaced after entry ``seq``, as the log says."""
     rows = connection.execute("SELECT * FROM audit_log WHERE kind = ? AND seq > ? LIMIT 100", (audit.REKEYED, seq))
-    found = []
-    for row in rows.fetchall():
-        audit.require_own_hash(row)
-        found.append(str(json.loads(row["body"])["former_key"]))
-    return tuple(found)
+    replaced = rows.fetchall()
+    audit.require_all(connection, replaced)
+    return tuple(str(json.loads(row["body"])["former_key"]) for row in replaced)

@@ -61,6 +61,7 @@ class InstanceKey:
         return self.private.sign(message).hex()
 
 
+@functools.lru_cache(maxsize=2048)  # the same entries of the log are asked about again and again
 def verifies(public: str, signature: str, message: bytes) -> bool:
     """Whether ``signature`` (128 lower-case hex digits, nothing else) over ``message`` is of the key ``public`` (hex)."""
     try:

@@ -25,6 +25,7 @@ TABLES = {
     "audit_log": (
         "seq", "recorded_at", "kind", "actor", "subject", "body", "record_kind", "record_id", "record_version", "record_sha256",
         "vendor_id", "state", "previous_hash", "hash",
+        "signature",
     ),
     "tombstone": ("kind", "value", "anchor_id"),
     "store_revision": ("revision", "audit_seq", "audit_hash", "signature"),

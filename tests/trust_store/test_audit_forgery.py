@@ -20,8 +20,10 @@ import pytest
 from tests.trust_store.store_setup import AT, call, open_store, package, propose, randomness, vendor
 from trust_store import anchor_approval, audit, instance_key, query
 from trust_store.errors import StoreInconsistentError, StoreUnavailableError
+from trust_store.storage import anchors, approvals, vendors
 from trust_store.storage.audit_log import COLUMNS, entry_hash
 from trust_store.storage.connection import connect, transaction
+from trust_store.storage.records import RECORD_TABLES, content_digest
 from trust_store.storage.vendors import record_vendors
 
 if TYPE_CHECKING:
@@ -82,12 +84,12 @@ def add_entry(connection: sqlite3.Connection, actor: str = "mallory") -> int:
     last = newest(connection)
     values = (last.seq + 1, "2026-05-03T12:00:00.000000Z", "anchor.noted", actor, "s", "{}", *[None] * 6, last.hash)
     link = entry_hash(values)
-    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))
+    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)}, '')", (*values, link))
     connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ?", (last.seq + 1, link))
     return last.seq + 1
 
 
-@pytest.mark.parametrize("column", [*COLUMNS, "hash"])
+@pytest.mark.parametrize("column", [*COLUMNS, "hash", "signature"])
 def test_any_single_byte_of_any_entry(forger: sqlite3.Connection, column: str) -> None:
     """Each byte of each column of each entry: once changed, the full walk names that entry, whether it still is text or not."""
     for (seq,) in forger.execute("SELECT seq FROM audit_log").fetchall():
@@ -242,6 +244,37 @@ def test_without_its_signature_no_store_is_read(forger: sqlite3.Connection, tmp_
         query.open_consistent(tmp_path / DATABASE)
     with pytest.raises(StoreInconsistentError):
         propose(forger, "Next")
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "value"),
+    [
+        ("anchor", "material", b"another key"),
+        ("approval", "approver", "mallory"),
+        ("vendor", "content", "{}"),
+    ],
+)
+def test_an_old_entry_rewritten_with_its_row_makes_no_answer(
+    forger: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, column: str, value: object
+) -> None:
+    """Beyond what opening walks a row and its entry can be made to agree, its hash too; whatever rests on it is refused all the same."""
+    table = RECORD_TABLES[kind]
+    (seq,) = forger.execute(f"SELECT min(audit_seq) FROM {table.name}").fetchone()
+    forger.execute(f"UPDATE {table.name} SET {column} = ? WHERE audit_seq = ?", (value, seq))
+    row = forger.execute(f"SELECT * FROM {table.name} WHERE audit_seq = ?", (seq,)).fetchone()
+    forger.execute("UPDATE audit_log SET record_sha256 = ? WHERE seq = ?", (content_digest(table, row), seq))
+    entry = forger.execute("SELECT * FROM audit_log WHERE seq = ?", (seq,)).fetchone()
+    forger.execute("UPDATE audit_log SET hash = ? WHERE seq = ?", (entry_hash(tuple(entry[c] for c in COLUMNS)), seq))
+    monkeypatch.setattr(query, "OPENING_WALK_ENTRIES", 1)
+    with (
+        closing(query.open_consistent(tmp_path / DATABASE)) as connection,
+        pytest.raises(StoreInconsistentError, match=f"audit_log: entry {seq} was not signed by this instance"),
+    ):
+        {
+            "anchor": lambda: anchors.checked(connection, [row]),
+            "approval": lambda: approvals.approvals(connection, row["subject"], "valid", row["proposal_digest"]),
+            "vendor": lambda: vendors.effective(connection, "dten"),
+        }[kind]()
 
 
 def test_an_emptied_store_is_no_unused_one(forger: sqlite3.Connection, tmp_path: Path) -> None:

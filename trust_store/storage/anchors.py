@@ -153,7 +153,11 @@ def current(connection: sqlite3.Connection, anchor_id: str) -> StoredAnchor | No
 
 def checked(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> tuple[StoredAnchor, ...]:
     """Rows of ``anchor_version`` as anchors; raises StoreInconsistentError for one that the audit log did not record so."""
-    return tuple(_checked(row, entry) for row, entry in _with_entries(connection, list(rows)))
+    found = list(rows)
+    if not found:
+        return ()
+    signatures = audit_log.signatures_of(connection)
+    return tuple(_checked(signatures, row, entry) for row, entry in _with_entries(connection, found))
 
 
 def of_vendor(connection: sqlite3.Connection, vendor_id: str) -> tuple[StoredAnchor, ...]:
@@ -221,8 +225,8 @@ def valid_since(connection: sqlite3.Connection, anchor_ids: Iterable[str]) -> di
         ).fetchall()
         if [entry["record_version"] for entry in entries] != list(range(1, len(entries) + 1)):
             raise StoreInconsistentError(f"audit_log: a version of {anchor_id} is missing")
+        audit_log.require_all(connection, entries)
         for entry in entries:
-            audit_log.require_own_hash(entry)
             if entry["state"] == AnchorState.VALID.value:
                 found.setdefault(anchor_id, int(entry["seq"]))
     return found
@@ -303,9 +307,9 @@ def _with_entries(
             yield row, by_seq.get(row["audit_seq"])
 
 
-def _checked(row: sqlite3.Row, entry: sqlite3.Row | None) -> StoredAnchor:
+def _checked(signatures: audit_log.EntrySignatures, row: sqlite3.Row, entry: sqlite3.Row | None) -> StoredAnchor:
     try:
-        audit_log.require_record(row, "anchor", entry)
+        signatures.require_record(row, "anchor", entry)
         return _decode(row)
     except (ValueError, TypeError, KeyError, RecursionError, MalformedError) as error:
         raise StoreInconsistentError(f"anchor_version: {row['anchor_id']} cannot be read: {error}") from error

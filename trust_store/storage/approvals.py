@@ -129,8 +129,10 @@ def _rows(connection: sqlite3.Connection, subject: str) -> list[sqlite3.Row]:
             "SELECT * FROM audit_log WHERE record_kind = 'approval' AND record_id = ?", (subject,)
         )
     }
-    for row in rows:
-        audit_log.require_record(row, "approval", entries.pop(row["audit_seq"], None))
+    if rows:
+        signatures = audit_log.signatures_of(connection)
+        for row in rows:
+            signatures.require_record(row, "approval", entries.pop(row["audit_seq"], None))
     if entries:
         raise StoreInconsistentError(f"approval: the row of audit entry {min(entries)} about {subject} is missing")
     return rows

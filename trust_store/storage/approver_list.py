@@ -96,7 +96,7 @@ def newest(connection: sqlite3.Connection) -> ApproverList | None:
     ).fetchone()
     if row is None:
         return None
-    audit_log.require_own_hash(row)
+    audit_log.signatures_of(connection).require(row)
     try:
         body = json.loads(row["body"])
         return ApproverList(row["seq"], parse_time(row["recorded_at"]), dict(body["approvers"]), dict(body["counting"]))

@@ -1,23 +1,26 @@
-"""The rows of the audit log: appending one, reading one back with its hash checked, comparing a decision row with it.
+"""The rows of the audit log: appending one, reading one back with its hash and signature checked, comparing a decision row with it.
 
-``trust_store.audit`` walks the whole chain.
+Anybody can compute a hash: an answer rests on an entry only where this instance signed it (``EntrySignatures``), however far back
+it lies. ``trust_store.audit`` walks the whole chain.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
+from trust_store.instance_key import public_key
 from trust_store.model.identifiers import format_time
 from trust_store.quick_dataclass import dataclass
-from trust_store.storage.head import head, open_head
+from trust_store.storage.head import database_of, entry_signed, head, open_head, signed_until
 from trust_store.storage.records import RECORD_TABLES, content_digest
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 COLUMNS = (
@@ -62,27 +65,71 @@ def append(
         seq, format_time(at), kind, actor, subject, json.dumps(body, sort_keys=True, ensure_ascii=True), *written, last.hash,
     )  # fmt: skip
     link = entry_hash(values)
-    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)})", (*values, link))  # noqa: S608 - marks only
+    # Its signature is made when the transaction commits.
+    connection.execute(f"INSERT INTO audit_log VALUES ({','.join('?' * 14)}, '')", (*values, link))  # noqa: S608 - marks only
     connection.execute("UPDATE store_revision SET audit_seq = ?, audit_hash = ? WHERE one = 1", (seq, link))
     return seq
 
 
 def entry(connection: sqlite3.Connection, seq: int) -> sqlite3.Row:
-    """The entry of that number, its hash checked; raises StoreInconsistentError."""
+    """The entry of that number, checked; raises StoreInconsistentError."""
     row = connection.execute("SELECT * FROM audit_log WHERE seq = ?", (seq,)).fetchone()
     if row is None:
         raise StoreInconsistentError(f"audit_log: entry {seq} is missing")
-    require_own_hash(row)
+    signatures_of(connection).require(row)
     found: sqlite3.Row = row
     return found
 
 
 def entries(connection: sqlite3.Connection, *, after: int = 0, limit: int = 1000) -> tuple[sqlite3.Row, ...]:
-    """Up to ``limit`` entries later than number ``after``, oldest first, each with its hash checked."""
+    """Up to ``limit`` entries later than number ``after``, oldest first, each checked."""
     found = connection.execute("SELECT * FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
-    for row in found:
-        require_own_hash(row)
+    require_all(connection, found)
     return tuple(found)
+
+
+def require_all(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
+    """Raise StoreInconsistentError unless each of these entries is what this instance wrote."""
+    signatures: EntrySignatures | None = None
+    for row in rows:
+        signatures = signatures or signatures_of(connection)
+        signatures.require(row)
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySignatures:
+    """Whose signatures over entries count: those of the key ``public`` (hex)."""
+
+    public: str
+    committed: int
+    """The newest entry that must be signed; later ones are of the transaction that is open."""
+
+    def require(self, row: sqlite3.Row) -> None:
+        """Raise StoreInconsistentError unless the entry's hash is that of its columns, and this instance signed it."""
+        require_own_hash(row)
+        if row["seq"] <= self.committed and not self._hold(row):
+            raise StoreInconsistentError(
+                f"audit_log: entry {row['seq']} was not signed by this instance: it was written or changed by somebody else"
+            )
+
+    def require_record(self, row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
+        """Raise StoreInconsistentError unless ``row`` of a decision table is exactly what the entry ``log`` says was written."""
+        if log is not None:
+            self.require(log)
+        require_said(row, kind, log)
+
+    def _hold(self, row: sqlite3.Row) -> bool:
+        signature = row["signature"]
+        return type(signature) is str and entry_signed(self.public, row["seq"], row["hash"], signature)
+
+
+def signatures_of(connection: sqlite3.Connection) -> EntrySignatures:
+    """The signatures that count in this store; raises StoreInconsistentError where its public key is missing.
+
+    Inside a transaction that appends, what it appended so far is believed unsigned.
+    """
+    committed = signed_until(connection)
+    return EntrySignatures(public_key(database_of(connection)), sys.maxsize if committed is None else committed)
 
 
 def require_own_hash(row: sqlite3.Row) -> None:
@@ -95,15 +142,8 @@ def require_own_hash(row: sqlite3.Row) -> None:
         raise StoreInconsistentError(f"audit_log: entry {row['seq']} was changed")
 
 
-def require_record(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
-    """Raise StoreInconsistentError unless ``row`` of a decision table is exactly what the entry ``log`` says was written."""
-    if log is not None:
-        require_own_hash(log)
-    require_said(row, kind, log)
-
-
 def require_said(row: sqlite3.Row, kind: str, log: sqlite3.Row | None) -> None:
-    """``require_record`` for an entry whose own hash was checked already."""
+    """``EntrySignatures.require_record`` for an entry that was checked already."""
     table = RECORD_TABLES[kind]
     name = f"{table.name}: {row[table.id_column]} number {row[table.version_column]}"
     if log is None or log["seq"] != row["audit_seq"]:

@@ -1,8 +1,8 @@
 """The head of the audit log: how many entries it has, the hash of the newest, the store's revision, and the signature over them.
 
 Whoever writes opens the head first (``open_head``), which verifies what is there, so that nothing written past this program is
-ever signed as its own; ``transaction`` has it signed again before it commits. ``head_signature`` keeps each signature, so
-that the first entry without one can be named.
+ever signed as its own; ``transaction`` has it signed again before it commits, and each new entry with it. ``head_signature``
+keeps each signature, so that the first entry without one can be named.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 _DOMAIN = b"rootwarden/head/1\0"
+_ENTRY_DOMAIN = b"rootwarden/entry/1\0"
+_ENTRIES_AT_ONCE = 1000
 _MAX_LOOK_BACK = 10_000
 
 
@@ -84,6 +86,13 @@ def open_head(connection: sqlite3.Connection) -> None:
     connection.before_commit = functools.partial(sign_head, key=key)
 
 
+def signed_until(connection: sqlite3.Connection) -> int | None:
+    """In a transaction that appends: the newest entry before it. None outside of one, where every entry is signed."""
+    if not isinstance(connection, StoreConnection) or connection.before_commit is None:
+        return None
+    return _last_signed(connection)
+
+
 def signed_by(connection: sqlite3.Connection, public: str) -> bool:
     """Whether the head as it stands is signed by the key whose public half is ``public`` (hex)."""
     found, signature = _head_row(connection)
@@ -94,17 +103,42 @@ def start_rekeyed_head(connection: sqlite3.Connection, key: instance_key.Instanc
     """``open_head`` with a key that replaces a lost one; the caller has verified the head under the lost key."""
     if not isinstance(connection, StoreConnection) or not connection.writing:
         raise ValueError("an audit entry is written in the transaction() of what it records")
-    connection.before_commit = functools.partial(sign_head, key=key)
+    connection.before_commit = functools.partial(sign_head, key=key, first=1)
 
 
-def sign_head(connection: sqlite3.Connection, key: instance_key.InstanceKey) -> None:
-    """Sign the head as it stands now."""
+def sign_head(connection: sqlite3.Connection, key: instance_key.InstanceKey, first: int | None = None) -> None:
+    """Sign the head as it stands now, and every entry from ``first`` on (None: those that were appended since the last time)."""
     now = head(connection)
+    _sign_entries(connection, key, _last_signed(connection) if first is None else first - 1)
     signature = key.sign(_message(known_store_id(connection), now))
     connection.execute("UPDATE store_revision SET signature = ? WHERE one = 1", (signature,))
     connection.execute(
         "INSERT INTO head_signature (seq, revision, signature) VALUES (?, ?, ?)", (now.seq, now.revision, signature)
     )
+
+
+def entry_signed(public: str, seq: int, link: str, signature: str) -> bool:
+    """Whether ``signature`` is that of the key ``public`` (hex) over the entry of number ``seq`` and hash ``link``."""
+    return instance_key.verifies(public, signature, _entry_message(seq, link))
+
+
+def _last_signed(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM head_signature ORDER BY number DESC LIMIT 1").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _sign_entries(connection: sqlite3.Connection, key: instance_key.InstanceKey, after: int) -> None:
+    while rows := connection.execute(
+        "SELECT seq, hash FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?", (after, _ENTRIES_AT_ONCE)
+    ).fetchall():
+        signed = [(key.sign(_entry_message(seq, link)), seq) for seq, link in rows]
+        connection.executemany("UPDATE audit_log SET signature = ? WHERE seq = ?", signed)
+        after = rows[-1][0]
+
+
+def _entry_message(seq: int, link: str) -> bytes:
+    """What is signed of an entry; never a head, so that no state within a transaction passes for one that was committed."""
+    return _ENTRY_DOMAIN + json.dumps([seq, link], separators=(",", ":")).encode()
 
 
 def _head_row(connection: sqlite3.Connection) -> tuple[Head, str]:

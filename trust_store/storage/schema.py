@@ -9,12 +9,16 @@ from __future__ import annotations
 from trust_store.storage.migrations import Migration, MigrationSet
 
 
-def _append_only(table: str) -> tuple[str, ...]:
-    """Triggers that keep a mistake in this program from changing history; the audit log finds anybody else's changes."""
+def _append_only(table: str, covered: str = "") -> tuple[str, ...]:
+    """Triggers that keep a mistake in this program from changing history; the audit log finds anybody else's changes.
+
+    ``covered`` names the columns that never change, where others may (all, where none is named).
+    """
+    of = f" OF {covered}" if covered else ""
     return tuple(
-        f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+        f"CREATE TRIGGER {table}_no_{verb.split()[0].lower()} BEFORE {verb} ON {table} "
         f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        for verb in ("UPDATE", "DELETE")
+        for verb in (f"UPDATE{of}", "DELETE")
     )
 
 
@@ -30,7 +34,7 @@ _DECISIONS = (
         seq INTEGER PRIMARY KEY, recorded_at TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
         subject TEXT NOT NULL, body TEXT NOT NULL,
         record_kind TEXT, record_id TEXT, record_version INTEGER, record_sha256 TEXT, vendor_id TEXT, state TEXT,
-        previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE)""",
+        previous_hash TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, signature TEXT NOT NULL)""",
     "CREATE INDEX audit_log_subject ON audit_log (subject, seq)",
     "CREATE INDEX audit_log_vendor ON audit_log (record_kind, vendor_id, record_id, record_version)",
     "CREATE INDEX audit_log_record ON audit_log (record_kind, record_id, record_version)",
@@ -92,7 +96,12 @@ _DECISIONS = (
         audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
         PRIMARY KEY (successor_id, number))""",
     "CREATE INDEX lineage_predecessor ON lineage (predecessor_id)",
-    *_append_only("audit_log"),
+    # An entry is signed just before it is committed, and anew when a lost key is replaced.
+    *_append_only(
+        "audit_log",
+        "seq, recorded_at, kind, actor, subject, body, record_kind, record_id, record_version, record_sha256, vendor_id, state, "
+        "previous_hash, hash",
+    ),
     *_append_only("head_signature"),
     *_append_only("anchor_version"),
     *_append_only("tombstone"),

@@ -59,7 +59,7 @@ def require_complete(connection: sqlite3.Connection) -> None:
     said = 0
     if newest:
         last = max(newest, key=lambda row: int(row["seq"]))
-        audit_log.require_own_hash(last)
+        audit_log.signatures_of(connection).require(last)
         try:
             said = int(json.loads(last["body"])[TOTAL])
         except (ValueError, TypeError, KeyError) as error:

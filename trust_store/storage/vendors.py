@@ -246,7 +246,7 @@ def _checked(connection: sqlite3.Connection, row: sqlite3.Row | None) -> VendorS
     if row is None:
         return None
     entry = connection.execute("SELECT * FROM audit_log WHERE seq = ?", (row["audit_seq"],)).fetchone()
-    audit_log.require_record(row, "vendor", entry)
+    audit_log.signatures_of(connection).require_record(row, "vendor", entry)
     try:
         return VendorSnapshot(_decode(row["content"]), row["version"], row["digest"], row["state"])
     except (ValueError, TypeError, KeyError) as error:

@@ -57,13 +57,16 @@ def rows_of(connection: sqlite3.Connection, record_kind: str, entries: Iterable[
         marks = ",".join("?" * len(part))
         for row in connection.execute(f"SELECT * FROM {table.name} WHERE audit_seq IN ({marks})", part):  # noqa: S608 - own names
             found[int(row["audit_seq"])] = row
+    if not numbers:
+        return []
+    signatures = audit_log.signatures_of(connection)
     for number in numbers:
         if number not in found:
             entry = wanted[number]
             raise StoreInconsistentError(
                 f"{table.name}: {entry['record_id']} number {entry['record_version']} of audit entry {number} is missing"
             )
-        audit_log.require_record(found[number], record_kind, wanted[number])
+        signatures.require_record(found[number], record_kind, wanted[number])
     return [found[number] for number in numbers]
 
 
