@@ -54,6 +54,9 @@ class ControlSettings:
     group: str = ""
     mode: str = "0660"
 
+    def __post_init__(self) -> None:
+        _require_mode(self.mode)
+
 
 @dataclass(frozen=True, slots=True)
 class APISettings:
@@ -70,6 +73,7 @@ class APISettings:
     max_upload_bytes: int = 4 * 1024**3
 
     def __post_init__(self) -> None:
+        _require_mode(self.mode)
         if self.max_upload_bytes <= 0:
             raise ValueError("max_upload_bytes must be more than 0")
         for folder in self.folders:
@@ -209,6 +213,14 @@ def _approvers(table: Any, file: Path) -> Approvers:
                     line=line,
                 )
     return Approvers(tuple(sorted(people.items())))
+
+
+def _require_mode(mode: str) -> None:
+    """Raises ValueError for what is no file mode, here and not when the socket is made."""
+    try:
+        int(mode, 8)
+    except ValueError as error:
+        raise ValueError(f"mode: {mode!r} is no octal file mode") from error
 
 
 def _looks(person: str) -> str:

@@ -5,30 +5,34 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import socket
+import struct
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+import time
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from monitor.cli.findings import Finding, configuration_findings
 from trust_store.errors import TrustStoreError
+from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
+    from datetime import datetime
 
     from monitor.cli import Invocation
     from monitor.config import MonitorSettings
+    from trust_store.settings import TrustSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One examined thing: ``level`` is ok, warning or error; ``advice`` names the next action."""
-
-    level: str
-    what: str
-    advice: str = ""
+FAILURES = 3
+"""Polls in a row that failed before a source is told of."""
 
 
 @click.command()
@@ -47,78 +51,39 @@ def command(invocation: Invocation, *, as_json: bool) -> int:
     try:
         settings = load_monitor_settings(invocation.config.absolute())
     except TrustStoreError as error:
-        _tell(Finding("error", error.diagnostics(), "correct the file, then: rootwarden config check"), as_json=as_json)
+        _tell(Finding("error", error.diagnostics(), "correct it, then: rootwarden config check"), as_json=as_json)
         return error.exit_code
-    findings = [Finding("ok", f"configuration {settings.trust.file}"), *examine(settings)]
+    findings = [Finding("ok", f"configuration {settings.trust.file}")]
+    findings += configuration_findings(settings, os.environ, invocation.now)
+    wrong = any(f.level == "error" for f in findings)
+    findings += examine(settings, invocation.now())
     for finding in findings:
         _tell(finding, as_json=as_json)
-    return 4 if any(f.level == "error" for f in findings) else 0
+    return 2 if wrong else 4 if any(f.level == "error" for f in findings) else 0
 
 
-def examine(settings: MonitorSettings) -> Iterator[Finding]:
-    """Every finding about an installation with these settings; reads only."""
-    yield from _policy(settings)
-    yield from _store(settings)
-    yield from _daemon(settings)
+def examine(settings: MonitorSettings, now: datetime) -> Iterator[Finding]:
+    """Every finding about an installation with these settings, its configuration apart; reads only."""
+    yield from _store(settings, now)
+    yield from _daemon(settings, now)
     yield from _sandbox()
 
 
-def _policy(settings: MonitorSettings) -> Iterator[Finding]:
-    people = {person for _, person in settings.trust.approvers.by_identity}
-    if not people:
-        yield Finding("warning", "[approvers] names nobody: no key can be decided", "add people to [approvers]")
-    for uid, person in settings.trust.approvers.by_uid:
-        if uid == 0:
-            yield Finding("warning", f"root decides as {person!r}", "let people decide under their own users")
-        elif _owner(settings.trust.store.database) == uid:
-            yield Finding(
-                "warning", f"the service's own user decides as {person!r}", "let people decide under their own users"
-            )
-    if not settings.trust.vendors:
-        yield Finding("warning", "no vendor file", f"add one to {settings.trust.file.parent}/vendors.d")
-    for vendor in settings.trust.vendors:
-        if not vendor.contacts:
-            yield Finding(
-                "warning", f"vendor {vendor.id}: no contact to call", "add [[vendor.contact]] from your own records"
-            )
-        if len(people) < vendor.policy.approvals:
-            yield Finding(
-                "warning",
-                f"vendor {vendor.id} needs {vendor.policy.approvals} approvers and [approvers] names {len(people)}",
-                "name more people, or write [vendor.policy] approvals out",
-            )
-        if not any(source.vendor_id == vendor.id for source in settings.sources):
-            yield Finding(
-                "warning", f"vendor {vendor.id}: no source is read", "add [[source]]: silence is a fault, not peace"
-            )
-    if not settings.delivery_tables:
-        yield Finding(
-            "warning", "no delivery channel: alerts stay in the store", "add [delivery.smtp] or [delivery.slack]"
-        )
-
-
-def _owner(database: Path) -> int | None:
-    """Whose the store is; None where there is none yet, or its folder is closed to whoever asks."""
-    try:
-        return database.stat().st_uid
-    except OSError:
-        return None
-
-
-def _store(settings: MonitorSettings) -> Iterator[Finding]:
+def _store(settings: MonitorSettings, now: datetime) -> Iterator[Finding]:
     from monitor.schema import MIGRATION_SETS
     from trust_store import audit
-    from trust_store.storage.connection import connect
+    from trust_store.storage.connection import StoreClosedError, connect
     from trust_store.storage.migrations import require_schema
 
     database = settings.trust.store.database
     try:
-        connection = connect(database, read_only=True)
-        try:
+        with closing(connect(database, read_only=True)) as connection:
             require_schema(connection, MIGRATION_SETS)
             audit.verify(connection)
-        finally:
-            connection.close()
+            waiting = [*_waiting(settings, connection), *_silent(settings, connection, now)]
+    except StoreClosedError as error:
+        yield Finding("error", error.diagnostics(), "the store was not examined: sudo rootwarden doctor")
+        return
     except TrustStoreError as error:
         yield Finding(
             "error", error.diagnostics(), "'rootwarden init' creates a store; an inconsistent one needs its backup"
@@ -128,20 +93,61 @@ def _store(settings: MonitorSettings) -> Iterator[Finding]:
     if mode & 0o077:
         yield Finding("error", f"{database} is readable by others ({mode:o})", f"chmod 0600 {database}")
     yield Finding("ok", f"store {database} of {_user(owner)}, audit log and anchors agree")
-    yield from _instance(database)
+    yield from waiting
+    yield from _instance(settings.trust, owner)
 
 
-def _instance(database: Path) -> Iterator[Finding]:
+def _waiting(settings: MonitorSettings, connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Changes of policy that count once people of the old policy approve them."""
+    from trust_store.storage.approver_list import newest
+    from trust_store.storage.vendors import AWAITING, latest
+
+    for vendor in settings.trust.vendors:
+        known = latest(connection, vendor.id)
+        if known is not None and known.state == AWAITING:
+            yield Finding(
+                "warning",
+                f"vendor {vendor.id}: its file was changed to a weaker policy, which does not count yet",
+                f"rootwarden anchor approve-policy {vendor.id}, by the people that the old policy asks for",
+            )
+    people = newest(connection)
+    if people is not None and people.awaiting:
+        yield Finding(
+            "warning",
+            "[approvers] was changed, and whoever is new there does not count yet",
+            "rootwarden anchor approve-policy --approvers, by people of the list before",
+        )
+
+
+def _silent(settings: MonitorSettings, connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    """Sources that do not answer."""
+    from monitor.storage.sources import state_of
+
+    for source in settings.sources:
+        failures = state_of(connection, source, now).failures
+        if failures >= FAILURES:
+            name = safe(source.name, 200)
+            yield Finding(
+                "warning", f"source {name} failed {failures} times in a row", f"rootwarden source show '{name}'"
+            )
+
+
+def _instance(trust: TrustSettings, owner: int) -> Iterator[Finding]:
     """The key that signs the log, and this user's memory of stores."""
     from trust_store import instance_key
+    from trust_store.cli.audit_instance import handed_key
     from trust_store.remembered import memory_folder, why_not_kept
 
+    database = trust.store.database
     try:
-        if _owner(database) == os.geteuid() and database.with_name(instance_key.PUBLIC_NAME).exists():
+        signed = database.with_name(instance_key.PUBLIC_NAME).exists()
+        if signed and os.geteuid() in (0, owner) and not handed_key(trust).exists():
             instance_key.private_key(database)
     except TrustStoreError as error:
         yield Finding(
-            "warning", f"no decision can be signed from here: {error.diagnostics()}", "restore the backup of the key"
+            "warning",
+            f"no decision can be signed: {error.diagnostics()}",
+            "restore the backup of the key; where it is lost, stop the daemon, then: rootwarden audit rekey",
         )
     missing = why_not_kept(memory_folder())
     if missing is not None:
@@ -152,14 +158,41 @@ def _instance(database: Path) -> Iterator[Finding]:
         )
 
 
-def _daemon(settings: MonitorSettings) -> Iterator[Finding]:
+def _daemon(settings: MonitorSettings, now: datetime) -> Iterator[Finding]:
     from trust_store import client
 
+    path = settings.trust.control.socket
     try:
-        client.request(settings.trust.control.socket, "ping", {}, timeout=5.0)
-        yield Finding("ok", f"the daemon answers on {settings.trust.control.socket}")
+        client.request(path, "ping", {}, timeout=5.0)
     except TrustStoreError as error:
-        yield Finding("warning", f"the daemon does not answer: {error.diagnostics()}", "systemctl start rootwarden")
+        yield Finding("warning", error.diagnostics(), "rootwarden config check, then: systemctl status rootwarden")
+        return
+    yield Finding("ok", f"the daemon answers on {path}")
+    began = _began(path, now)
+    folder = settings.trust.file.parent / "vendors.d"
+    for file in (settings.trust.file, folder, *sorted(folder.glob("*.toml"))):
+        if began is not None and file.exists() and file.stat().st_mtime > began:
+            yield Finding(
+                "warning",
+                f"{file} was changed since the daemon's start: nothing of that counts yet",
+                "systemctl restart rootwarden",
+            )
+
+
+def _began(path: Path, now: datetime) -> float | None:
+    """When the process that listens at a socket began, in seconds since 1970; None where the kernel does not tell (proc(5))."""
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(os.fspath(path))
+            pid, _, _ = struct.unpack(
+                "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            )
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(after_name[19])  # starttime, the 22nd field
+    except (OSError, ValueError, IndexError):
+        return None
+    since = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return now.timestamp() - since
 
 
 def _sandbox() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,11 @@ def command(invocation: Invocation) -> int:
       rootwarden --config ./run/rootwarden.toml run      # Ctrl-C stops it
       systemctl start rootwarden
     """
+    from monitor.cli.findings import refusals
+    from monitor.config import load_monitor_settings
     from monitor.daemon import run_daemon
 
-    return run_daemon(invocation.config.absolute(), now=invocation.now, randomness=invocation.randomness)
+    config = invocation.config.absolute()
+    for refusal in refusals(load_monitor_settings(config), os.environ, invocation.now):
+        raise refusal  # before the store is opened, or brought up to date
+    return run_daemon(config, now=invocation.now, randomness=invocation.randomness)
