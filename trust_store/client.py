@@ -129,7 +129,7 @@ def exclusive(lock: Path, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterato
             held.enter_context(writer_lock(lock, wait_seconds=wait_seconds))
         except WriterBusyError as error:
             raise DaemonUnavailableError(
-                f"{lock} is held, so a daemon runs or starts, but its control socket does not answer"
+                f"{lock} is held: a daemon runs, or starts and does not answer yet; stop it (systemctl stop rootwarden) or try again"
             ) from error
         yield
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +24,6 @@ from trust_store.storage.connection import connect
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -143,23 +145,68 @@ def test_rekey_by_command(store: sqlite3.Connection, tmp_path: Path) -> None:
     assert (code, json.loads(told)["outcome"]) == (0, "rekeyed")
 
 
-def test_rekey_needs_an_approver_and_the_owner(
+def test_rekey_needs_root_or_the_owner(
     store: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whom the configuration does not name, and whoever does not own the store, replaces nothing; a missing store is told."""
+    """Whoever does not own the store replaces nothing; a missing store is told."""
     store.close()
     (tmp_path / KEY_NAME).unlink()
-    config = tmp_path / "rootwarden.toml"
-    named = config.read_text()
-    config.write_text(named.replace(f"ann = {os.geteuid()}", "ann = 54321"))
-    code, told = run(tmp_path, "audit", "rekey", "--reason", "x")
-    assert (code, "is not named in [approvers]" in told) == (2, True)
-    config.write_text(named)
     with monkeypatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: 54321)
         code, told = run(tmp_path, "audit", "rekey", "--reason", "x")
     assert (code, "does not own" in told) == (2, True)
+    assert not (tmp_path / KEY_NAME).exists()
     (tmp_path / "rootwarden.db").unlink()
     assert run(tmp_path, "audit", "rekey", "--reason", "x")[0] == 4
     with closing(connect(tmp_path / "rootwarden.db", create=True)):
         assert run(tmp_path, "audit", "verify")[0] == 4
+
+
+def test_an_owner_who_is_no_approver_rekeys_under_the_uid(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """The store's owner may, since the files are in those hands anyhow: the log names the uid, and nobody who approves."""
+    config = tmp_path / "rootwarden.toml"
+    config.write_text(config.read_text().replace(f"ann = {os.geteuid()}", "ann = 54321"))
+    (tmp_path / KEY_NAME).unlink()
+    assert run(tmp_path, "audit", "rekey", "--reason", "disk failure")[0] == 0
+    assert audit.entries(store)[-1]["actor"] == f"uid:{os.geteuid()}"
+
+
+def test_a_key_that_systemd_hands_over_is_not_lost(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """Where the folder of credentials beside the configuration holds the key, that there is none beside the database proves nothing."""
+    store.close()
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / KEY_NAME).rename(tmp_path / "credentials/instance-key")
+    code, told = run(tmp_path, "audit", "rekey", "--reason", "x")
+    assert (code, "only when it is lost" in told) == (2, True)
+    assert not (tmp_path / KEY_NAME).exists()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can reach."""
+    made = Path(tempfile.mkdtemp(prefix="rootwarden-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write as another user")
+def test_root_rekeys_as_the_services_user(open_folder: Path) -> None:
+    """As in the documented installation: root, whom nobody names, replaces the key of a store of the service, which can read it then."""
+    service, state = 61001, open_folder / "state"
+    state.mkdir(mode=0o700)
+    (open_folder / "rootwarden.toml").write_text(
+        f'[store]\ndirectory = "{state}"\n[control]\nsocket = "{open_folder}/c.sock"\n[approvers]\nann = 54321\n'
+    )
+    with closing(open_store(state)) as connection:
+        propose(connection, "First")
+        checkpoints.keep_checkpoint(connection, state / checkpoints.CHECKPOINT_NAME, AT)
+    (state / KEY_NAME).unlink()
+    for path in (state, *state.iterdir()):
+        os.chown(path, service, service)
+    assert run(open_folder, "audit", "rekey", "--reason", "disk failure")[0] == 0
+    assert run(open_folder, "audit", "accept-restored", "--revision", "1")[0] == 0
+    assert {path.stat().st_uid for path in state.iterdir()} == {service}
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+    with closing(query.open_consistent(state / "rootwarden.db")) as connection:
+        assert audit.entries(connection)[-1]["actor"] == "uid:0"

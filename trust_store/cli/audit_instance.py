@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from trust_store import audit, checkpoints, client_memory
+from trust_store import audit, checkpoints, client_memory, instance_key
 from trust_store.errors import DecisionRefusedError, StoreInconsistentError, UsageError
 from trust_store.query import snapshot
 from trust_store.remembered import memory_folder
@@ -20,8 +20,11 @@ from trust_store.storage.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
+
+    from trust_store.settings import TrustSettings
 
 
 @click.command("accept-restored")
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 def accept_restored(revision: int, *, as_json: bool) -> int:
     """Take a store as it is now, although it is older than what this user has seen of it, or signed by another key.
 
-    For after a backup was restored, or the instance key replaced, on purpose. The whole log is verified first. Run as the store's
-    owner, with the daemon stopped, it also replaces the checkpoint beside the database. Decisions made since are gone.
+    For after a backup was restored, or the instance key replaced, on purpose. The whole log is verified first. Run as root or the
+    store's owner, with the daemon stopped, it also replaces the checkpoint beside the database. Decisions made since are gone.
 
     \b
     Examples:
@@ -54,8 +57,8 @@ def accept_restored(revision: int, *, as_json: bool) -> int:
         remembered = client_memory.accept(connection, memory_folder())
     beside = database.with_name(checkpoints.CHECKPOINT_NAME)
     replaced = False
-    if owner_of(database) == os.geteuid():
-        with exclusive(settings.store.lock), closing(connect(database)) as connection:
+    if os.geteuid() in (0, owner_of(database)):
+        with _as_owner(database), exclusive(settings.store.lock), closing(connect(database)) as connection:
             replaced = _replace_checkpoint(connection, beside, invocation.now())
     if as_json:
         click.echo(json.dumps({"revision": revision, "remembered": remembered is not None, "checkpoint": replaced}))
@@ -74,29 +77,33 @@ def accept_restored(revision: int, *, as_json: bool) -> int:
 @click.option("--former-key", metavar="HEX", help="The lost key's public half, where instance.pub is lost too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rekey_command(reason: str, former_key: str | None, *, as_json: bool) -> int:
-    """Replace an instance key that was lost. It needs an approver who owns the store, goes on record, and the daemon alerts about it.
+    """Replace an instance key that was lost: as root or the store's owner, with the daemon stopped. It trusts no key of a vendor.
 
-    Refused while the key is there, and over a log that the lost key did not sign. Every client then has to be told once:
-    rootwarden audit accept-restored.
+    Whoever has the store's files could put another key there unseen; so it goes on record under that user (as the approver where
+    [approvers] names one), and the daemon alerts about it. Refused while the key is there, and over a log that the lost key did not
+    sign. Every client then has to be told once: rootwarden audit accept-restored.
 
     \b
     Examples:
       rootwarden audit rekey --reason "disk failure, the backup had no instance.key (SEC-77)"
     """
     from trust_store.client import exclusive
-    from trust_store.policy_approval import person_deciding
     from trust_store.rekeying import rekey
 
     invocation = click.get_current_context().obj
     settings = load_trust_settings(invocation.config)
     database, uid = settings.store.database, os.geteuid()
-    if owner_of(database) != uid:
-        raise DecisionRefusedError(f"uid {uid} does not own {database}: a key is replaced by the store's owner")
-    with exclusive(settings.store.lock), closing(connect(database)) as connection:
+    if uid not in (0, owner_of(database)):
+        raise DecisionRefusedError(f"uid {uid} does not own {database}: a key is replaced by root or the store's owner")
+    if handed_key(settings).exists():
+        raise DecisionRefusedError(
+            f"{handed_key(settings)} is there, which systemd hands to the daemon; a key is replaced only when it is lost "
+            "(take the file away where it cannot be used)"
+        )
+    with _as_owner(database), exclusive(settings.store.lock), closing(connect(database)) as connection:
         require_schema(connection, (MIGRATIONS,))
-        person = person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
         made = rekey(
-            connection, database, identity=person, reason=reason, at=invocation.now(), former=former_key
+            connection, database, identity=_who(connection, settings, uid), reason=reason, at=invocation.now(), former=former_key
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps({"outcome": "rekeyed", "key": made}))
@@ -104,6 +111,40 @@ def rekey_command(reason: str, former_key: str | None, *, as_json: bool) -> int:
     click.echo(f"the instance key was replaced, its public half is {made}")
     click.echo("tell each client once: rootwarden audit accept-restored --revision N")
     return 0
+
+
+def handed_key(settings: TrustSettings) -> Path:
+    """Where the key is kept if not beside the database: in the folder whose files the unit hands over as credentials."""
+    return settings.file.absolute().parent / "credentials" / instance_key.CREDENTIALS[0]
+
+
+def _who(connection: sqlite3.Connection, settings: TrustSettings, uid: int) -> str:
+    """The approver that this user decides as, else the user itself: not a decision about trust, it need not be an approver's."""
+    from trust_store.policy_approval import person_deciding
+
+    try:
+        return person_deciding(connection, settings.approvers, f"uid:{uid}", settings.file)
+    except DecisionRefusedError:
+        return f"uid:{uid}"
+
+
+@contextmanager
+def _as_owner(database: Path) -> Iterator[None]:
+    """Root writes as the store's owner: what it made in its own name the daemon could not open."""
+    owner = database.stat()
+    if os.geteuid() == owner.st_uid:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _replace_checkpoint(connection: sqlite3.Connection, beside: Path, at: datetime) -> bool:

@@ -43,7 +43,8 @@ def _lock(descriptor: int, path: Path, until: float) -> None:
         except OSError as error:
             if time.monotonic() >= until:
                 raise WriterBusyError(
-                    f"{path} is held: the daemon, or another command, is writing to this store"
+                    f"{path} is held: the daemon, or another command, is writing to this store; stop it first: "
+                    "systemctl stop rootwarden"
                 ) from error
             time.sleep(RETRY_SECONDS)
         else:
