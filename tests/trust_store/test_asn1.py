@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trust_store.package_craft import tlv
+from trust_store.decode import asn1
 from trust_store.decode.asn1 import MAX_CHILDREN, MAX_DEPTH, Element, der, der_set, length_octets, read_one
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError
 
@@ -25,6 +28,25 @@ def test_deep_nesting_is_a_resource_limit() -> None:
         read_one(nested(100_000, indefinite=True), "bomb")
     with pytest.raises(ResourceLimitError):
         der(read_one(nested(MAX_DEPTH + 2, indefinite=False), "bomb"))
+
+
+def test_indefinite_lengths_are_read_once() -> None:
+    """What indefinite lengths hold is looked at once, however deep they are nested, and its DER is the same as ever."""
+    inner = b"\4\1a" * 50
+    data = b"\x30\x80" * 30 + inner + b"\0\0" * 30
+    expected = inner
+    for _ in range(30):
+        expected = tlv(0x30, expected)
+    element = read_one(data, "value")
+    with patch.object(asn1, "_header", wraps=asn1._header) as header:
+        assert der(element) == expected
+    assert header.call_count == 80
+
+
+def test_the_end_of_contents_lies_inside_the_value_around_it() -> None:
+    """End-of-contents octets of which one stands outside the value that holds them end nothing."""
+    with pytest.raises(MalformedError):
+        der(read_one(b"\x30\x08\x30\3\x30\x80\0" + b"\0\x05\0", "value"))
 
 
 def test_counts_are_capped() -> None:

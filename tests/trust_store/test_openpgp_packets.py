@@ -109,6 +109,13 @@ def test_broken_armor_is_malformed(text: str) -> None:
         read_armor(text.encode())
 
 
+@pytest.mark.parametrize("line", [b"=" * 400_000 + b"A", b"=" * 400_000, b"A" * 400_000 + b"="])
+def test_long_lines_of_padding_are_malformed(line: bytes) -> None:
+    """A body line of hundreds of thousands of equals signs is no base64, and costs no more than its length."""
+    with pytest.raises(MalformedError):
+        read_armor(b"-----BEGIN PGP SIGNATURE-----\n\n" + line + b"\nAAAA\n-----END PGP SIGNATURE-----\n")
+
+
 def test_armor_block_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of armoured blocks is capped."""
     monkeypatch.setattr(openpgp_packets, "MAX_ARMOR_BLOCKS", 2)

@@ -9,13 +9,14 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trust_store.package_craft import LIMITS, archive, read
-from trust_store.decode import zip_archive
+from trust_store.decode import zip_archive, zip_directory
 from trust_store.decode.zip_archive import read_directory, walk
 from trust_store.decode.zip_names import NameSet, check_name
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
@@ -292,8 +293,18 @@ def test_native_archives(tmp_path: Path) -> None:
 
 
 def test_zero_padding_in_extra_fields() -> None:
-    """zipalign's padding is accepted."""
-    assert unpack(build(Entry(local_extra=b"\0\0\0"))) == {"a": b"content"}
+    """zipalign's padding is accepted, after other fields as well, and a field may end with zeros itself."""
+    field = struct.pack("<HH", 0x5455, 5) + bytes(5)
+    for extra in (b"\0\0\0", field, field + bytes(2), field * 2 + bytes(7)):
+        assert unpack(build(Entry(local_extra=extra))) == {"a": b"content"}
+
+
+def test_many_extra_fields_are_read_once() -> None:
+    """The rest of the extra fields is not looked through anew for each of them."""
+    fields = struct.pack("<HH", 0x5455, 0) * 16_383
+    with patch.object(zip_directory, "any", create=True) as looked:
+        assert zip_directory.parse_extra(fields, b"a") is None
+    assert not looked.called
 
 
 def test_caps() -> None:

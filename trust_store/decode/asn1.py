@@ -16,6 +16,7 @@ BIT_STRING, UTC_TIME, GENERALIZED_TIME = 0x03, 0x17, 0x18
 _CONSTRUCTED = 0x20
 _INDEFINITE = 0x80
 _MAX_LENGTH_OCTETS = 4
+_END_OF_CONTENTS = b"\0\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,8 @@ def read_one(data: bytes, what: str) -> Element:
 
 
 def der(element: Element) -> bytes:
-    """The value with definite, minimal lengths throughout (X.690 10.1); sets keep their order, see ``der_set``."""
-    if not element.tag & _CONSTRUCTED:
-        return bytes([element.tag]) + length_octets(len(element.content)) + element.content
-    content = b"".join(der(child) for child in element.children())
-    return bytes([element.tag]) + length_octets(len(content)) + content
+    """The value with definite, minimal lengths throughout (X.690 10.1); sets keep their order, see ``der_set``. Each octet is read once."""
+    return _der(element.raw, 0, len(element.raw), element.depth)[0]
 
 
 def der_set(encodings: list[bytes]) -> bytes:
@@ -102,9 +100,26 @@ def length_octets(length: int) -> bytes:
 
 
 def _read(data: bytes, start: int, depth: int) -> tuple[Element, int]:
-    if depth > MAX_DEPTH:
-        raise ResourceLimitError(f"ASN.1: nested deeper than {MAX_DEPTH}")
-    if len(data) - start < 2:  # identifier and length
+    _require_depth(depth)
+    tag, position, end = _header(data, start, len(data))
+    if end is None:
+        return _read_indefinite(data, start, position, depth)
+    return Element(tag, data[position:end], data[start:end], depth), end
+
+
+def _read_indefinite(data: bytes, start: int, position: int, depth: int) -> tuple[Element, int]:
+    """Values up to the end-of-contents octets (X.690 8.1.3.6)."""
+    contents = position
+    for _ in range(MAX_CHILDREN):
+        if data.startswith(_END_OF_CONTENTS, position):
+            return Element(data[start], data[contents:position], data[start : position + 2], depth), position + 2
+        position = _read(data, position, depth + 1)[1]
+    raise ResourceLimitError(f"ASN.1: more than {MAX_CHILDREN} values in one")
+
+
+def _header(data: bytes, start: int, limit: int) -> tuple[int, int, int | None]:
+    """Tag, where the contents of the value at ``start`` begin, and where they end, at ``limit`` at most; None: indefinite (X.690 8.1)."""
+    if limit - start < 2:  # identifier and length
         raise MalformedError("ASN.1: cut short")
     tag, first = data[start], data[start + 1]
     if tag & 0x1F == 0x1F or tag == 0:
@@ -113,29 +128,36 @@ def _read(data: bytes, start: int, depth: int) -> tuple[Element, int]:
     if first == _INDEFINITE:
         if not tag & _CONSTRUCTED:
             raise MalformedError("ASN.1: a primitive value of indefinite length")
-        return _read_indefinite(data, start, position, depth)
+        return tag, position, None
     length = first
     if first & 0x80:
         octets = first & 0x7F
-        if octets > _MAX_LENGTH_OCTETS or position + octets > len(data):
+        if octets > _MAX_LENGTH_OCTETS or position + octets > limit:
             raise MalformedError("ASN.1: a length that goes past the end")
         length = int.from_bytes(data[position : position + octets], "big")
         position += octets
-    end = position + length
-    if end > len(data):
+    if position + length > limit:
         raise MalformedError("ASN.1: cut short")
-    return Element(tag, data[position:end], data[start:end], depth), end
+    return tag, position, position + length
 
 
-def _read_indefinite(data: bytes, start: int, position: int, depth: int) -> tuple[Element, int]:
-    """Values up to the end-of-contents octets (X.690 8.1.3.6)."""
-    contents = position
-    for _ in range(MAX_CHILDREN):
-        if data[position : position + 2] == b"\0\0":
-            return Element(data[start], data[contents:position], data[start : position + 2], depth), position + 2
-        position = _skip(data, position, depth + 1)
-    raise ResourceLimitError(f"ASN.1: more than {MAX_CHILDREN} values in one")
+def _der(data: bytes, start: int, limit: int, depth: int) -> tuple[bytes, int]:
+    """The value at ``start`` in DER, and where it ends."""
+    _require_depth(depth)
+    tag, position, end = _header(data, start, limit)
+    if end is not None and not tag & _CONSTRUCTED:
+        return bytes([tag]) + length_octets(end - position) + data[position:end], end
+    parts: list[bytes] = []
+    inside = limit if end is None else end
+    while position != end and not (end is None and data.startswith(_END_OF_CONTENTS, position, limit)):
+        if len(parts) >= MAX_CHILDREN:
+            raise ResourceLimitError(f"ASN.1: more than {MAX_CHILDREN} values in one")
+        part, position = _der(data, position, inside, depth + 1)
+        parts.append(part)
+    content = b"".join(parts)
+    return bytes([tag]) + length_octets(len(content)) + content, position + 2 if end is None else end
 
 
-def _skip(data: bytes, position: int, depth: int) -> int:
-    return _read(data, position, depth)[1]
+def _require_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ResourceLimitError(f"ASN.1: nested deeper than {MAX_DEPTH}")

@@ -20,7 +20,6 @@ _BEGIN = re.compile(rb"-----BEGIN PGP ([A-Z0-9 ,/]{1,40})-----[ \t\r]*\Z")
 _END = re.compile(rb"-----END PGP ([A-Z0-9 ,/]{1,40})-----[ \t\r]*\Z")
 _ARMOR_HEADER = re.compile(rb"[A-Za-z0-9-]{1,64}:(?: .*)?\Z")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2}\Z")
-_PADDED_END = re.compile(rb"=+\Z")
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -172,7 +171,7 @@ def _decode_block(lines: list[bytes]) -> bytes:
         body.pop()
     if not body:
         raise MalformedError("an armoured block is empty")
-    if any(_PADDED_END.search(line) for line in body[:-1]) or not all(_BASE64_LINE.match(line) for line in body):
+    if any(line.endswith(b"=") for line in body[:-1]) or not all(_BASE64_LINE.match(line) for line in body):
         raise MalformedError("an armoured block holds something that is not base64")
     try:
         return base64.b64decode(b"".join(body), validate=True)

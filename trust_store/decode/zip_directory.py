@@ -273,9 +273,8 @@ def parse_extra(extra: bytes, raw_name: bytes) -> bytes | None:
     """The zip64 extra field's content or None (APPNOTE 4.5); zero padding, as zipalign writes it, is passed over."""
     zip64: bytes | None = None
     position = 0
-    while position < len(extra):
-        if not any(extra[position:]):
-            break
+    end = len(extra.rstrip(b"\0"))
+    while position < end:
         if len(extra) - position < 4:
             raise MalformedError("zip: a broken extra field")
         kind, length = struct.unpack_from("<HH", extra, position)
