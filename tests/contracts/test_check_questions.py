@@ -227,8 +227,8 @@ def test_a_revocation_list_is_never_passed_over(fast: Rootwarden, kit: Kit, pack
 
 
 def test_demands_that_cannot_be_met_never_pass(fast: Rootwarden, kit: Kit, package: Path) -> None:
-    """A sigstore identity asked for of a signature that has none keeps it from passing."""
-    for option in ("--certificate-identity", "--certificate-oidc-issuer"):
+    """A sigstore identity or a namespace asked for of a signature that has none keeps it from passing."""
+    for option in ("--certificate-identity", "--certificate-oidc-issuer", "--namespace"):
         code, verdict = fast.supplied(kit.anchors, option, "https://example.org/x", package)
         assert code in (3, 10)
         assert verdict["outcome"] != "passed"

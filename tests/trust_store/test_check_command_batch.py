@@ -28,13 +28,22 @@ def test_batch_answers_every_line_in_order(run: Run) -> None:
         {"id": 2, "path": "smuggled.zip", **supplied},
         {"path": "absent", **supplied, "signatures": None, "at": None},
         {"id": 4, "path": "firmware.bin", "signatures": ["firmware.bin.p7s"], "untrusted": ["root.pem"], "crls": [],
-         "vendor": "any", "at": "2001-01-01T00:00:00Z", "namespace": "file"},
+         "vendor": "any", "at": "2001-01-01T00:00:00Z"},
     )  # fmt: skip
     assert code == 10
     assert [(a["id"], a["reason"]) for a in answers] == [
         ("a", "trusted"), (2, "uncovered_content"), (None, "unreadable"), (4, "not_yet_valid"),
     ]  # fmt: skip
     assert all(set(a) == TOP_KEYS | {"id"} for a in answers)
+
+
+@pytest.mark.parametrize("demand", ["certificate_identity", "certificate_oidc_issuer", "namespace"])
+def test_a_demand_of_a_batch_line_that_cannot_be_met_never_passes(run: Run, demand: str) -> None:
+    """What a line asks for and nobody here can check stands against every signature, an empty text included."""
+    line = {"path": "firmware.bin", "anchors": ["root.pem"], "only_anchors": True}
+    code, answers = _batch(run, line, *({**line, demand: text} for text in ("file", "")))
+    assert code == 3
+    assert [answer["reason"] for answer in answers] == ["trusted", "unexpected_signer", "unexpected_signer"]
 
 
 def test_batch_takes_what_a_line_leaves_out_from_the_command_line(run: Run) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trust_store.verifier import FactReader
 
 NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore identities")
+NO_NAMESPACES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: namespaces of SSH signatures")
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
 _TEXTS = ("path", "at", "as_known_at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
@@ -98,8 +99,10 @@ class CheckSession:
     def request(self, path: str, options: CheckOptions) -> CheckRequest:
         """The question; raises UsageError for what cannot be asked, StoreUnavailableError where there is no configuration."""
         unmet: tuple[Finding, ...] = ()
-        if options.certificate_identity or options.certificate_oidc_issuer:
+        if options.certificate_identity is not None or options.certificate_oidc_issuer is not None:
             unmet += (NO_IDENTITIES,)
+        if options.namespace is not None:
+            unmet += (NO_NAMESPACES,)
         signatures = tuple(Path(name) for name in options.signatures)
         for signature in signatures:
             _require_readable(signature)
