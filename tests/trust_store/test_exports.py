@@ -84,7 +84,10 @@ def test_notation_says_the_rule_or_refuses() -> None:
     short = dataclasses.replace(ruled, signer_rule=SignerRule(subject=(("O", "Acme"),)))
     pinned = dataclasses.replace(ruled, signer_rule=SignerRule(subject=subject, spki_sha256=("a" * 64,)))
     stranger = dataclasses.replace(dedicated, vendor_id="other")
-    for refused in ([short], [pinned], [ruled, dedicated], [dedicated, stranger]):
+    both = dataclasses.replace(ruled, signer_rule=dataclasses.replace(ruled.signer_rule, dedicated=True))
+    assert notation_trust.identity(both) == notation_trust.identity(ruled)
+    narrowed = dataclasses.replace(dedicated, signer_rule=SignerRule(dedicated=True, san=("a.example",)))
+    for refused in ([short], [pinned], [narrowed], [ruled, dedicated], [dedicated, stranger]):
         with pytest.raises(UsageError):
             notation_trust.export(refused, CONTEXT)
 

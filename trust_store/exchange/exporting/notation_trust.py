@@ -59,7 +59,7 @@ def identity(anchor: TrustAnchor) -> str | None:
     only_subject = not (
         rule.spki_sha256 or rule.san or rule.issuer_spki_sha256 or rule.team_id or rule.eku or rule.policy
     )
-    if rule.dedicated:
+    if rule.dedicated and not rule.conditional:
         return "*"
     names = [name for name, _ in rule.subject]
     if not only_subject or not set(names) >= _MANDATORY or len(names) != len(set(names)):
