@@ -30,17 +30,29 @@ class SMTPSettings:
     """
 
     host: str
+    """Name or address of the mail server."""
     sender: str
+    """One address, `name@domain`."""
     recipients: tuple[str, ...]
+    """At least one address."""
     port: int = 587
+    """1 to 65535."""
     starttls: bool = True
+    """Upgrades a plain connection; not together with `tls`."""
     tls: bool = False
+    """Speaks TLS from the first byte."""
     username: str = ""
+    """With a password, and only where the connection is encrypted or this machine's own."""
     password_file: Path | None = None
+    """A file with the password alone in it."""
     password_credential: str = ""
+    """The systemd credential that holds it; the unit names it `rootwarden_<file>`."""
     password_env: str = ""
+    """The environment variable that holds it."""
     ca_file: Path | None = None
+    """PEM; replaces the system's roots."""
     timeout_seconds: float = 30.0
+    """Of each step of the dialogue; above 0, at most 600."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", self.host):
@@ -69,9 +81,13 @@ class SlackSettings:
     """``[delivery.slack]``: an incoming webhook; its address is the secret and comes from a file, credential or variable."""
 
     webhook_file: Path | None = None
+    """A file with the webhook's address alone in it; one of the three is needed."""
     webhook_credential: str = ""
+    """The systemd credential that holds it; the unit names it `rootwarden_<file>`."""
     webhook_env: str = ""
+    """The environment variable that holds it."""
     timeout_seconds: float = 15.0
+    """Of one request; above 0, at most 600."""
 
     def __post_init__(self) -> None:
         if not (self.webhook_file or self.webhook_credential or self.webhook_env):
@@ -83,12 +99,13 @@ class SlackSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """The configured channels; None where a channel is not configured. ``digest_hour`` (UTC) is when the daily digest goes out."""
+    """``[delivery]``: the channels, each in a table of its own, and when the daily digest goes out."""
 
     file: Path
     smtp: SMTPSettings | None = None
     slack: SlackSettings | None = None
     digest_hour: int = 7
+    """0 to 23, UTC: from then on the day's digest goes out."""
 
 
 def load_delivery_settings(tables: Mapping[str, Any], file: Path) -> DeliverySettings:

@@ -36,9 +36,13 @@ class IntakeSettings:
     """``[intake]``: the watched folder, and how long a file must be unchanged and may wait for its side files."""
 
     directory: Path = Path("/var/lib/rootwarden/incoming")
+    """`<directory>/<vendor id>/` is watched; by default `incoming` in the store's directory."""
     settle_seconds: float = 2.0
+    """A file counts as complete when it was unchanged for this long; from 0."""
     sidecar_wait_seconds: float = 30.0
+    """A package without a signature waits this long for one beside it; from 0."""
     rescan_seconds: float = 30.0
+    """The folder is looked through this often even if nothing was noticed; above 0."""
 
     def __post_init__(self) -> None:
         if self.settle_seconds < 0 or self.sidecar_wait_seconds < 0:
@@ -52,15 +56,25 @@ class PollingSettings:
     """``[polling]``: how often due sources are looked for, and every cap on what a server may send."""
 
     tick_seconds: float = 30.0
+    """Due sources are looked for this often; above 0."""
     request_timeout_seconds: float = 30.0
+    """Of one request; above 0."""
     max_document_bytes: int = 8 * 1024**2
+    """A longer document is an error of its source; above 0."""
     max_attachment_bytes: int = 1024**2
+    """Of one linked key file; above 0."""
     max_attachments: int = 20
+    """Linked key files fetched in one poll of a source; from 0."""
     max_pages: int = 60
+    """Pages of a forum thread fetched in one poll; above 0."""
     max_redirects: int = 5
+    """Followed for one document; from 0."""
     workers: int = 10
+    """Sources read at the same time; above 0."""
     slowest_interval_seconds: float = 86400.0
+    """A source that fails, or asks for patience, is tried again at least this often; above 0."""
     contact: str = ""
+    """Stands in the header User-Agent, for the vendor's administrators: printable ASCII without parentheses."""
 
     def __post_init__(self) -> None:
         for name in ("tick_seconds", "request_timeout_seconds", "max_document_bytes", "max_attachment_bytes", "max_pages",
@@ -82,13 +96,20 @@ class Source:
     """
 
     url: str
+    """`https://`; of a `discourse` source one topic, `https://forum.example/t/<slug>/<number>`. No user name or password."""
     kind: SourceKind
+    """`discourse` or `feed` (RSS, Atom)."""
     vendor_id: str = ""
     name: str = ""
+    """Unique; without it host and path."""
     interval_seconds: float = 3600.0
+    """Polled this often; at least 60."""
     follow_links: bool = True
+    """Whether key files that a document links to are fetched."""
     allow_loopback_http: bool = False
+    """Plain HTTP to this very machine, for tests and demonstrations."""
     anyone_can_post: bool = False
+    """Others than the vendor write here too, so nothing in it is the vendor's word."""
 
     def __post_init__(self) -> None:
         require_source_url(self.url, loopback_http=self.allow_loopback_http)

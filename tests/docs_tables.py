@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import itertools
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,10 +86,28 @@ def settings() -> str:
         "",
     ]
     for name, kind in SECTIONS:
-        lines += [f"## `{name}`", "", " ".join((kind.__doc__ or "").split()), "", "| key | default |", "| --- | --- |"]
-        lines += [f"| `{f.name}` | {_default(f)} |" for f in dataclasses.fields(kind) if f.name not in NOT_WRITTEN]
+        said, about = field_docs(kind), " ".join((kind.__doc__ or "").replace("``", "`").split())
+        lines += [f"## `{name}`", "", about, "", "| key | default | meaning |", "| --- | --- | --- |"]
+        lines += [f"| `{f.name}` | {_default(f)} | {said[f.name]} |" for f in written(kind)]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def written(kind: type) -> list[dataclasses.Field[object]]:
+    """The fields of a section that a configuration file may hold."""
+    return [f for f in dataclasses.fields(kind) if f.name not in NOT_WRITTEN]
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """What stands below each field of a section where it is defined; a field without a sentence is not in it."""
+    (made,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(made, ast.ClassDef)
+    return {
+        field.target.id: " ".join(said.value.value.split())
+        for field, said in itertools.pairwise(made.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant) and isinstance(said.value.value, str)
+    }
 
 
 def trust_model() -> str:

@@ -27,8 +27,11 @@ class StoreSettings:
     """``[store]``: where the database and the retained packages are, and how much of them is kept."""
 
     directory: Path = Path("/var/lib/rootwarden")
+    """The folder of the database, the instance key, the writer's lock and the retained packages; the service's alone (0700)."""
     retain_bytes: int = 20 * 1024**3
+    """Packages that did not pass are kept up to this many bytes, the oldest go first; 0 keeps none."""
     retain_days: int = 90
+    """No retained package is kept for longer."""
 
     @property
     def database(self) -> Path:
@@ -51,8 +54,11 @@ class ControlSettings:
     """``[control]``: the Unix socket over which commands reach the daemon, and who may open it (octal ``mode``)."""
 
     socket: Path = Path("/run/rootwarden/control.sock")
+    """Commands reach the daemon here; at most 107 bytes."""
     group: str = ""
+    """Unix group that may open the socket, one of the service's own groups; without it the service's."""
     mode: str = "0660"
+    """Octal."""
 
     def __post_init__(self) -> None:
         _require_mode(self.mode)
@@ -66,11 +72,17 @@ class APISettings:
     """
 
     enabled: bool = True
+    """Whether the daemon answers over HTTP at all."""
     socket: Path = Path("/run/rootwarden/api.sock")
+    """At most 107 bytes."""
     group: str = ""
+    """Unix group that may open the socket."""
     mode: str = "0666"
+    """Octal; by default every user of this machine may ask, and nobody decides over it."""
     folders: tuple[str, ...] = ()
+    """Absolute paths; files below these may be named by path, if the peer may read them."""
     max_upload_bytes: int = 4 * 1024**3
+    """Above 0."""
 
     def __post_init__(self) -> None:
         _require_mode(self.mode)

@@ -23,7 +23,7 @@ def test_two_names_that_look_alike_are_no_two_people(other: str, tmp_path: Path)
         load_trust_settings(file)
 
 
-@pytest.mark.parametrize("field", ["hold_down_days", "proposal_lapse_days", "rotation_grace_days"])
+@pytest.mark.parametrize("field", ["hold_down_days", "proposal_lapse_days"])
 @pytest.mark.parametrize("days", [-1, 36_501, 10**12])
 def test_a_wait_beyond_every_date_is_refused(field: str, days: int, tmp_path: Path) -> None:
     """A number of days that no date can hold, or a negative one, is an error of the file and not of a decision."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from trust_store import anchor_approval, anchor_management, audit, query
 from trust_store.decisions import perform
 from trust_store.errors import DecisionRefusedError, StoreInconsistentError
 from trust_store.model.vendor import Contact
+from trust_store.storage import vendors
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.vendors import AWAITING, EFFECTIVE, VendorChange, effective_vendor, latest, record_vendors
@@ -44,6 +46,27 @@ def test_a_vendor_seen_first_or_unchanged_is_no_change(store: sqlite3.Connection
     """The first sight of a file counts at once; loading it again writes nothing."""
     assert (record(store, vendor()), record(store, vendor())) == ([], [])
     assert [row["kind"] for row in audit.entries(store)] == ["vendor.effective"]
+
+
+def test_a_version_recorded_with_a_field_that_is_gone_is_read(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy that an earlier program recorded is read without what nothing uses any more; the file loaded anew is no change."""
+    encode = vendors._encode
+
+    def as_before(vendor: Vendor) -> str:
+        said = json.loads(encode(vendor))
+        said["policy"]["rotation_grace_days"] = 7
+        return json.dumps(said, sort_keys=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vendors, "_encode", as_before)
+        record(store, vendor())
+    assert effective_vendor(store, vendor()) == vendor()
+    assert record(store, vendor()) == []
+    held = latest(store, "dten")
+    assert held is not None
+    assert (held.vendor, held.state) == (vendor(), EFFECTIVE)
 
 
 def test_a_stricter_policy_counts_at_once(store: sqlite3.Connection) -> None:

@@ -15,10 +15,15 @@ class Contact:
     """A person or desk the team recorded itself; never taken from a message that is being verified."""
 
     name: str
+    """Who answers there; `--called` takes it, like phone, mail and portal, written exactly so."""
     phone: str = ""
+    """For the call sheet."""
     mail: str = ""
+    """For the call sheet."""
     portal: str = ""
+    """An address of the vendor's support, for the call sheet."""
     hours: str = ""
+    """When somebody answers; free text for the call sheet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,26 @@ class VendorPolicy:
     """
 
     approvals: int = 2
+    """People who each make their own call; at least 1, which one person may then do alone. Fewer is weaker."""
     hold_down_days: int = 0
+    """0 to 36500; with `call = "or_hold_down"` at least 1. Fewer is weaker."""
     proposal_lapse_days: int = 90
-    rotation_grace_days: int = 7
+    """0 to 36500: a proposal that nobody decided for this long is closed."""
     required_signatures: int = 1
+    """Different keys that have to have signed a package, where its format leaves it open; at least 1. Fewer is weaker."""
     claimed_time: str = "reject"
+    """`reject`, or `accept`: believe the time that a signature states of itself where its key has merely expired since. Weaker."""
     key_name: str = ""
+    """What the vendor calls the key, for the call sheet."""
     call: str = "required"
+    """`required`, or `or_hold_down`, which is weaker."""
     mode: str = "enforce"
+    """`enforce`, or `observe`, which is weaker."""
 
     def __post_init__(self) -> None:
         if self.approvals < 1:
             raise ValueError("approvals must be at least 1")
-        for name in ("hold_down_days", "proposal_lapse_days", "rotation_grace_days"):
+        for name in ("hold_down_days", "proposal_lapse_days"):
             if not 0 <= getattr(self, name) <= MOST_DAYS:
                 raise ValueError(f"{name} must be 0 to {MOST_DAYS} days")
         if self.required_signatures < 1:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 EFFECTIVE, AWAITING, REMOVED = "effective", "awaiting", "removed"
 _WEAKER = frozenset({("claimed_time", "accept"), ("call", "or_hold_down"), ("mode", "observe")})
 """Values of policy that ask for less than the other value of the same field."""
+_GONE = frozenset({"rotation_grace_days"})
+"""Fields of policy that versions recorded earlier still have, and nothing reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +261,13 @@ def _encode(vendor: Vendor) -> str:
 
 def _decode(text: str) -> Vendor:
     said = json.loads(text)
+    policy = {name: value for name, value in said["policy"].items() if name not in _GONE}
     return Vendor(
         id=said["id"],
         name=said["name"],
         domains=tuple(said["domains"]),
         contacts=tuple(Contact(**contact) for contact in said["contacts"]),
-        policy=VendorPolicy(**said["policy"]),
+        policy=VendorPolicy(**policy),
         package_patterns=tuple(said["package_patterns"]),
     )
 
