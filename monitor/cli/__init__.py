@@ -86,12 +86,19 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG, show_default=True,
-    envvar="ROOTWARDEN_CONFIG", help="Configuration file; vendors.d/*.toml beside it.",
+    envvar="ROOTWARDEN_CONFIG", show_envvar=True, help="Configuration file; vendors.d/*.toml beside it.",
 )  # fmt: skip
 @click.version_option(package_name="rootwarden")
 @click.pass_context
 def group(ctx: click.Context, config: Path) -> None:
-    """Who signed this upgrade, does its key chain to a root we trust, and whom do we call if not?"""
+    """Who signed this upgrade, does its key chain to a root we trust, and whom do we call if not?
+
+    \b
+    Examples:
+      rootwarden check --vendor dten Full-upgrade-package-dten.zip
+      rootwarden alert list
+      rootwarden doctor
+    """
     ctx.obj = Invocation(config, lambda: datetime.now(UTC), os.urandom, _evidence)
 
 

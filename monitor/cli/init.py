@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def command(invocation: Invocation, *, starter: bool, if_missing: bool) -> int:
       rootwarden --config ./run/rootwarden.toml init --starter
       rootwarden init
     """
+    from monitor.cli import DEFAULT_CONFIG
     from monitor.config import load_monitor_settings
     from monitor.schema import open_store
     from trust_store.storage.writer_lock import writer_lock
@@ -43,6 +45,8 @@ def command(invocation: Invocation, *, starter: bool, if_missing: bool) -> int:
         (settings.intake.directory / vendor.id).mkdir(mode=0o2770, exist_ok=True)
     click.echo(f"store ready: {settings.trust.store.database}", err=True)
     click.echo(f"packages go into {settings.intake.directory}/<vendor>/", err=True)
+    if config != DEFAULT_CONFIG:
+        click.echo(f"for commands that find it: export ROOTWARDEN_CONFIG={shlex.quote(str(config))}", err=True)
     return 0
 
 
