@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trust_store.anchor_management import entomb, propose
+from trust_store.model.trust_anchor import TRANSITIONS, AnchorState
+from trust_store.storage.anchors import checked
 from trust_store.storage.connection import transaction
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def import_keys(
     """Propose the keys, or with ``bury_because`` record them as distrusted for that reason; all of them or, on an error, none.
 
     A key that its file lists as distrusted is never proposed, and one that its file lists as trusted is never buried: a bundle that
-    says which is which must not have the one taken for the other. Raises as ``propose`` and ``entomb`` do.
+    says which is which must not have the one taken for the other. A key that the vendor has distrusted already is not buried again.
+    Raises as ``propose`` and ``entomb`` do.
     """
     found: list[Imported] = []
     with transaction(connection):
@@ -59,12 +62,30 @@ def import_keys(
                 found.append(Imported(PROPOSED if _is_new(connection, anchor_id, before) else KNOWN, anchor_id))
             elif proposal.distrusted is False:
                 found.append(Imported(SKIPPED, None, "trusted in the file, which lists what is not"))
+            elif grave := _grave(connection, proposal):
+                found.append(Imported(KNOWN, grave))
             else:
                 anchor_id = entomb(
                     connection, proposal, identity=identity, reason=bury_because, at=at, randomness=randomness
                 )
                 found.append(Imported(DISTRUSTED, anchor_id))
     return tuple(found)
+
+
+def _grave(connection: sqlite3.Connection, proposal: Proposal) -> str | None:
+    """The anchor as which the vendor's key is distrusted already; None where anything else was recorded of it since, or waits."""
+    rows = connection.execute(
+        "SELECT * FROM anchor_current WHERE vendor_id = ? AND key_sha256 = ? ORDER BY recorded_at DESC, anchor_id DESC",
+        (proposal.vendor_id, proposal.key_sha256),
+    )
+    found = [stored.anchor for stored in checked(connection, rows)]
+    if (
+        not found
+        or found[0].state is not AnchorState.DISTRUSTED
+        or any((a.state, AnchorState.DISTRUSTED) in TRANSITIONS for a in found)
+    ):
+        return None
+    return found[0].id
 
 
 def _newest(connection: sqlite3.Connection) -> int:

@@ -177,6 +177,23 @@ def test_distrusted_keys_are_buried_only_on_demand(rootwarden: Any, keys: Path, 
         )
 
 
+def test_a_buried_key_is_not_buried_again(rootwarden: Any, keys: Path, tmp_path: Path) -> None:
+    """The same file a second time is known; a key proposed again since is buried again."""
+
+    def told(*options: str) -> tuple[str, str]:
+        out = rootwarden("anchor", "import", keys / "cert.pem", "--vendor", "dten", "--json", *options)[1]
+        (key,) = json.loads(out)["files"][0]["keys"]
+        return key["outcome"], key["anchor"]
+
+    first, again = told("--distrust"), told("--distrust")
+    assert (first[0], again) == ("distrusted", ("known", first[1]))
+    assert [a.id for a in anchors(tmp_path)] == [first[1]]
+    proposed = told()
+    assert told("--distrust") == ("distrusted", proposed[1])
+    assert told("--distrust")[0] == "known"
+    assert {a.state for a in anchors(tmp_path)} == {AnchorState.DISTRUSTED}
+
+
 def test_a_baseline_is_one_proposal_of_many_files(rootwarden: Any, keys: Path, tmp_path: Path) -> None:
     """--baseline proposes certificates and other keys as one set with one digest; distrusted ones are no part of it."""
     files = [keys / n for n in ("cert.pem", "self.pem", "aux-none.pem", "ssh-rsa.pub", "minisign.pub", "secret.p12")]
