@@ -17,7 +17,7 @@ from trust_store.query import snapshot
 from trust_store.storage.affected import by_anchors
 from trust_store.storage.anchors import current
 from trust_store.storage.facts import packages_of_vendors, sightings
-from trust_store.stored_verdict import PackageUnknownError, verify_stored
+from trust_store.stored_verdict import AskedPlace, PackageUnknownError, verify_stored
 
 if TYPE_CHECKING:
     import sqlite3
@@ -116,12 +116,13 @@ def _flips(
     connection: sqlite3.Connection, sha256: str, after: StoredAnchor, vendors: tuple[Vendor, ...], at: datetime
 ) -> Iterable[Flip]:
     """The flips of one package: for every vendor that it was said to be of, nobody's included."""
-    seen = sightings(connection, sha256)
-    for vendor_id in sorted({s.vendor_id or "" for s in seen}) or [after.anchor.vendor_id]:
+    seen = {s.vendor_id or "": s.origin for s in reversed(sightings(connection, sha256))}
+    for vendor_id in sorted(seen) or [after.anchor.vendor_id]:
         expected = ExpectedVendor(vendor_id or None, "folder" if vendor_id else "none")
+        asked = AskedPlace(asker=seen.get(vendor_id))
         try:
-            before = verify_stored(connection, sha256, expected, vendors, at=at)
-            then = verify_stored(connection, sha256, expected, vendors, at=at, instead=after)
+            before = verify_stored(connection, sha256, expected, vendors, at=at, asked=asked)
+            then = verify_stored(connection, sha256, expected, vendors, at=at, asked=asked, instead=after)
         except PackageUnknownError:
             continue
         if _answer(before) != _answer(then):

@@ -23,7 +23,7 @@ from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, revocation_material, tombstones
 from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
-from trust_store.storage.facts import identifiers_in, tried_in
+from trust_store.storage.fact_identifiers import identifiers_in, tried_in
 from trust_store.storage.migrations import require_schema
 from trust_store.storage.related import STANDING, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS

@@ -28,7 +28,7 @@ from trust_store.model.identifiers import parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.affected import by_anchors
 from trust_store.storage.fact_signatures import FactsNotSignedError
-from trust_store.storage.facts import load_facts
+from trust_store.storage.facts import all_facts
 from trust_store.storage.revocation_material import CRL, OCSP, about_issuer, about_subject
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 OFF = "off"
 MAX_PACKAGES = 200
+MAX_FACT_SETS = 16
 """So many packages of one anchor are looked at for chains: the others were signed by the same few keys."""
 MAX_PLACES = 1000
 MAX_URL_CHARACTERS = 1024
@@ -119,10 +120,10 @@ def _below(connection: sqlite3.Connection, anchor: TrustAnchor) -> Iterator[Publ
         return
     for sha256 in sorted(by_anchors(connection, [anchor.id]).packages)[:MAX_PACKAGES]:
         try:
-            facts = load_facts(connection, sha256)
+            found = tuple(all_facts(connection, sha256, MAX_FACT_SETS))
         except FactsNotSignedError:
             continue  # somebody else's row keeps no list of the other packages from being fetched
-        for signature in facts.signatures if facts else ():
+        for signature in (one for facts in found for one in facts.signatures):
             carried = tuple(_readable(signature.certificates))
             for leaf in carried:
                 for path in find_paths(leaf, carried, (root,), SignatureBudget()).paths:

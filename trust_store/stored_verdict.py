@@ -11,7 +11,8 @@ from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
-from trust_store.storage.facts import hints_in, identifiers_in, load_facts, sightings
+from trust_store.storage.fact_identifiers import hints_in, identifiers_in
+from trust_store.storage.facts import INTAKE, Sighting, load_facts, sightings
 from trust_store.storage.first_seen import first_seen
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
@@ -29,17 +30,24 @@ if TYPE_CHECKING:
     from trust_store.storage.anchors import StoredAnchor
 
 
+_NO_FACTS = "what is stored is of an older reader, or was read by others with different signature files: the file must be read again"
+
+
 class PackageUnknownError(UsageError):
     """No facts about this package are in the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedPlace:
-    """What the asker calls a package and where it has it; ``material``: SHA-256s of the side files it must have been read with."""
+    """What the asker calls a package and where it has it; None where that is not said.
 
-    name: str
+    ``material``: SHA-256s of the side files it must have been read with. ``asker`` is the origin of what the asker had read before.
+    """
+
+    name: str | None = None
     path: str | None = None
     material: tuple[str, ...] | None = None
+    asker: str | None = None
 
 
 def verify_stored(
@@ -52,34 +60,34 @@ def verify_stored(
     requested_at: datetime | None = None,
     known_at: datetime | None = None,
     evidence: EvidenceSource | None = None,
-    asked: AskedPlace | None = None,
+    asked: AskedPlace = AskedPlace(),  # noqa: B008 - frozen
     instead: StoredAnchor | None = None,
 ) -> Verdict:
     """The verdict on a package from its stored facts alone, as of ``at`` (now); raises PackageUnknownError.
 
     ``requested_at`` asks about another time, as known at ``known_at`` (None: now). ``instead`` is an anchor's version
     that counts though nobody recorded it: for questions beginning with "what if", whose answers are nobody's verdict.
-    ``asked`` is the asker's own name for the package, in place of the one under which it was seen.
-    Facts of an older reader do not count: the answer is then ``unreadable`` and asks for the file.
+    ``asked`` is the asker's own name for the package, in place of the one under which it was seen; nobody else's counts but the
+    intake's, nor anybody else's side files. Where no facts are left that count the answer is ``unreadable`` and asks for the file.
     """
     seen = sightings(connection, sha256)
-    place = next((s for s in seen if s.vendor_id == expected.id), seen[0] if seen else None)
-    facts = load_facts(connection, sha256, asked.material if asked else None)
-    if facts is None and (place is None or (asked is not None and asked.material is not None)):
+    place = _place(seen, expected.id, asked)
+    facts = load_facts(connection, sha256, asked.material, asker=asked.asker)
+    if facts is None and (not seen or asked.material is not None):
         raise PackageUnknownError(
             f"no package {sha256[:64]} has been seen; check the file itself: rootwarden check PATH"
         )
     stale = facts is None
     if facts is None:
-        problem = Problem(Reason.UNREADABLE, "the stored facts are of an older reader: the file must be read again")
+        problem = Problem(Reason.UNREADABLE, _NO_FACTS)
         facts = PackageFacts(sha256, 0, None, 0, problem=problem)
     question = Question(
         vendor=expected,
         at=requested_at or at,
         checked_at=at,
         time_basis=REQUESTED if requested_at or known_at else NOW,
-        name=asked.name if asked else place.name if place else "",
-        path=asked.path if asked else place.path if place else None,
+        name=place.name or "",
+        path=place.path,
         first_seen_at=seen_before(connection, facts, known_at),
         # Nobody knows whether the file itself would be refused now: an allowance never overrides that.
         require_anchor=stale,
@@ -91,6 +99,15 @@ def verify_stored(
     if stale:
         verdict = replace(verdict, size=None, needs_file=True)
     return with_evidence(verdict, facts, evidence)
+
+
+def _place(seen: Iterable[Sighting], vendor_id: str | None, asked: AskedPlace) -> AskedPlace:
+    """What the package is called: by the asker, or else where the intake or the asker saw it last, as this vendor's if it was that."""
+    if asked.name is not None:
+        return asked
+    trusted = [one for one in seen if one.origin in (INTAKE, asked.asker)]
+    found = next((one for one in trusted if one.vendor_id == vendor_id), trusted[0] if trusted else None)
+    return AskedPlace(found.name, found.path) if found else asked
 
 
 def stored_view(

@@ -26,7 +26,7 @@ from trust_store.decode.x509 import load_certificate
 from trust_store.exchange.bundle import open_bundle
 from trust_store.instance_key import public_key
 from trust_store.model.identifiers import new_id
-from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage import related
 from trust_store.storage.anchors import StoredAnchor, append_version, ensure_store_id, proposal_digest
@@ -63,6 +63,7 @@ def record(
     day: int = 0,
     rule: SignerRule | None = None,
     bare: bool = False,
+    constraints: Constraints | None = None,
 ) -> str:
     """The certificate, or its name and key alone (``bare``), as an anchor in that state, as the program writes it."""
     parsed = load_certificate(issued.der)
@@ -78,6 +79,7 @@ def record(
         recorded_at=at,
         effective_from=at,
         signer_rule=rule or SignerRule(dedicated=True),
+        constraints=constraints or Constraints(),
         identifiers=() if bare else parsed.identifiers,
     )
     stored = StoredAnchor(anchor, 1, "test", proposal_digest(anchor))

@@ -21,7 +21,7 @@ from trust_store.errors import SchemaMismatchError, StoreInconsistentError, Stor
 from trust_store.model.identifiers import format_time
 from trust_store.storage.audit_log import COLUMNS
 from trust_store.storage.connection import connect, transaction
-from trust_store.storage.facts import hints_in
+from trust_store.storage.fact_identifiers import hints_in
 from trust_store.storage.records import RECORD_TABLES
 from trust_store.storage.vendors import record_vendors
 from trust_store.storage.versions import append_row

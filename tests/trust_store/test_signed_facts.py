@@ -21,8 +21,9 @@ from tests.trust_store.test_attacks_tombstones import AT, CODE, record, signed_b
 from tests.trust_store.test_verifier import Reader
 from tests.trust_store.verdict_craft import CONTENT
 from trust_store import instance_key
+from trust_store.api.access import Peer
 from trust_store.api.answers import Answers
-from trust_store.api.app import build_app
+from trust_store.api.app import build_app, peer_of
 from trust_store.errors import StoreInconsistentError, TrustStoreError
 from trust_store.instance_key import KEY_NAME, PUBLIC_NAME, InstanceKey
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
@@ -392,6 +393,7 @@ async def test_the_api_passes_nothing_by_a_forged_row(
         now=lambda: AT,
     )  # fmt: skip
     app = build_app(answers, max_upload_bytes=len(CONTENT), uploads=tmp_path, version="1")
+    app.dependency_overrides[peer_of] = lambda: Peer(0, frozenset())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         honest = await client.get(f"/v1/packages/{good.sha256}", params={"vendor": "dten"})
         assert (honest.status_code, honest.json()["outcome"]) == (200, "passed")

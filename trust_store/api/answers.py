@@ -21,6 +21,7 @@ from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.verdict import ExpectedVendor
 from trust_store.package_files import PackageUnreadableError, side_paths
+from trust_store.storage.facts import origin_of
 from trust_store.storage.related import awaiting_decision
 from trust_store.stored_verdict import AskedPlace, PackageUnknownError, verify_stored
 from trust_store.verdict_json import verdict_to_dict
@@ -97,7 +98,7 @@ class Answers:
                 side.name: held.enter_context(opened_for(peer, side, self.folders))
                 for side in list(side_paths(path))[:MAX_SIDE_FILES]
             }
-            checked = Checked(path.name, str(path), expected, f"api:uid:{peer.uid}")
+            checked = Checked(path.name, str(path), expected, origin_of(peer.uid))
             return await self.check_descriptor(package, sides, checked)
 
     async def check_descriptor(self, package: int, sides: dict[str, int], checked: Checked) -> dict[str, Any]:
@@ -126,14 +127,13 @@ class Answers:
         self,
         sha256: str,
         vendor: str | None,
-        *,
-        asked: AskedPlace | None = None,
+        asked: AskedPlace,
     ) -> dict[str, Any]:
         """The verdict on a package seen before, from its stored facts; raises ProblemError: 404 where it was never seen.
 
-        ``asked`` is what the asker calls it and which side files it has.
+        ``asked`` is what the asker calls it, which side files it has, and who asks.
         """
-        expected = self.expected(vendor, asked.name if asked else "")
+        expected = self.expected(vendor, asked.name or "")
         digest = normalise_hex(sha256) or ""
         if len(digest) != DIGEST_DIGITS:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "a package is named by its SHA-256: 64 hex digits")

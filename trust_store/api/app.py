@@ -17,6 +17,7 @@ from trust_store.api.peer import uid_of
 from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
 from trust_store.api.uploads import Upload, receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
+from trust_store.storage.facts import origin_of
 from trust_store.stored_verdict import AskedPlace
 
 if TYPE_CHECKING:
@@ -89,12 +90,13 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         answers.expected(vendor, name)  # before anything is taken in
         with ExitStack() as held:
             sent = await _received(request, kind, held, uploads, name=name, limit=max_upload_bytes)
-            checked = Checked(sent.name, None, answers.expected(vendor, sent.name), f"api:uid:{peer.uid}")
+            checked = Checked(sent.name, None, answers.expected(vendor, sent.name), origin_of(peer.uid))
             return ASCIIResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
 
     @router.get("/packages/{sha256}", summary="The verdict on a package that was seen before")
     async def package(
         sha256: str,
+        peer: Annotated[Peer, Depends(peer_of)],
         vendor: str | None = None,
         name: Annotated[str | None, Query(max_length=255)] = None,
         path: Annotated[str | None, Query(max_length=MAX_PATH_CHARACTERS)] = None,
@@ -104,12 +106,12 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
     ) -> ASCIIResponse:
         """Recomputed from the stored facts.
 
-        ``name`` and ``path`` are what the asker calls it; with ``name`` and ``exact`` the facts must have been read with exactly the
-        side files in ``material`` (SHA-256s).
+        ``name`` and ``path`` are what the asker calls it; with ``exact`` the facts must have been read with exactly the side files in
+        ``material`` (SHA-256s). Without them the intake's count, or what the asker sent before: no other user's.
         """
         demanded = tuple(material or ()) if exact else None
-        asked = AskedPlace(name, path, demanded) if name else None
-        return ASCIIResponse(await answers.package(sha256, vendor, asked=asked))
+        asked = AskedPlace(name or None, path if name else None, demanded, origin_of(peer.uid))
+        return ASCIIResponse(await answers.package(sha256, vendor, asked))
 
     return router
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ from trust_store.errors import UsageError
 from trust_store.model.identifiers import format_time, normalise_hex
 from trust_store.settings import load_trust_settings
 from trust_store.storage.digest_decisions import EFFECTIVE, of_every_package
-from trust_store.storage.facts import sightings
-from trust_store.stored_verdict import verify_stored
+from trust_store.storage.facts import origin_of, sightings
+from trust_store.stored_verdict import AskedPlace, verify_stored
 from trust_store.terminal import safe
 from trust_store.verdict_json import verdict_to_dict
 
@@ -75,7 +76,7 @@ def show(sha256: str, vendor: str, at: str | None, as_known_at: str | None, *, a
         evidence = invocation.evidence(connection) if invocation.evidence else None
         verdict = verify_stored(
             connection, digest, expected, settings.vendors, at=invocation.now(), requested_at=requested_at,
-            known_at=known_at, evidence=evidence,
+            known_at=known_at, evidence=evidence, asked=AskedPlace(asker=origin_of(os.geteuid())),
         )  # fmt: skip
     said = verdict_to_dict(verdict)
     write_line(json.dumps(said) if as_json else "\n".join(verdict_lines(said)))

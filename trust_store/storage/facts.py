@@ -6,30 +6,38 @@ returned. Facts hold whatever is trusted, so they are not in the audit log: each
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trust_store import instance_key
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
-from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id, parse_time
+from trust_store.model.identifiers import RANDOM_BYTES, Identifier, format_time, new_id, parse_time
 from trust_store.quick_dataclass import dataclass
-from trust_store.storage import fact_signatures, lookup
+from trust_store.storage import fact_signatures
 from trust_store.storage.anchors import ensure_store_id
+from trust_store.storage.fact_identifiers import identifiers_in
 from trust_store.storage.head import database_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from trust_store.decode.cms import SignedData
     from trust_store.model.package_facts import KeyCheck, PackageFacts, SignatureFact
 
+INTAKE = "intake"
+"""The origin of what the daemon read in the incoming folders; anybody else's names who asked."""
 NO_READER = ""
 MAX_NAME_CHARACTERS = 4096
+MAX_SIGHTINGS = 1000
+
+
+def origin_of(uid: int) -> str:
+    """The origin of what a user of the API had read."""
+    return f"api:uid:{uid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +75,22 @@ def save_facts(
 ) -> str:
     """Save and sign a fact set inside the caller's ``transaction``; the same set again replaces its content. Returns its id.
 
-    Its first time and origin stay. Raises FactsNotSignedError where the row that would be replaced is somebody else's: ``discard_facts``.
+    Its first time stays, its origin unless the intake has read it since, and what was found out about further keys: which keys are
+    tried depends on who asks. Raises FactsNotSignedError where the row that would be replaced is somebody else's: ``discard_facts``.
     """
-    now, text = format_time(at), facts_to_json(facts)
+    now = format_time(at)
     _save_package(connection, facts.sha256, facts.size, facts.format, now)
     store = ensure_store_id(connection, at=at, randomness=randomness)
     before = _row_of(connection, facts)
     if before is not None:
         fact_signatures.of_store(connection).require(before)
+        facts = _with_earlier_checks(facts, facts_from_json(before["facts"]))
+    text = facts_to_json(facts)
     row = {
         "id": before["id"] if before else new_id("facts", at, randomness(RANDOM_BYTES)),
         **_place(facts),
         "registry": _registry(readers),
-        "origin": before["origin"] if before else origin,
+        "origin": before["origin"] if before and origin != INTAKE else origin,
         "facts_sha256": fact_signatures.text_digest(text),
         "recorded_at": before["recorded_at"] if before else now,
         "updated_at": now,
@@ -95,6 +106,32 @@ def save_facts(
         [(i.kind.value, i.value, facts.sha256) for i in identifiers_in(facts)],
     )
     return str(row["id"])
+
+
+def _with_earlier_checks(now: PackageFacts, before: PackageFacts) -> PackageFacts:
+    """The facts with the keys that the same signatures were tried with earlier: they hold or not, whoever asks."""
+    known = {_bare(signature): signature.key_checks for signature in before.signatures}
+    return replace(
+        now,
+        signatures=tuple(
+            replace(signature, key_checks=_checks(signature.key_checks, known.get(_bare(signature), ())))
+            for signature in now.signatures
+        ),
+    )
+
+
+def _bare(signature: SignatureFact) -> SignatureFact:
+    """A signature without what depends on who asked: the keys tried, and what the file with it is called."""
+    return replace(signature, file=replace(signature.file, name="") if signature.file else None, key_checks=())
+
+
+def _checks(now: tuple[KeyCheck, ...], before: tuple[KeyCheck, ...]) -> tuple[KeyCheck, ...]:
+    found = {(check.key, check.owner): check for check in before}
+    for check in now:
+        earlier = found.get((check.key, check.owner))
+        unasked = check.second_opinion is None and earlier is not None
+        found[(check.key, check.owner)] = earlier if unasked and earlier is not None else check
+    return tuple(found.values())
 
 
 def discard_facts(connection: sqlite3.Connection, facts: PackageFacts) -> None:
@@ -131,108 +168,78 @@ def load_facts(
     package_sha256: str,
     material: Iterable[str] | None = None,
     *,
+    asker: str | None = None,
     readers: Mapping[str, int] | None = None,
 ) -> PackageFacts | None:
-    """The newest fact set of a package that its reader would still write; raises FactsNotSignedError if that was changed.
+    """The facts about a package that its reader would still write; raises FactsNotSignedError if they were changed.
 
-    ``material`` (SHA-256s of side files) asks for the set read with exactly these; None for the newest of any. ``readers`` is
-    NAME -> VERSION, by default the registered ones. What no reader recognised counts until any reader changes.
+    ``material`` (SHA-256s of side files) asks for the set read with exactly these. Without it nobody's files decide for somebody
+    else: what the intake read counts, or else what ``asker`` (an origin) had read, or else what all had read alike; None where only
+    sets read with different side files are left. ``readers`` is NAME -> VERSION, by default the registered ones. What no reader
+    recognised counts until any reader changes.
     """
-    versions = _readers(readers)
-    wanted = None if material is None else _material(tuple(material))
+    found = _fresh(connection, package_sha256, readers)
+    if material is not None:
+        wanted = _material(tuple(material))
+        found = [one for one in found if one.material == wanted]
+    else:
+        own = next((o for o in (INTAKE, asker) if any(one.origin == o for one in found)), None)
+        found = [one for one in found if own in (None, one.origin)]
+        if own is None and len({one.material for one in found}) > 1:
+            return None
+    return _facts_of(connection, found[0].id) if found else None
+
+
+def all_facts(
+    connection: sqlite3.Connection, package_sha256: str, limit: int, *, readers: Mapping[str, int] | None = None
+) -> Iterator[PackageFacts]:
+    """The newest ``limit`` fact sets of a package, whatever they were read with; raises as ``load_facts`` does."""
+    for one in _fresh(connection, package_sha256, readers)[:limit]:
+        yield _facts_of(connection, one.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _FactSet:
+    """A fresh fact set; ``origin`` says who had it read: the intake, or an asker."""
+
+    id: str
+    material: str
+    origin: str
+
+
+def _fresh(connection: sqlite3.Connection, package_sha256: str, readers: Mapping[str, int] | None) -> list[_FactSet]:
+    """The sets that their readers would still write, the newest first."""
+    versions, registry = _readers(readers), _registry(readers)
     try:
-        for row in connection.execute(
-            f"SELECT {fact_signatures.COLUMNS}, facts FROM fact_set WHERE package_sha256 = ? ORDER BY updated_at DESC, id DESC",  # noqa: S608 - own names
+        rows = connection.execute(
+            "SELECT id, material, reader, reader_version, registry, origin FROM fact_set WHERE package_sha256 = ?"
+            " ORDER BY updated_at DESC, id DESC",
             (package_sha256,),
-        ):
-            fresh = (
-                row["registry"] == _registry(readers)
-                if row["reader"] == NO_READER
-                else versions.get(row["reader"]) == row["reader_version"]
-            )
-            if fresh and wanted in (None, row["material"]):
-                fact_signatures.of_store(connection).require(row)
-                return facts_from_json(row["facts"])
+        ).fetchall()
     except sqlite3.OperationalError as error:  # text that is no text any more
         raise fact_signatures.not_signed(f"of package {package_sha256}") from error
-    return None
+    return [
+        _FactSet(row["id"], row["material"], row["origin"])
+        for row in rows
+        if (
+            row["registry"] == registry
+            if row["reader"] == NO_READER
+            else versions.get(row["reader"]) == row["reader_version"]
+        )
+    ]
 
 
-def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
-    """Everything by which the keys in a package, and the issuers that it lacks, may be looked up; undecided.
-
-    Taken from hints, keys that hold, and carried certificates: of each its own digests and its issuer's name and key identifier. The
-    same of the timestamps over a signature.
-    """
-    found = set(hints_in(facts))
-    for signature in facts.signatures:
-        if name := lookup.name_digest(signature.hint.issuer_der):
-            found.add(Identifier(IdentifierKind.ISSUER, name))
-        for stamper in (signer for token in _tokens(signature) for signer in token.signer_infos):
-            if name := lookup.name_digest(stamper.issuer_der):
-                found.add(Identifier(IdentifierKind.ISSUER, name))
-            if stamper.serial_number is not None:
-                found |= lookup.issued(stamper.issuer_der, stamper.serial_number)
-        for der in (*signature.certificates, *stamping_certificates(signature)):
-            certificate = lookup.certificate_of(der)
-            found |= lookup.own(certificate) | lookup.below(certificate) if certificate else set()
-        for check in signature.key_checks:
-            found |= _checked(signature, check) if check.holds else set()
-    return frozenset(found)
-
-
-def hints_in(facts: PackageFacts) -> frozenset[Identifier]:
-    """By what the keys that made the signatures may be found: what signatures say of themselves, and carried certificates."""
-    found: set[Identifier] = set()
-    for signature in facts.signatures:
-        hint = signature.hint
-        for kind, value in (
-            (IdentifierKind.SUBJECT_KEY_IDENTIFIER, hint.subject_key_identifier),
-            (IdentifierKind.OPENPGP, hint.openpgp),
-            (IdentifierKind.KEY_ID, hint.key_id),
-        ):
-            if value:
-                found.add(Identifier(kind, value))
-        if hint.serial_number is not None:
-            found |= lookup.issued(hint.issuer_der, hint.serial_number)
-        for der in signature.certificates:
-            found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(der).hexdigest()))
-        for check in signature.key_checks:
-            found |= _checked(signature, check) if check.holds else set()
-    return frozenset(found)
-
-
-def tried_in(facts: PackageFacts) -> frozenset[Identifier]:
-    """The keys that a signature was tried with, whether it holds under them or not."""
-    return frozenset(
-        i for signature in facts.signatures for check in signature.key_checks for i in _checked(signature, check)
-    )
-
-
-def _checked(signature: SignatureFact, check: KeyCheck) -> set[Identifier]:
-    kinds = (
-        (IdentifierKind.OPENPGP,)
-        if signature.scheme == "openpgp"
-        else (IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256)
-    )
-    return {Identifier(kind, value) for kind in kinds for value in (check.key, check.owner)}
-
-
-def stamping_certificates(signature: SignatureFact) -> tuple[bytes, ...]:
-    """Certificates (DER) inside the timestamps over a signature; a token that cannot be read carries none."""
-    return tuple(der for token in _tokens(signature) for der in token.certificates)
-
-
-def _tokens(signature: SignatureFact) -> tuple[SignedData, ...]:
-    if not signature.timestamps:
-        return ()
-    from trust_store.decode.cms import parse_signed_data  # few signatures are stamped
-
-    found: list[SignedData] = []
-    for token in signature.timestamps:
-        with contextlib.suppress(*lookup.UNREADABLE):
-            found.append(parse_signed_data(token))
-    return tuple(found)
+def _facts_of(connection: sqlite3.Connection, fact_set_id: str) -> PackageFacts:
+    """One set, its signature checked."""
+    try:
+        row = connection.execute(
+            f"SELECT {fact_signatures.COLUMNS}, facts FROM fact_set WHERE id = ?",  # noqa: S608 - own names
+            (fact_set_id,),
+        ).fetchone()
+    except sqlite3.OperationalError as error:
+        raise fact_signatures.not_signed(fact_set_id) from error
+    fact_signatures.of_store(connection).require(row)
+    return facts_from_json(row["facts"])
 
 
 def packages_with(connection: sqlite3.Connection, identifiers: Iterable[Identifier]) -> tuple[str, ...]:
@@ -281,9 +288,10 @@ def record_sighting(
 
 
 def sightings(connection: sqlite3.Connection, package_sha256: str) -> tuple[Sighting, ...]:
-    """Where a package was seen, the latest first."""
+    """Where a package was seen: by the intake, then by others, the latest first; MAX_SIGHTINGS at most."""
     rows = connection.execute(
-        "SELECT * FROM sighting WHERE package_sha256 = ? ORDER BY last_seen_at DESC, name, path", (package_sha256,)
+        "SELECT * FROM sighting WHERE package_sha256 = ? ORDER BY origin <> ?, last_seen_at DESC, name, path LIMIT ?",
+        (package_sha256, INTAKE, MAX_SIGHTINGS),
     )
     return tuple(
         Sighting(

@@ -12,7 +12,7 @@ from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.trust_view import RevocationMaterial
 from trust_store.quick_dataclass import dataclass
 from trust_store.storage import lookup
-from trust_store.storage.facts import stamping_certificates
+from trust_store.storage.fact_identifiers import stamping_certificates
 
 if TYPE_CHECKING:
     import sqlite3
