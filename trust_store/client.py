@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 1024 * 1024
 REQUEST_TIMEOUT_SECONDS = 30.0
 LOCK_WAIT_SECONDS = 5.0
+NOT_NAMED = "is not named in [approvers]"
+"""What ``policy_approval`` says of a stranger, here or in the daemon."""
 
 
 class _NobodyAnswersError(DaemonUnavailableError):
@@ -75,6 +77,12 @@ def decide(
     """Have a decision made by the daemon, or in process where none runs; raises as ``decisions.perform`` does."""
     try:
         return request(settings.control.socket, command, arguments, REQUEST_TIMEOUT_SECONDS)
+    except DecisionRefusedError as refused:
+        if NOT_NAMED in str(refused) and settings.approvers.person_of(f"uid:{os.geteuid()}") is not None:
+            raise DecisionRefusedError(
+                f"{refused} as the running daemon loaded it, before it was edited; restart it: systemctl restart rootwarden"
+            ) from refused
+        raise
     except _NobodyAnswersError as silent:
         try:
             owner = owner_of(settings.store.database)
@@ -97,7 +105,7 @@ def _in_process(
     """Decide as the effective uid, which owns the store and must be named in ``[approvers]``."""
     database, uid = settings.store.database, os.geteuid()
     if settings.approvers.person_of(f"uid:{uid}") is None:
-        raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) is not named in [approvers] of {settings.file}")
+        raise DecisionRefusedError(f"uid {uid} ({_user(uid)}) {NOT_NAMED} of {settings.file}")
     checkpoint_file = database.with_name(checkpoints.CHECKPOINT_NAME)
     with exclusive(settings.store.lock), contextlib.closing(connect(database)) as connection:
         checkpoint = checkpoints.read_checkpoint(checkpoint_file)

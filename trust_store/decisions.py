@@ -6,8 +6,6 @@ caller's to prove and is never an argument.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -177,19 +175,18 @@ def _constrain(request: Request) -> dict[str, Any]:
 
 def _import(request: Request) -> dict[str, Any]:
     """Propose (or, with ``distrust``, bury) every key of a file; an import is a sighting and trusts nothing."""
-    vendor = request.text("vendor")
-    if not any(v.id == vendor for v in request.vendors):
-        raise DecisionRefusedError(f"vendor {vendor[:64]!r} is not configured")
+    vendor = other_decisions.require_configured(request)
     bury = request.flag("distrust") is True
     reason = request.text("reason", "") or "imported as distrusted"
+    data = other_decisions.decoded(request.arguments.get("data"), "data", MAX_IMPORT_BYTES)
     keys = import_keys(
-        request.connection, _ruled(request, _proposals(request, _data(request), "imported")), bury_because=reason if bury else None,
+        request.connection, _ruled(request, _proposals(request, data, "imported")), bury_because=reason if bury else None,
         identity=request.identity, at=request.at, randomness=request.randomness,
     )  # fmt: skip
     counts = Counter(key.outcome for key in keys)
     return {
         "outcome": "distrusted" if bury else "proposed",
-        "vendor": vendor,
+        "vendor": vendor.id,
         "anchors": [key.anchor_id for key in keys if key.anchor_id],
         "keys": [key.told() for key in keys],
         "message": ", ".join(f"{count} key(s) {outcome}" for outcome, count in sorted(counts.items())),
@@ -229,21 +226,8 @@ def _propose_baseline(request: Request) -> dict[str, Any]:
     return other_decisions.propose_baseline(request, found, Rules(rule_of(request), limits_of(request)))
 
 
-def _data(request: Request) -> bytes:
-    value = request.arguments.get("data")
-    if not isinstance(value, str) or len(value) > MAX_IMPORT_BYTES * 4 // 3 + 4:
-        raise UsageError(f"'data' must be base64 of at most {MAX_IMPORT_BYTES} bytes")
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UsageError("'data' is not base64") from error
-
-
 def _approve_policy(request: Request) -> dict[str, Any]:
-    vendor_id = request.text("vendor")
-    vendor = next((v for v in request.vendors if v.id == vendor_id), None)
-    if vendor is None:
-        raise DecisionRefusedError(f"vendor {vendor_id[:64]!r} is not configured")
+    vendor = other_decisions.require_configured(request)
     return approve_policy(request.connection, vendor, identity=request.identity, at=request.at)
 
 

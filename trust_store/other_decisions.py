@@ -90,7 +90,12 @@ def require_configured(request: Request) -> Vendor:
     name = request.text("vendor")
     vendor = _named(request, name)
     if vendor is None:
-        raise DecisionRefusedError(f"vendor {name[:64]!r} is not configured")
+        import difflib  # only to put a mistake right
+
+        known = [v.id for v in request.vendors]
+        near = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none yet'}"
+        raise DecisionRefusedError(f"vendor {name[:64]!r} is not configured ({hint})")
     return vendor
 
 

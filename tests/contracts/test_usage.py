@@ -118,3 +118,18 @@ def test_as_a_process() -> None:
         done = subprocess.run([COMMAND, *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL)
         assert done.returncode == code, (arguments, done.stderr)
         assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("check", "--batch"), ("path", "validate", "--batch")], ids=" ".join)
+def test_a_batch_without_a_line_says_so(rootwarden: Rootwarden, command: tuple[str, ...]) -> None:
+    """No question is a usage error that is told: no items were included."""
+    code, out, err = rootwarden.run(*command, stdin=b"")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no question came on standard input" in err
+
+
+def test_help_of_export_is_laid_out(rootwarden: Rootwarden) -> None:
+    """The list of formats, made from the exporters, is indented like the text around it."""
+    _, out, _ = rootwarden.run("anchor", "export", "--help")
+    assert "\n  Formats:\n    pem " in out
+    assert "\n  Write the valid anchors" in out

@@ -16,7 +16,7 @@ TABLE = {
     ("superseded", "revoked"), ("superseded", "compromised"), ("superseded", "distrusted"), ("valid", "removed"),
     ("superseded", "removed"),
 }  # fmt: skip
-"""DESIGN.md section 4, written out once more."""
+"""The table of docs/trust-model.md, written out once more."""
 REMOVAL_WAIT = timedelta(days=7)
 LONGEST_ALLOWANCE = timedelta(days=30)
 

@@ -228,3 +228,29 @@ def test_import_refuses_what_only_looks_like_a_key(run: Any, tmp_path: Path) -> 
     ):
         (tmp_path / "bad").write_text(text)
         assert run("anchor", "import", str(tmp_path / "bad"), "--vendor", "dten")[0] == 2
+
+
+@pytest.mark.parametrize(("before", "told"), [("sha256 Fingerprint=", True), ("", False)])
+def test_what_stands_before_a_fingerprint_does_not_belong_into_it(
+    run: Any, pending: str, before: str, told: object
+) -> None:
+    """Typing openssl's whole line is refused like any incomplete reading, and told why; a part of the digits alone is not."""
+    typed = before + (fingerprint() if before else fingerprint()[:40])
+    code, _, err = run(*approve(pending, typed))
+    assert (code, "were typed" in err) == (2, True)
+    assert ("only the digits belong into --fingerprint-read" in err) is told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("anchor", "approve-policy", "dtne"),
+        ("package", "block", "ab" * 32, "--vendor", "dtne", "--reason", "x"),
+        ("anchor", "import", "FILE", "--vendor", "dtne"),
+    ],
+)
+def test_a_vendor_typed_wrong_gets_the_nearest(run: Any, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Every decision about a vendor names the one that was probably meant."""
+    (tmp_path / "root.der").write_bytes(certificate("New root"))
+    code, _, err = run(*(str(tmp_path / "root.der") if word == "FILE" else word for word in command))
+    assert (code, "vendor 'dtne' is not configured (did you mean 'dten'?)" in err) == (2, True)

@@ -1,5 +1,5 @@
-"""The fingerprint that a vendor is to read out: nothing shown anywhere tells it while the key awaits decision (DESIGN: the call is
-not circular)."""
+"""The fingerprint that a vendor is to read out: nothing shown anywhere tells it while the key awaits decision, or the call would
+be circular."""
 
 from __future__ import annotations
 

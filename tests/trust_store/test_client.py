@@ -26,6 +26,7 @@ from trust_store.errors import (
     StoreUnavailableError,
     TrustStoreError,
 )
+from trust_store.policy_approval import person_deciding
 from trust_store.settings import Approvers, ControlSettings, StoreSettings, TrustSettings
 from trust_store.storage.connection import connect
 
@@ -280,6 +281,21 @@ def test_the_daemons_result_is_handed_on(folder: Path) -> None:
     assert decide(settings(folder), "anchor.reject", {"anchor": "a"}) == {"outcome": "valid"}
     thread.join()
     assert json.loads(heard[0]) == {"command": "anchor.reject", "arguments": {"anchor": "a"}}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_stranger_to_the_daemon_alone_restarts_it(folder: Path, named: object) -> None:
+    """Where the file names the user by now, the daemon's refusal says that it was edited since; else it stands as it is."""
+    me = os.geteuid()
+    with closing(open_store(folder)) as connection, pytest.raises(DecisionRefusedError) as stranger:
+        person_deciding(connection, Approvers(), f"uid:{me}", folder / "rootwarden.toml")
+    said = json.dumps({"ok": False, "error": str(stranger.value), "exit_code": 2}).encode() + b"\n"
+    thread, _ = serve(folder / "control.sock", said)
+    with pytest.raises(DecisionRefusedError) as refused:
+        decide(settings(folder, ann=me) if named else settings(folder), "anchor.reject", {"anchor": "a"})
+    thread.join()
+    assert ("as the running daemon loaded it" in str(refused.value)) is named
+    assert f"uid {me} is not named in [approvers]" in str(refused.value)
 
 
 @pytest.mark.parametrize(

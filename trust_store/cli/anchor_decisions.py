@@ -8,8 +8,10 @@ import click
 
 from trust_store.cli.anchor_preview import preview
 from trust_store.cli.deciding import JSON_OPTION, decide, stated
-from trust_store.errors import UsageError
+from trust_store.errors import DecisionRefusedError, UsageError
+from trust_store.model.identifiers import normalise_hex
 
+_ONLY_DIGITS = "only the digits belong into --fingerprint-read, without what stands before them (sha256 Fingerprint=)"
 DRY_RUN_OPTION = click.option("--dry-run", is_flag=True, help="Decide nothing; list the packages that it would flip.")
 
 
@@ -54,7 +56,12 @@ def approve(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int
                 f"after a call say who, where and under which ticket: --{missing[0].replace('_', '-')} is missing "
                 "(without one: --without-call or --break-glass, with --reason)"
             )
-    return decide("anchor.approve", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
+    try:
+        return decide("anchor.approve", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
+    except DecisionRefusedError as refused:
+        if refused.kind == "incomplete" and normalise_hex(said["fingerprint_read"]) is None:
+            raise DecisionRefusedError(f"{refused}; {_ONLY_DIGITS}", kind=refused.kind) from refused
+        raise
 
 
 @click.command()

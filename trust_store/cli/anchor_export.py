@@ -28,26 +28,24 @@ if TYPE_CHECKING:
 MAX_PASSWORD_BYTES = 1024
 _BY_NAME = {exporter.NAME: exporter for exporter in EXPORTERS}
 _FORMATS = "\n".join(f"  {exporter.NAME:<20} {exporter.DOC}" for exporter in EXPORTERS)
+_HELP = f"""Write the valid anchors in the format of another program.
 
+An export that would lose a limit of an anchor (its vendor, signer rule, window, products ...) is refused and says which;
+--lossy writes it all the same.
 
-@click.command(
-    "export",
-    help=f"""Write the valid anchors in the format of another program.
-
-    An export that would lose a limit of an anchor (its vendor, signer rule, window, products ...) is refused and says which;
-    --lossy writes it all the same.
-
-    \b
-    Formats:
+\b
+Formats:
 {_FORMATS}
 
-    \b
-    Examples:
-      rootwarden anchor export pem --vendor dten --out dten-roots.pem
-      rootwarden anchor export apt-keyring --out /etc/apt/keyrings
-      rootwarden anchor export json --purpose timestamp --out anchors.json
-    """,
-)
+\b
+Examples:
+  rootwarden anchor export pem --vendor dten --out dten-roots.pem
+  rootwarden anchor export apt-keyring --out /etc/apt/keyrings
+  rootwarden anchor export json --purpose timestamp --out anchors.json
+"""
+
+
+@click.command("export", help=_HELP)
 @click.argument("format_name", metavar="FORMAT", type=click.Choice(list(_BY_NAME)))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, or the directory of several.")
 @click.option("--vendor", help="Only this vendor's.")

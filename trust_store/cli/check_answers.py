@@ -47,6 +47,8 @@ def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOp
         answer, code = _answer(session, line, options)
         write_line(json.dumps(answer))
         codes.append(code)
+    if not codes:
+        raise UsageError('no question came on standard input; each is a line: {"id": 1, "path": "...", "vendor": "..."}')
     return exit_code(codes)
 
 

@@ -91,6 +91,10 @@ def validate(*, as_json: bool, batch: bool, **asked: Any) -> int:
             json.dumps({"id": identity, "outcome": found.outcome, "reason": found.reason, "detail": found.detail})
         )
         codes.add(outcome_code(found.outcome))
+    if not codes:
+        raise UsageError(
+            'no question came on standard input; each is a line: {"id": 1, "leaf": "...", "anchors": ["..."]}'
+        )
     return exit_code(codes)
 
 
