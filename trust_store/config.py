@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
+import os
 import re
+import stat
 import tomllib
 import types
 import typing
@@ -23,11 +26,15 @@ MAX_CONFIG_BYTES = 1024 * 1024
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of ``path``; raises ConfigError with the line of a syntax error."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=_regular) as stream:
             data = stream.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise ConfigError(f"larger than {MAX_CONFIG_BYTES} bytes", file=path)
         return tomllib.loads(data.decode())
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "there is no such file; 'rootwarden init' writes a configuration, --config names another", file=path
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
     except UnicodeDecodeError as error:
@@ -37,6 +44,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"not valid TOML: {error}", file=path, line=int(place[1]) if place else 0) from error
     except RecursionError as error:
         raise ConfigError("nested too deeply", file=path) from error
+
+
+def _regular(path: str, flags: int) -> int:
+    """A descriptor of a regular file or directory; raises OSError for a pipe or device: whoever reads one may wait for ever."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def section(kind: type[T], table: Mapping[str, Any], *, file: Path, name: str, nested: tuple[str, ...] = ()) -> T:

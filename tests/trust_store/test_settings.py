@@ -111,8 +111,8 @@ def test_file_that_is_no_configuration_is_told(tmp_path: Path, content: bytes, t
 
 
 def test_missing_configuration_is_told(tmp_path: Path) -> None:
-    """A file that is not there is a configuration error, not an empty configuration."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    """A file that is not there is a configuration error that names what to do, not an empty configuration."""
+    with pytest.raises(ConfigError, match="'rootwarden init' writes a configuration, --config names another"):
         read_toml(tmp_path / "missing.toml")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING
 
 from trust_store.errors import StoreUnavailableError
@@ -35,6 +36,7 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
     """Open the store at ``path``; raises StoreUnavailableError, StoreClosedError where only this user may not. Rows come back as
     sqlite3.Row, autocommit is on.
     """
+    _require_regular(path)
     mode = "ro&immutable=1" if read_only and _frozen(path) else "ro" if read_only else "rwc" if create else "rw"
     try:
         connection = sqlite3.connect(
@@ -55,6 +57,13 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
     except (sqlite3.Error, UnicodeDecodeError) as error:  # damaged text reaches Python as the latter
         raise _why(path, error) from error
     return connection
+
+
+def _require_regular(path: Path) -> None:
+    """Raises StoreUnavailableError for a pipe, device or folder: opening one may wait for ever. What is not there is SQLite's matter."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreUnavailableError(f"cannot open the store {path}: it is no regular file")
 
 
 def owner_of(path: Path) -> int:
