@@ -31,7 +31,7 @@ def side_paths(package: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def open_package(path: Path) -> Iterator[int]:
+def open_package(path: str | Path) -> Iterator[int]:
     """A descriptor of the regular file at ``path``; raises PackageUnreadableError. Never waits: a pipe or device is refused."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -48,6 +48,6 @@ def open_package(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     """A path for people, escaped and capped."""
     return safe(str(path), 300)

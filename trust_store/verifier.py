@@ -75,6 +75,7 @@ class TrustSource(Protocol):
 class CheckRequest:
     """One question about one file. ``signatures`` None: look beside it; ``at`` None: now. ``only_supplied``: leave the store out.
 
+    ``given`` is the path as it was written, where that is not what ``path`` makes of it (``./a``, ``a/``, nothing at all).
     ``known_at`` (None: now): what the store recorded later does not count.
     ``revocation`` are lists and OCSP responses in DER: they make revocation required for the issuers they cover. ``require_anchor``: a
     decision about the package's digest does not let it pass.
@@ -91,6 +92,12 @@ class CheckRequest:
     unmet: tuple[Finding, ...] = ()
     revocation: tuple[bytes, ...] = ()
     require_anchor: bool = False
+    given: str | None = None
+
+    @property
+    def place(self) -> str:
+        """What is opened and told."""
+        return str(self.path) if self.given is None else self.given
 
 
 class Verifier:
@@ -119,8 +126,8 @@ class Verifier:
             at=request.at or at,
             checked_at=at,
             time_basis=REQUESTED if request.at or request.known_at else NOW,
-            name=request.path.name or str(request.path),
-            path=str(request.path),
+            name=request.path.name or request.place,
+            path=request.place,
             unmet=request.unmet,
             require_anchor=request.require_anchor,
         )
@@ -148,7 +155,7 @@ class Verifier:
         paths = request.signatures if request.signatures is not None else tuple(side_paths(request.path))
         origin = SignatureOrigin.GIVEN if given else SignatureOrigin.FOUND
         return read_with_keys(
-            request.path,
+            request.place,
             paths,
             self._reader,
             lambda hints: self._candidates(request, hints),
@@ -206,7 +213,7 @@ def suggested_vendor(name: str, vendors: Iterable[Vendor]) -> str | None:
 
 
 def read_package(
-    path: Path,
+    path: str | Path,
     sides: Iterable[Path],
     reader: FactReader,
     candidates: tuple[CandidateKey, ...],
@@ -235,7 +242,7 @@ def read_package(
 
 
 def read_with_keys(
-    path: Path,
+    path: str | Path,
     sides: Iterable[Path],
     reader: FactReader,
     candidates_for: Callable[[Iterable[Identifier]], tuple[CandidateKey, ...]],

@@ -57,7 +57,7 @@ def test_exit_codes_of_the_installed_command() -> None:
         ((), 2),
     ):
         assert _process(*root, *arguments).returncode == code
-    assert _process("--config", "absent.toml", "check", "firmware.bin").returncode == 4
+    assert _process("--config", "absent.toml", "check", "firmware.bin").returncode == 2
     batch = b'{"id": 1, "path": "firmware.bin", "only_anchors": true, "anchors": ["root.pem"]}\nnonsense\n'
     done = _process("check", "--batch", input=batch)
     assert (done.returncode, done.stdout.count(b"\n"), done.stderr) == (4, 2, b"")

@@ -11,7 +11,7 @@ from trust_store.cli.exit_codes import EXIT_NOT_RUN, exit_code, outcome_code
 from trust_store.cli.json_line import read_question
 from trust_store.cli.output import write_line
 from trust_store.cli.verdict_text import verdict_lines
-from trust_store.errors import UsageError
+from trust_store.errors import TrustStoreError, UsageError
 from trust_store.verdict_json import verdict_to_dict
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOpti
     if len(paths) > 1 and options.signatures:
         raise UsageError("--signature is about one package; check them one by one, or with --batch")
     # All questions are put together before the first is answered: what is wrong with an option is told at once.
-    requests = [session.request(path, options) for path in paths]
+    first = session.request(paths[0], options, pipes=True)
+    requests = [session.about(first, path, options) for path in paths]
     codes: list[int] = []
     for request in requests:
         verdict = session.verifier(request).verify(request)
@@ -48,12 +49,14 @@ def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOp
         write_line(json.dumps(answer))
         codes.append(code)
     if not codes:
-        raise UsageError('no question came on standard input; each is a line: {"id": 1, "path": "...", "vendor": "..."}')
+        raise UsageError(
+            'no question came on standard input; each is a line: {"id": 1, "path": "...", "vendor": "..."}'
+        )
     return exit_code(codes)
 
 
 def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) -> tuple[dict[str, Any], int]:
-    """The answer to one line and its exit code; a line that is no request is answered too."""
+    """The answer to one line and its exit code; a line that is no request, or has no store to ask, is answered too."""
     if line is None:
         return _refused(None, f"a line longer than {MAX_LINE_BYTES} bytes")
     identity = None
@@ -62,7 +65,7 @@ def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) 
         path, options = batch_options(asked, otherwise)
         request = session.request(path, options)
         verdict = session.verifier(request).verify(request)
-    except UsageError as error:
+    except TrustStoreError as error:
         return _refused(identity, str(error))
     return {"id": identity, **verdict_to_dict(verdict)}, outcome_code(verdict.outcome)
 

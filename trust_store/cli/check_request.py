@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store import query
 from trust_store.cli.files import read_capped
-from trust_store.errors import StoreUnavailableError, UsageError
+from trust_store.errors import ConfigError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import ExpectedVendor, Reason
-from trust_store.package_files import PackageUnreadableError, open_package
 from trust_store.quick_dataclass import dataclass
 from trust_store.settings import load_trust_settings
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe
 from trust_store.verification.question import ANY_VENDOR, Finding
@@ -36,6 +36,8 @@ NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore ide
 NO_NAMESPACES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: namespaces of SSH signatures")
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
+_OTHER_SIGNATURES = (b"untrusted comment: ", b"-----BEGIN SSH SIGNATURE-----", b"{")
+"""How signatures begin that no scheme of ours reads: minisign and signify, SSH, and those written as JSON."""
 _TEXTS = ("path", "at", "as_known_at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
 
 
@@ -96,8 +98,11 @@ class CheckSession:
         self._bundle = open_bundle_file(Path(file), tuple(Path(key) for key in keys), self._now())
         self._with_store = Verifier(self._reader, now=self._now, source=BundledTrust(self._bundle))
 
-    def request(self, path: str, options: CheckOptions) -> CheckRequest:
-        """The question; raises UsageError for what cannot be asked, StoreUnavailableError where there is no configuration."""
+    def request(self, path: str, options: CheckOptions, *, pipes: bool = False) -> CheckRequest:
+        """The question; raises UsageError for what cannot be asked, ConfigError where there is no configuration.
+
+        ``pipes``: keys and lists may come through pipes that the shell passed, once.
+        """
         unmet: tuple[Finding, ...] = ()
         if options.certificate_identity is not None or options.certificate_oidc_issuer is not None:
             unmet += (NO_IDENTITIES,)
@@ -105,20 +110,26 @@ class CheckSession:
             unmet += (NO_NAMESPACES,)
         signatures = tuple(Path(name) for name in options.signatures)
         for signature in signatures:
-            _require_readable(signature)
-        return CheckRequest(
+            _require_signature(signature)
+        asked = CheckRequest(
             path=Path(path),
-            vendor=self._expected(options, Path(path).name),
+            vendor=ExpectedVendor(None, "none"),
             at=time_of(options.at, "--at"),
             known_at=time_of(options.as_known_at, "--as-known-at"),
             signatures=signatures or None,
-            anchors=_material(options.anchors),
-            untrusted=_material(options.untrusted),
+            anchors=_material(options.anchors, pipes=pipes),
+            untrusted=_material(options.untrusted, pipes=pipes),
             only_supplied=options.only_anchors,
             unmet=unmet,
-            revocation=_revocation(options.crls),
+            revocation=_revocation(options.crls, pipes=pipes),
             require_anchor=options.require_anchor,
         )
+        return self.about(asked, path, options)
+
+    def about(self, asked: CheckRequest, path: str, options: CheckOptions) -> CheckRequest:
+        """The same question about another package; raises UsageError for a vendor that is not known."""
+        package = Path(path)
+        return replace(asked, path=package, given=path, vendor=self._expected(options, package.name))
 
     def verifier(self, request: CheckRequest) -> Verifier:
         """Who answers ``request``; raises StoreUnavailableError or StoreInconsistentError."""
@@ -134,17 +145,19 @@ class CheckSession:
 
     @property
     def settings(self) -> TrustSettings:
-        """The configuration; raises StoreUnavailableError where there is none, ConfigError where it is wrong."""
+        """The configuration; raises ConfigError where there is none, or it is wrong."""
         if self._settings is None:
-            if not self._config.exists():
-                raise StoreUnavailableError(
-                    f"there is no configuration at {self._config}: 'rootwarden init' writes one, --config names another, "
-                    "and --only-anchors needs none"
-                )
-            self._settings = load_trust_settings(self._config)
+            try:
+                self._settings = load_trust_settings(self._config)
+            except ConfigError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise ConfigError(f"{error.message}; --only-anchors needs none", file=error.file) from error
+                raise
         return self._settings
 
     def _expected(self, options: CheckOptions, name: str) -> ExpectedVendor:
+        if options.vendor == "":
+            raise UsageError("the vendor is an empty text: name one, or leave it out")
         if options.only_anchors and options.vendor != ANY_VENDOR and self._bundle is None:
             return ExpectedVendor(options.vendor, "stated" if options.vendor else "none")
         if self._bundle is not None:
@@ -202,30 +215,29 @@ def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, 
 
 def require_revocation_list(name: str) -> None:
     """Raises UsageError unless the file holds revocation lists or an OCSP response."""
-    _revocation((name,))
+    _revocation((name,), pipes=True)
 
 
-def _revocation(names: Iterable[str]) -> tuple[bytes, ...]:
+def _revocation(names: Iterable[str], *, pipes: bool) -> tuple[bytes, ...]:
     """Lists and responses that were handed over, each once; raises UsageError."""
-    found = [
-        item for name in names for item in read_revocation(read_capped(Path(name), MAX_SUPPLIED_BYTES), safe(name, 200))
-    ]
-    return tuple(dict.fromkeys(found))
+    files = ((read_capped(name, MAX_SUPPLIED_BYTES, pipes=pipes), safe(name, 200)) for name in names)
+    return tuple(dict.fromkeys(item for data, told in files for item in read_revocation(data, told)))
 
 
-def _material(names: Iterable[str]) -> SuppliedMaterial:
+def _material(names: Iterable[str], *, pipes: bool) -> SuppliedMaterial:
     found = SuppliedMaterial()
     for name in names:
-        found += read_material(read_capped(Path(name), MAX_SUPPLIED_BYTES), safe(name, 200))
+        found += read_material(read_capped(name, MAX_SUPPLIED_BYTES, pipes=pipes), safe(name, 200))
     return found
 
 
-def _require_readable(path: Path) -> None:
-    try:
-        with open_package(path):
-            pass
-    except PackageUnreadableError as error:
-        raise UsageError(str(error)) from error
+def _require_signature(path: Path) -> None:
+    """Raises UsageError for a file without a signature of any kind; whether one in it is any good is the package's verdict."""
+    from trust_store.signatures.schemes import recognising  # most questions name no signature
+
+    data = read_capped(path, MAX_SIGNATURE_FILE_BYTES, pipes=False)
+    if not data.startswith(_OTHER_SIGNATURES) and not recognising(data):
+        raise UsageError(f"{safe(str(path), 300)}: there is no signature of a known kind in it")
 
 
 def time_of(text: str | None, option: str) -> datetime | None:
