@@ -61,6 +61,27 @@ def test_every_link_in_the_documents_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def maps() -> dict[Path, str]:
+    """Package -> its docstring, of those that draw a map of their modules."""
+    found = {
+        path: ast.get_docstring(ast.parse((ROOT / path).read_text())) or ""
+        for path in tracked()
+        if path.name == "__init__.py"
+    }
+    return {path.parent: text for path, text in found.items() if "Reading order" in text}
+
+
+def test_every_map_names_modules_that_are_there() -> None:
+    """A package's docstring with a reading order names, at the start of a line and after each semicolon, only what stands in it."""
+    assert {Path("monitor"), Path("escalation"), Path("trust_store")} <= maps().keys()
+    for package, text in maps().items():
+        lines = re.findall(r"^ {4}(\w.*)$", text.partition("Reading order")[2], re.MULTILINE)
+        columns = [column.split("  ")[0] for line in lines for column in line.split(";  ")]
+        named = {name for column in columns for name in column.split(", ")}
+        missing = [n for n in named if not (ROOT / package / f"{n}.py").exists() and not (ROOT / package / n).is_dir()]
+        assert missing == [], f"{package}: {missing}"
+
+
 def test_every_test_states_its_rule() -> None:
     """Each test function has a docstring: the one sentence it proves."""
     silent = [
