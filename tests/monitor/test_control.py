@@ -110,14 +110,13 @@ async def test_socket_has_the_configured_mode_and_goes_away(tmp_path: Path) -> N
     [
         ControlSettings(socket=Path("/tmp") / ("x" * 120)),  # noqa: S108 - never created
         ControlSettings(socket=Path("/nonexistent/c.sock")),
-        ControlSettings(socket=Path("c.sock"), mode="rw"),
         ControlSettings(socket=Path("c.sock"), group="no-such-group"),
     ],
 )
 async def test_socket_that_cannot_be_opened_is_a_configuration_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: ControlSettings
 ) -> None:
-    """A path, mode or group that cannot be had is told as a configuration error."""
+    """A path or group that cannot be had is told as a configuration error."""
     monkeypatch.chdir(tmp_path)
 
     async def answer(_command: str, _arguments: dict[str, Any], _uid: int) -> dict[str, Any]:
