@@ -38,7 +38,8 @@ def test_every_given_file_must_verify(fast: Rootwarden, kit: Kit, firmware: Path
     """With --signature each file counts: one that does not verify, or is a stranger's, keeps the package from passing."""
     files = {
         "good": kit.signer.cms(CONTENT), "pgp": kit.detached(CONTENT), "stranger": kit.stranger.cms(CONTENT),
-        "broken": kit.signer.cms(OTHER), "broken-stranger": kit.stranger.cms(OTHER), "text": b"nothing",
+        "broken": kit.signer.cms(OTHER), "broken-stranger": kit.stranger.cms(OTHER),
+        "minisign": b"untrusted comment: of a scheme that nothing here reads\nRWQ\n",
     }  # fmt: skip
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -48,13 +49,25 @@ def test_every_given_file_must_verify(fast: Rootwarden, kit: Kit, firmware: Path
         (("good", "good"), (0, "passed", "trusted")), (("good", "stranger"), (3, "indeterminate", "unknown_root")),
         (("good", "broken"), (10, "failed", "invalid_signature")),
         (("good", "broken-stranger"), (10, "failed", "invalid_signature")),
-        (("good", "text"), (3, "indeterminate", "unsupported_format")),
-        (("broken", "text"), (10, "failed", "invalid_signature")),
+        (("good", "minisign"), (3, "indeterminate", "unsupported_format")),
+        (("broken", "minisign"), (10, "failed", "invalid_signature")),
     ):  # fmt: skip
         options = [part for name in given for part in ("--signature", tmp_path / name)]
         code, verdict = fast.check("--only-anchors", *both, *options, firmware)
         assert told((code, verdict)) == expected, given
         assert len(verdict["signatures"]) == len(set(given)), given
+
+
+def test_a_given_file_without_a_signature_is_a_wrong_question(
+    fast: Rootwarden, kit: Kit, firmware: Path, tmp_path: Path
+) -> None:
+    """A --signature file that holds none is a bad file (2), and no package is answered for, whatever else is given."""
+    (tmp_path / "good").write_bytes(kit.signer.cms(CONTENT))
+    (tmp_path / "text").write_bytes(b"nothing")
+    for given in (("text",), ("good", "text"), ("text", "good")):
+        options = [part for name in given for part in ("--signature", tmp_path / name)]
+        code, out, err = fast.run("check", "--json", "--only-anchors", "--anchors", kit.anchors, *options, firmware)
+        assert (code, out, err.count("\n"), "text: there is no signature" in err) == (2, "", 1, True), given
 
 
 def test_given_files_replace_what_lies_beside(fast: Rootwarden, kit: Kit, firmware: Path, tmp_path: Path) -> None:

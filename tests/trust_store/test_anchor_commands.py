@@ -100,7 +100,7 @@ def test_an_approved_key_is_shown_whole(run: Any, pending: str) -> None:
     assert shown["identifiers"]["sha256"] == [shown["key_sha256"]]
     assert shown["key_sha256"] in run("anchor", "show", pending)[1]
     code, _, err = run(*approve(pending, fingerprint()))
-    assert (code, "cannot become valid" in err) == (2, True)
+    assert (code, "is approved already" in err) == (2, True)
 
 
 def test_a_wrong_reading_ends_in_2_and_stays_on_record(run: Any, pending: str) -> None:

@@ -122,7 +122,9 @@ def test_a_weakened_file_decides_nothing_yet(store: sqlite3.Connection) -> None:
     for recorded in (False, True):
         if recorded:
             record(store, weak)
-        with pytest.raises(DecisionRefusedError, match="none of the contacts"):
+        with pytest.raises(
+            DecisionRefusedError, match="configured but not in force yet: rootwarden anchor approve-policy dten"
+        ):
             anchor_approval.approve(store, anchor_id, call(called="+1 555 6666"), identity="ann", vendor=weak, at=AT)
     made = anchor_approval.approve(store, anchor_id, call(), identity="ann", vendor=weak, at=AT)
     assert (made.outcome, made.needed) == ("recorded", 2)
