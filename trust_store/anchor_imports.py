@@ -75,17 +75,14 @@ def import_keys(
 def _grave(connection: sqlite3.Connection, proposal: Proposal) -> str | None:
     """The anchor as which the vendor's key is distrusted already; None where anything else was recorded of it since, or waits."""
     rows = connection.execute(
-        "SELECT * FROM anchor_current WHERE vendor_id = ? AND key_sha256 = ? ORDER BY recorded_at DESC, anchor_id DESC",
-        (proposal.vendor_id, proposal.key_sha256),
+        "SELECT * FROM anchor_current WHERE vendor_id = ? AND key_sha256 = ?", (proposal.vendor_id, proposal.key_sha256)
     )
-    found = [stored.anchor for stored in checked(connection, rows)]
-    if (
-        not found
-        or found[0].state is not AnchorState.DISTRUSTED
-        or any((a.state, AnchorState.DISTRUSTED) in TRANSITIONS for a in found)
-    ):
+    found = checked(connection, rows)
+    newest = max(found, key=lambda stored: stored.audit_seq, default=None)
+    waits = any((stored.anchor.state, AnchorState.DISTRUSTED) in TRANSITIONS for stored in found)
+    if newest is None or newest.anchor.state is not AnchorState.DISTRUSTED or waits:
         return None
-    return found[0].id
+    return newest.anchor.id
 
 
 def _newest(connection: sqlite3.Connection) -> int:

@@ -65,6 +65,7 @@ class Anchor:
     valid_since: int = 0
     buried_since: int = 0
     narrowed: int = 0
+    moved: int = 0
 
     @property
     def node(self) -> str:

@@ -130,9 +130,12 @@ class Model:
         return found
 
     def bury(self, identity: str, vendor: str, key: str, at: datetime) -> Told:
-        """A tombstone for a key, proposed before or not."""
+        """A tombstone for a key, proposed before or not; none more where the last that was recorded of it is one."""
         self.person(identity)
         found = self._open(vendor, key)
+        recorded = [a for a in self.anchors if (a.vendor, a.key) == (vendor, key)]
+        if found is None and recorded and max(recorded, key=lambda a: a.moved).state == "distrusted":
+            return Told("distrusted")
         if found is None:
             found = Anchor(vendor, key, "pending", at, "nobody")
             self.anchors.append(found)
@@ -280,6 +283,7 @@ class Model:
             raise RefusedError
         self.tick += 1
         anchor.state, anchor.cause, anchor.effective_from = new, cause, since or at
+        anchor.moved = self.tick
         if new == "valid":
             anchor.valid_since = self.tick
         if new in BURIED:
