@@ -32,8 +32,9 @@ from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.context import ForkServerContext
+    from multiprocessing.process import BaseProcess
 
     from trust_store.formats.protocol import SideMaterial
     from trust_store.model.package_facts import PackageFacts
@@ -151,10 +152,49 @@ class ForkedReader:
             os.waitpid(self._child, 0)
 
 
+class Scope:
+    """Readings that end together: whoever closes it has their processes killed, and nothing more is read in it. Thread-safe."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._running: set[BaseProcess] = set()
+        self.closed = False
+
+    def require_open(self) -> None:
+        """Raises what ends the wait of a coroutine for its thread just as its own cancellation does."""
+        if self.closed:
+            from concurrent.futures import CancelledError  # dear, and wanted only where it is loaded
+
+            raise CancelledError
+
+    def begin(self, process: BaseProcess) -> None:
+        """Count a process in, with the lock held."""
+        self._running.add(process)
+
+    def end(self, process: BaseProcess) -> int:
+        """Have a process killed if it still runs; returns how it ended."""
+        with self._lock:
+            self._running.discard(process)
+            if process.exitcode is None:
+                process.kill()
+            process.join()
+            code = process.exitcode or 0
+            process.close()
+        return code
+
+    def close(self) -> None:
+        """Kill what runs; may be called twice."""
+        with self._lock:
+            self.closed = True
+            for process in self._running:
+                process.kill()
+
+
 class ForkServerReader:
     """For the daemon: multiprocessing's fork server, preloaded, forks one worker per read. Thread-safe.
 
-    Making one starts the fork server, which is to happen before there are threads and an event loop.
+    Making one starts the fork server, which is to happen before there are threads and an event loop. A read whose reader was closed
+    raises concurrent.futures.CancelledError: there are no facts, and nothing about the package may be recorded.
     """
 
     def __init__(self) -> None:
@@ -168,6 +208,8 @@ class ForkServerReader:
         self._context.set_forkserver_preload(PRELOAD)
         forkserver.ensure_running()
         self._lock = threading.Lock()
+        self._own = Scope(self._lock)
+        self._scopes = {self._own}
 
     def read(
         self,
@@ -177,28 +219,66 @@ class ForkServerReader:
         limits: ReadLimits,
     ) -> PackageFacts:
         """The facts of the open file; whatever goes wrong stands in their ``problem``."""
+        return self._read_in(self._own, package_fd, side, candidates, limits)
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[ScopedReader]:
+        """A reader that can be closed by itself; closing this one closes it as well."""
+        scope = Scope(self._lock)
+        with self._lock:
+            scope.closed = self._own.closed
+            self._scopes.add(scope)
+        try:
+            yield ScopedReader(lambda *asked: self._read_in(scope, *asked), scope)
+        finally:
+            scope.close()
+            with self._lock:
+                self._scopes.discard(scope)
+
+    def close(self) -> None:
+        """Kill every worker and start none any more; may be called twice. The fork server ends with this whole process."""
+        with self._lock:
+            self._own.closed = True
+            scopes = tuple(self._scopes)
+        for scope in scopes:
+            scope.close()
+
+    def _read_in(
+        self,
+        scope: Scope,
+        package_fd: int,
+        side: tuple[SideMaterial, ...],
+        candidates: tuple[CandidateKey, ...],
+        limits: ReadLimits,
+    ) -> PackageFacts:
         def ask(question: _Question) -> bytes:
             ours, theirs = socket.socketpair()
             with ours:
                 process = self._context.Process(target=self._serve, args=(theirs,), daemon=True)
                 with theirs, self._lock:
+                    scope.require_open()
                     process.start()
+                    scope.begin(process)
                 try:
                     answer = _exchange(ours, question)
                 finally:
-                    with self._lock:
-                        if process.exitcode is None:
-                            process.kill()
-                        process.join()
-                        code = process.exitcode or 0
-                        process.close()
+                    code = scope.end(process)
+            scope.require_open()
             return answer or _no_answer(code)
 
-        return _read(ask, package_fd, side, candidates, limits)
+        return _read(ask, package_fd, side, candidates, limits, scope.require_open)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedReader:
+    """A ``PackageWorker`` whose workers are its own."""
+
+    read: Callable[[int, tuple[SideMaterial, ...], tuple[CandidateKey, ...], ReadLimits], PackageFacts]
+    scope: Scope
 
     def close(self) -> None:
-        """Nothing: the fork server belongs to this whole process and ends with it."""
+        """Kill its workers; may be called twice."""
+        self.scope.close()
 
 
 def sandbox_available() -> bool:
@@ -231,6 +311,7 @@ def _read(
     side: tuple[SideMaterial, ...],
     candidates: tuple[CandidateKey, ...],
     limits: ReadLimits,
+    go_on: Callable[[], None] = lambda: None,
 ) -> PackageFacts:
     try:
         question = _Question(
@@ -246,7 +327,7 @@ def _read(
         problem = Problem(Reason.UNREADABLE, f"the reader's answer cannot be used: {error}")
     except OSError as error:
         problem = Problem(Reason.UNREADABLE, f"the reader could not be asked: {error.strerror or error}")
-    return unread_facts(package_fd, side, problem)
+    return unread_facts(package_fd, side, problem, go_on)
 
 
 def _exchange(channel: socket.socket, question: _Question) -> bytes:

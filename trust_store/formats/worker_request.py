@@ -8,10 +8,14 @@ import json
 import os
 import struct
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from trust_store.formats.protocol import CHUNK_BYTES, ReadLimits, SideMaterial
 from trust_store.model.package_facts import PackageFacts, Problem, SideFile, SignatureOrigin
 from trust_store.signatures.protocol import CandidateKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LENGTH = struct.Struct(">Q")
 """Of a request, before it."""
@@ -42,12 +46,15 @@ def decode_request(data: bytes) -> tuple[tuple[SideMaterial, ...], tuple[Candida
     return side, candidates, ReadLimits(**value["limits"])
 
 
-def unread_facts(descriptor: int, side: tuple[SideMaterial, ...], problem: Problem) -> PackageFacts:
-    """Facts that say only which file it was, and what went wrong."""
+def unread_facts(
+    descriptor: int, side: tuple[SideMaterial, ...], problem: Problem, go_on: Callable[[], None] = lambda: None
+) -> PackageFacts:
+    """Facts that say only which file it was, and what went wrong; ``go_on`` is called at every piece and raises to end it."""
     digest = hashlib.sha256()
     size = 0
     try:
         while piece := os.pread(descriptor, CHUNK_BYTES, size):
+            go_on()
             digest.update(piece)
             size += len(piece)
         sha256 = digest.hexdigest()
