@@ -25,6 +25,7 @@ from trust_store.anchor_management import propose_narrowest
 from trust_store.anchor_rules import disclosed
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
@@ -34,7 +35,7 @@ from trust_store.storage.vendors import effective_vendor, record_vendors
 from trust_store.stored_verdict import judge, seen_before, stored_view, with_evidence, with_stored_keys
 from trust_store.terminal import safe
 from trust_store.verification import Question
-from trust_store.verification.question import ANY_VENDOR, NOW
+from trust_store.verification.question import NOW
 from trust_store.verifier import suggested_vendor
 
 if TYPE_CHECKING:

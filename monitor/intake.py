@@ -16,11 +16,11 @@ from monitor.storage.intake import load_rows, save_row
 from trust_store import query
 from trust_store.formats.protocol import ReadLimits
 from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import Outcome, Reason
 from trust_store.package_files import PackageUnreadableError
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import forget_retained
-from trust_store.verification.question import ANY_VENDOR
 from trust_store.verifier import read_with_keys
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLim
 from trust_store.model.claim import Authority
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, IdentifierKind, format_time, new_id
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, SignerRule, TrustAnchor
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.storage.anchors import StoredAnchor, append_version, checked, current, ensure_store_id, proposal_digest
 from trust_store.storage.approvals import acceptances
 from trust_store.storage.connection import transaction
@@ -225,7 +226,7 @@ def _require_sound(proposal: Proposal) -> tuple[Identifier, ...]:
     digest = hashlib.sha256(proposal.material).hexdigest()
     if not proposal.material or digest != proposal.key_sha256:
         raise MalformedError("the proposed key's digest is not that of its material")
-    if proposal.vendor_id in ("", query.ANY_VENDOR):
+    if proposal.vendor_id in ("", ANY_VENDOR):
         raise MalformedError("a proposal is about one vendor's key")
     identifiers = set(proposal.identifiers)
     whole = IdentifierKind.OPENPGP if proposal.kind is AnchorKind.OPENPGP else IdentifierKind.SHA256

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from trust_store.errors import UsageError
 from trust_store.exchange.bundle import TOLD_STATES
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
-from trust_store.model.trust_view import RevocationMaterial, TrustView
+from trust_store.model.trust_view import ANY_VENDOR, RevocationMaterial, TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import revocation_material
 from trust_store.verification import verify_package
-from trust_store.verification.question import ANY_VENDOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from trust_store.model.identifiers import Identifier
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.trust_anchor import TrustAnchor
-    from trust_store.model.trust_view import DigestDecision
     from trust_store.model.verdict import Verdict
     from trust_store.verification import Question
 
@@ -55,7 +53,7 @@ class BundledTrust:
         """All that the bundle says about a package of this vendor at ``at``."""
         _now_only(known_at)
         decisions = tuple(
-            d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and _counts(d, vendor_id, at)
+            d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and d.counts(vendor_id, at)
         )
         anchors = self._counting(vendor_id or ANY_VENDOR)
         return TrustView(
@@ -98,15 +96,6 @@ class BundledTrust:
             and (anchor.state in _TOMBSTONES or vendor_id in (ANY_VENDOR, anchor.vendor_id))
             and not {(anchor.id, anchor.vendor_id), (anchor.id, vendor_id)} & lifted
         )
-
-
-def _counts(decision: DigestDecision, vendor_id: str | None, at: datetime) -> bool:
-    """A block speaks of the bytes and counts for every moment before its end; an allowance only between its beginning and end."""
-    if decision.effective_until is not None and at >= decision.effective_until:
-        return False
-    if decision.effect == "block":
-        return vendor_id in (None, ANY_VENDOR, decision.vendor_id)
-    return decision.effective_until is not None and decision.effective_from <= at and decision.vendor_id == vendor_id
 
 
 def _now_only(known_at: datetime | None) -> None:

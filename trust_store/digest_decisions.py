@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from trust_store.anchor_changes import clean_text
 from trust_store.errors import DecisionRefusedError, UsageError
 from trust_store.model.identifiers import RANDOM_BYTES, format_time, new_id, normalise_hex
-from trust_store.model.trust_view import DigestDecision
+from trust_store.model.trust_view import ALLOW, BLOCK, LONGEST_ALLOWANCE, DigestDecision
 from trust_store.storage.anchors import ensure_store_id
 from trust_store.storage.approvals import Approval
 from trust_store.storage.connection import transaction
 from trust_store.storage.digest_decisions import (
-    ALLOW,
-    BLOCK,
     EFFECTIVE,
     PENDING,
     WITHDRAWN,
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 
     from trust_store.model.vendor import Vendor
 
-MAX_ALLOW_DAYS = 30
 SHA256_DIGITS = 64
 ALERT = "digest_decision"
 APPROVAL = "package.approval"
@@ -132,12 +128,14 @@ def _require_sound(wish: Wish, at: datetime) -> Wish:
     if not wish.reason.strip():
         raise UsageError("the reason is needed: it is all that the log will tell")
     if wish.effect == ALLOW and wish.until is None:
-        raise UsageError(f"a package is let through for at most {MAX_ALLOW_DAYS} days: say until when")
+        raise UsageError(f"a package is let through for at most {LONGEST_ALLOWANCE.days} days: say until when")
     if wish.until is not None and wish.until <= at:
         raise UsageError(f"{format_time(wish.until)} is not in the future")
-    if wish.effect == ALLOW and wish.until is not None and wish.until - at > timedelta(days=MAX_ALLOW_DAYS):
-        last = format_time(at + timedelta(days=MAX_ALLOW_DAYS))
-        raise UsageError(f"a package is let through for at most {MAX_ALLOW_DAYS} days: until {last} at the latest")
+    if wish.effect == ALLOW and wish.until is not None and wish.until - at > LONGEST_ALLOWANCE:
+        last = format_time(at + LONGEST_ALLOWANCE)
+        raise UsageError(
+            f"a package is let through for at most {LONGEST_ALLOWANCE.days} days: until {last} at the latest"
+        )
     return replace(wish, package_sha256=digest, reason=clean_text(wish.reason))
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from trust_store import baselines, digest_decisions, lineage_records
 from trust_store.errors import DecisionRefusedError, UsageError
 from trust_store.lineage import MAX_PROOF_BYTES
-from trust_store.storage.digest_decisions import ALLOW, BLOCK, current
+from trust_store.model.trust_view import ALLOW, BLOCK
+from trust_store.storage.digest_decisions import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,7 +16,7 @@ from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_ch
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
-from trust_store.model.trust_view import TrustView
+from trust_store.model.trust_view import ANY_VENDOR, TrustView
 from trust_store.remembered import memory_folder
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import anchors as rows
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from trust_store.model.vendor import Vendor
     from trust_store.storage.anchors import StoredAnchor
 
-ANY_VENDOR = "any"
 MAX_UNTRUSTED = 256
 OPENING_WALK_ENTRIES = 500
 """So many newest audit entries are walked on opening; ``audit verify`` and the daemon walk all of them."""
@@ -246,7 +245,8 @@ def neighbours(
     """Anchors of the vendor in any state, and tombstones, that may be like an issuer nobody has: at most 32, the best standing first.
 
     ``name`` as in RFC 4514 and ``key_identifier`` are what the certificate below says of its issuer: anchors of that name or key
-    identifier, others that the same issuer issued, and others of the same organisation. Only hints were compared.
+    identifier, others that the same issuer issued, and others of the same organisation. Only hints were compared. A tombstone that was
+    overruled is none.
     """
     own = None if vendor_id in (None, ANY_VENDOR) else vendor_id
     named = lookup.near_name(name) if name else frozenset()
@@ -259,7 +259,9 @@ def neighbours(
             ):
                 if own is None or _concerns(stored, own):
                     found[stored.anchor.id] = stored
-    best = sorted(found.values(), key=lambda s: (STANDING[s.anchor.state], s.anchor.id))
+        approved = approvals_over(connection, on_the_key_of(connection, found.values(), known_at))
+    standing = (s for s in found.values() if not _lifted(s, approved, vendor_id))
+    best = sorted(standing, key=lambda s: (STANDING[s.anchor.state], s.anchor.id))
     return tuple(s.anchor for s in best[:MAX_NEIGHBOURS])
 
 

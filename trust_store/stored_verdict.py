@@ -9,13 +9,14 @@ from trust_store import query
 from trust_store.errors import UsageError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.storage.fact_identifiers import hints_in, identifiers_in
 from trust_store.storage.facts import INTAKE, Sighting, load_facts, sightings
 from trust_store.storage.first_seen import first_seen
 from trust_store.verification import Question, verify_package
-from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
+from trust_store.verification.question import NOW, REQUESTED
 
 if TYPE_CHECKING:
     import sqlite3

@@ -16,14 +16,14 @@ from trust_store.errors import UsageError
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.model.package_facts import KeyCheck, PackageFacts, Problem, SideFile, SignatureFact, SignatureOrigin
 from trust_store.model.trust_anchor import AnchorKind
-from trust_store.model.trust_view import TrustView
+from trust_store.model.trust_view import ANY_VENDOR, TrustView
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.package_files import PackageUnreadableError, open_package, shown, side_paths
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import hints_of, with_evidence, with_keys
 from trust_store.verification import Question, verify_package
-from trust_store.verification.question import ANY_VENDOR, NOW, REQUESTED
+from trust_store.verification.question import NOW, REQUESTED
 from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
 
 if TYPE_CHECKING:

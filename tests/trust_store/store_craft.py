@@ -23,7 +23,7 @@ from trust_store import query
 from trust_store.decode.x509 import load_certificate
 from trust_store.model.identifiers import new_id
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
-from trust_store.model.trust_view import TrustView
+from trust_store.model.trust_view import ANY_VENDOR, TrustView
 from trust_store.storage import anchors as rows
 from trust_store.storage import tombstones
 from trust_store.storage.anchors import StoredAnchor, append_version, ensure_store_id, proposal_digest
@@ -143,7 +143,7 @@ def everything(connection: sqlite3.Connection, vendor_id: str | None) -> TrustVi
         (
             s
             for s in stored
-            if (vendor_id in (query.ANY_VENDOR, s.anchor.vendor_id) or s.anchor.state in BURIED)
+            if (vendor_id in (ANY_VENDOR, s.anchor.vendor_id) or s.anchor.state in BURIED)
             and not _overruled(s, stored, vendor_id, since)
         ),
         key=lambda s: s.anchor.id,

@@ -15,8 +15,8 @@ from tests.trust_store.store_setup import AT, open_store, randomness, vendor
 from tests.trust_store.test_anchor_commands import run
 from trust_store import audit, query
 from trust_store.decisions import perform
-from trust_store.digest_decisions import MAX_ALLOW_DAYS
 from trust_store.errors import DecisionRefusedError, StoreInconsistentError, UsageError
+from trust_store.model.trust_view import LONGEST_ALLOWANCE
 from trust_store.storage.digest_decisions import in_effect, of_every_package
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_the_stricter_policy_of_then_and_now_counts(store: sqlite3.Connection) -
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"until": (AT + timedelta(days=MAX_ALLOW_DAYS, microseconds=1)).isoformat()},
+        {"until": (AT + LONGEST_ALLOWANCE + timedelta(microseconds=1)).isoformat()},
         {"until": AT.isoformat()},
         {"until": "2026-05-03"},
         {"until": "2026-02-30"},
@@ -144,7 +144,7 @@ def test_an_allowance_is_for_one_digest_and_at_most_30_days(
 
 def test_thirty_days_are_allowed(store: sqlite3.Connection) -> None:
     """Exactly thirty days pass, and one approval where policy says so in writing."""
-    until = (AT + timedelta(days=MAX_ALLOW_DAYS)).isoformat()
+    until = (AT + LONGEST_ALLOWANCE).isoformat()
     arguments: dict[str, Any] = {"package": SHA.upper(), "vendor": "dten", "reason": "SEC-78", "until": until}
     assert decide(store, "package.allow", "ann", vendor(approvals=1), **arguments)["outcome"] == "effective"
     assert effects(store) == ["allow"]

@@ -19,13 +19,13 @@ from trust_store.formats.protocol import ReadLimits
 from trust_store.model.identifiers import Identifier, IdentifierKind, normalise_hex
 from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import ExpectedVendor
 from trust_store.package_files import PackageUnreadableError, side_paths
 from trust_store.storage.facts import origin_of
 from trust_store.storage.related import awaiting_decision
 from trust_store.stored_verdict import AskedPlace, PackageUnknownError, verify_stored
 from trust_store.verdict_json import verdict_to_dict
-from trust_store.verification.question import ANY_VENDOR
 from trust_store.verifier import read_with_keys, suggested_vendor
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from trust_store import query
 from trust_store.cli.files import read_capped
 from trust_store.errors import ConfigError, UsageError
 from trust_store.model.identifiers import parse_time
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.settings import load_trust_settings
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe
-from trust_store.verification.question import ANY_VENDOR, Finding
+from trust_store.verification.question import Finding
 from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material, read_revocation
 from trust_store.verifier import CheckRequest, Verifier, suggested_vendor
 

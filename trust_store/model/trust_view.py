@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trust_store.quick_dataclass import dataclass
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Vendor
+
+
+ANY_VENDOR = "any"
+"""Said of a package where every vendor's key will do."""
+BLOCK, ALLOW = "block", "allow"
+LONGEST_ALLOWANCE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,22 @@ class DigestDecision:
     reason: str
     effective_from: datetime
     effective_until: datetime | None
+
+    def counts(self, vendor_id: str | None, at: datetime) -> bool:
+        """Whether it counts for a package said to be of ``vendor_id`` (None: nobody said) at ``at``.
+
+        A block speaks of the bytes, not of a period: it counts for every moment before its end, so that a clock that was set back
+        does not lift it; where anybody's package will do, every vendor's block counts, and a block for ANY_VENDOR counts for each.
+        An allowance counts for its own vendor alone, from the approval that completed it to its end, which it has, and not further
+        off than LONGEST_ALLOWANCE.
+        """
+        if self.effective_until is not None and at >= self.effective_until:
+            return False
+        if self.effect == BLOCK:
+            return self.vendor_id == ANY_VENDOR or vendor_id in (None, ANY_VENDOR, self.vendor_id)
+        bounded = self.effective_until is not None and self.effective_until - self.effective_from <= LONGEST_ALLOWANCE
+        own = vendor_id == self.vendor_id and vendor_id != ANY_VENDOR
+        return self.effect == ALLOW and bounded and own and self.effective_from <= at
 
 
 @dataclass(frozen=True, slots=True)

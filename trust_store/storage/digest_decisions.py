@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trust_store.errors import StoreInconsistentError
 from trust_store.model.identifiers import format_time, parse_time
-from trust_store.model.trust_view import DigestDecision
+from trust_store.model.trust_view import BLOCK, DigestDecision
 from trust_store.quick_dataclass import dataclass
 from trust_store.storage.anchors import raise_revision
 from trust_store.storage.versions import append_row, require_known, rows_of
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 KIND = "decision"
-BLOCK, ALLOW = "block", "allow"
 PENDING, EFFECTIVE, WITHDRAWN = "pending", "effective", "withdrawn"
-ANY_VENDOR = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +75,14 @@ def in_effect(
 ) -> tuple[DigestDecision, ...]:
     """The decisions that count for this package and vendor at ``at``, as known at ``known_at`` (None: now), blocks first.
 
-    A block speaks of the bytes, not of a period: it counts for every earlier moment too, until its end. An allowance counts
-    from the approval that completed it, before its end, and for its own vendor alone. Where the vendor is ``any`` or not
-    stated, every vendor's block counts and nobody's allowance. What was withdrawn counts for nothing once that is known.
+    What was withdrawn counts for nothing once that is known; for the rest see ``DigestDecision.counts``.
     """
     found = [
         stored.decision
         for stored in current_of(of_package(connection, package_sha256), known_at)
-        if stored.state == EFFECTIVE and _counts(stored.decision, vendor_id, at)
+        if stored.state == EFFECTIVE and stored.decision.counts(vendor_id, at)
     ]
     return tuple(sorted(found, key=lambda d: (d.effect != BLOCK, d.id)))
-
-
-def _counts(decision: DigestDecision, vendor_id: str | None, at: datetime) -> bool:
-    if decision.effective_until is not None and decision.effective_until <= at:
-        return False
-    unstated = vendor_id in (None, ANY_VENDOR)
-    if decision.effect == BLOCK:
-        return unstated or decision.vendor_id == vendor_id
-    # An allowance without an end is none: nothing here writes one.
-    ends = decision.effective_until is not None
-    return ends and not unstated and decision.vendor_id == vendor_id and decision.effective_from <= at
 
 
 def of_package(connection: sqlite3.Connection, package_sha256: str) -> tuple[StoredDecision, ...]:

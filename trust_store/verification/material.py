@@ -11,10 +11,11 @@ from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.verification.anchor_state import spared, tombstone_reason
-from trust_store.verification.question import ANY_VENDOR, Finding
+from trust_store.verification.question import Finding
 from trust_store.verification.revocation import decode_revocation
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import ExpectedVendor, PathNode, SignatureVerdict, Signer
 
-ANY_VENDOR = "any"
 NOW, REQUESTED = "now", "requested"
 NO_MATCH = "content or signature was changed, or they do not belong together"
 

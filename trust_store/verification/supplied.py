@@ -17,9 +17,9 @@ from trust_store.model.trust_anchor import (
     TrustAnchor,
     TrustBasis,
 )
+from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import CandidateKey
-from trust_store.verification.question import ANY_VENDOR
 from trust_store.verification.revocation import is_status_response
 
 if TYPE_CHECKING:
