@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from escalation.model import AlertDraft, Severity
-from escalation.rules import notice
+from escalation.rules import VERDICT_KIND, notice
 from escalation.triage import raise_alert
 from trust_store.model.identifiers import format_time
 from trust_store.model.verdict import Reason
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 KIND = "daily_digest"
 MAX_LINES = 100
-NEVER_DEFERRED = frozenset({Reason.COMPROMISED.value, Reason.DISTRUSTED.value})
-"""A key that is known to be bad is told at once, whoever's it is said to be."""
+NEVER_DEFERRED = frozenset({Reason.COMPROMISED, Reason.DISTRUSTED, Reason.REVOKED, Reason.WITHDRAWN})
+"""What the team itself decided against is told at once, whoever's it is said to be: the gate holds it in observe mode too."""
+
+
+def waits(draft: AlertDraft) -> bool:
+    """Whether the alert of an observed vendor may wait for the digest: never for a package that was decided against.
+
+    That need not be its reason: it may stand beside one that goes before.
+    """
+    also = draft.context.verdict.also if draft.context else ()
+    return draft.kind == VERDICT_KIND and NEVER_DEFERRED.isdisjoint((draft.reason, *also))
 
 
 def defer(

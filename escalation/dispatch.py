@@ -10,6 +10,7 @@ most one marked repeat comes of one crash. An answer that refuses was an answer:
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -24,12 +25,12 @@ from escalation.errors import (
 from escalation.model import Delivery, DeliveryState, Receipt
 from escalation.storage.rows import delivery_of
 from trust_store.checkpoints import newest_line
+from trust_store.errors import StoreInconsistentError, StoreUnavailableError
 from trust_store.model.identifiers import format_time
 from trust_store.storage.connection import transaction
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import Protocol
@@ -163,6 +164,10 @@ class _Pass:
         except TimeoutError:
             late = TransientDeliveryError(f"no end after {self.delivery_seconds:g} s", outcome_unknown=announced)
             return await self._record_retry(delivery, late)
+        except (StoreUnavailableError, StoreInconsistentError, sqlite3.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - a message that its channel cannot be given holds up no other one
+            return await self._record_dead(delivery, f"internal error: {type(error).__name__}: {error}")
         now = self.clock()
         await self.storage_run(lambda c: _sent(c, delivery.id, receipt, now))
         return Attempt(delivery.id, delivery.channel, DeliveryState.SENT)
@@ -196,7 +201,7 @@ def _take(connection: sqlite3.Connection, channel: str, now: datetime) -> Delive
         return None
     try:
         return replace(delivery_of(row), checkpoint=newest_line(connection))
-    except EscalationError as error:
+    except (EscalationError, ValueError) as error:
         _dead(connection, row["id"], str(error))
         raise _UnreadableError(row["id"], str(error)) from error
 

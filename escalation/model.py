@@ -56,7 +56,8 @@ class AlertContext:
     """All that is known when a verdict is turned into an alert; put together by the caller, nothing is looked up later.
 
     ``proposals`` are the pending anchors that fit the package's signer or missing issuer. Paths are those of this host;
-    ``rotation_note`` is one sentence about the rotation case, if there is one.
+    ``rotation_note`` is one sentence about the rotation case, if there is one. ``owner`` is another vendor a valid anchor of which
+    vouches for the package.
     """
 
     verdict: Verdict
@@ -67,6 +68,7 @@ class AlertContext:
     retained_path: str | None = None
     config_path: str | None = None
     rotation_note: str | None = None
+    owner: Vendor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class AlertDraft:
-    """What ``rules`` decided to say; every text in it is safe to show (redacted, one line, no control characters)."""
+    """What ``rules`` decided to say; every text in it is safe to show (redacted, one line, no control characters).
+
+    ``first`` is what to look at before anything else is done; the summary begins with it.
+    """
 
     dedup_key: str
     kind: str
@@ -91,6 +96,7 @@ class AlertDraft:
     package_sha256: str | None = None
     purpose: CallPurpose | None = None
     context: AlertContext | None = None
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,26 +69,33 @@ _UNFORESEEN = Rule(Severity.HIGH, "not passed", CallPurpose.INSPECT)
 
 def decide(context: AlertContext) -> AlertDraft | Silence:
     """The alert that ``context`` calls for, or the reason for silence."""
-    verdict = context.verdict
-    if verdict.outcome is Outcome.PASSED:
+    if context.verdict.outcome is Outcome.PASSED:
         return Silence("the package passed: a valid anchor vouches for it")
+    return alert_of(context)
+
+
+def alert_of(context: AlertContext) -> AlertDraft:
+    """The alert about a verdict that did not pass."""
+    verdict = context.verdict
     # A reason without a rule still alerts: silence must never come from a gap in a table.
     rule = RULES.get(verdict.reason, _UNFORESEEN)
     redactor = redactor_for(context)
     vendor = redactor.text(context.vendor.name if context.vendor else verdict.vendor.id, 60) or "unstated vendor"
     name = redactor.text(verdict.name, 80) or "package"
+    first = _elsewhere(context, redactor)
     return AlertDraft(
         dedup_key=verdict_key(verdict),
         kind=VERDICT_KIND,
         reason=verdict.reason.value,
         severity=rule.severity,
         title=f"{vendor}: {name}: {rule.headline}",
-        summary=f"{verdict.outcome} / {verdict.reason}: {redactor.text(verdict.summary, 600) or rule.headline}",
+        summary=f"{first} {verdict.outcome} / {verdict.reason}: {redactor.text(verdict.summary, 600) or rule.headline}".strip(),
         lines=_lines(verdict, redactor),
         vendor_id=verdict.vendor.id,
         package_sha256=verdict.sha256,
         purpose=_purpose(rule, context),
         context=context,
+        first=first,
     )
 
 
@@ -118,6 +125,16 @@ def notice(
         summary=redactor.text(summary or title, 600),
         lines=tuple(redactor.text(line, 600) for line in lines),
         vendor_id=vendor_id,
+    )
+
+
+def _elsewhere(context: AlertContext, redactor: Redactor) -> str:
+    """Whose package it may be instead: to be looked at before anybody is called."""
+    if context.owner is None:
+        return ""
+    name = redactor.text(context.owner.name, 60) or context.owner.id
+    return (
+        f"Its root is a valid anchor of vendor {name} ({context.owner.id}): was the package put into the right folder?"
     )
 
 

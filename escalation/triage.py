@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from escalation.deduplication import same_matter
-from escalation.model import CallPurpose
+from escalation.model import CallPurpose, Severity
 from escalation.rules import VERDICT_KIND
 from escalation.scripts.render import render
 from escalation.storage.rows import message_to_json
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from escalation.model import AlertDraft, EscalationScript, Message
 
+LAST_CHARACTER = "\U0010ffff"
+_LOUDEST_FIRST = tuple(Severity)
+
 
 def raise_alert(
     connection: sqlite3.Connection,
@@ -36,14 +39,14 @@ def raise_alert(
     """Write the alert and queue it for each of ``channels``; return its id.
 
     An unresolved alert of the same key is counted up instead, its sheet and script brought up to date, and nothing is sent
-    again, except once when a key that fits has turned up since. Unresolved alerts about the same package for another
-    reason are resolved as superseded by this one.
+    again, except once when a key that fits has turned up since, and whenever the matter got more severe: then it is open
+    again. Unresolved alerts about the same package for another reason are resolved as superseded by this one.
     """
     now = format_time(at)
     with transaction(connection):
         row = connection.execute(
             "UPDATE alert SET repeat_count = repeat_count + 1, updated_at = ?"
-            " WHERE dedup_key = ? AND status <> 'resolved' RETURNING id, body",
+            " WHERE dedup_key = ? AND status <> 'resolved' RETURNING id, body, severity",
             [now, draft.dedup_key],
         ).fetchone()
         alert_id = str(row["id"]) if row else new_id("alert", at, randomness(RANDOM_BYTES))
@@ -54,8 +57,8 @@ def raise_alert(
         _write_script(connection, made, now)
         if row is None:
             _queue(connection, message, channels, at, randomness)
-        elif _can_be_settled_now(row["body"], draft):
-            connection.execute("UPDATE alert SET body = ? WHERE id = ?", [_body(draft), alert_id])
+        elif _is_worse(row["severity"], draft) or _can_be_settled_now(row["body"], draft):
+            _update_alert(connection, alert_id, draft, reopened=_is_worse(row["severity"], draft))
             _queue(connection, replace(message, title=f"Update: {message.title}"), channels, at, randomness)
         return alert_id
 
@@ -67,6 +70,26 @@ def resolve_matter(connection: sqlite3.Connection, dedup_key: str, resolution: s
             "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ?"
             " WHERE dedup_key = ? AND status <> 'resolved'",
             [format_time(at), format_time(at), resolution, dedup_key],
+        )
+        return cursor.rowcount
+
+
+def stands(connection: sqlite3.Connection, dedup_key: str) -> bool:
+    """Whether an alert of that key is unresolved."""
+    found = connection.execute("SELECT 1 FROM alert WHERE dedup_key = ? AND status <> 'resolved'", [dedup_key])
+    return found.fetchone() is not None
+
+
+def resolve_below(
+    connection: sqlite3.Connection, key_start: str, resolution: str, at: datetime, *, reason: str | None = None
+) -> int:
+    """Resolve the unresolved alerts whose key begins so (of one ``reason``, where it is given); return how many there were."""
+    now = format_time(at)
+    with transaction(connection):
+        cursor = connection.execute(
+            "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ?"
+            " WHERE dedup_key >= ? AND dedup_key < ? AND status <> 'resolved' AND (? IS NULL OR reason = ?)",
+            [now, now, resolution, key_start, key_start + LAST_CHARACTER, reason, reason],
         )
         return cursor.rowcount
 
@@ -99,6 +122,22 @@ def _queue(
             "INSERT INTO delivery (id, alert_id, channel, payload, message_id, state, created_at, next_attempt_at)"
             " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
             [delivery_id, message.alert_id, channel, payload, f"{delivery_id}@rootwarden.invalid", now, now],
+        )
+
+
+def _is_worse(before: str, draft: AlertDraft) -> bool:
+    return _LOUDEST_FIRST.index(draft.severity) < _LOUDEST_FIRST.index(Severity(before))
+
+
+def _update_alert(connection: sqlite3.Connection, alert_id: str, draft: AlertDraft, *, reopened: bool) -> None:
+    """Have the alert say what it is about now; whoever took on something less severe has to look again."""
+    connection.execute(
+        "UPDATE alert SET body = ?, title = ?, reason = ?, severity = ? WHERE id = ?",
+        [_body(draft), draft.title, draft.reason, draft.severity.value, alert_id],
+    )
+    if reopened:
+        connection.execute(
+            "UPDATE alert SET status = 'open', acknowledged_at = NULL, acknowledged_by = NULL WHERE id = ?", [alert_id]
         )
 
 

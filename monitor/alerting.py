@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from escalation.deduplication import notice_key
-from escalation.digest import NEVER_DEFERRED, defer
-from escalation.model import AlertContext, AlertDraft, Severity
+from escalation.digest import defer, waits
+from escalation.model import AlertContext, Severity
 from escalation.redaction import anchor_secrets
-from escalation.rules import VERDICT_KIND, decide, notice
-from escalation.triage import raise_alert, resolve_for_package, resolve_matter
+from escalation.rules import alert_of, notice
+from escalation.triage import raise_alert, resolve_for_package, resolve_matter, stands
+from monitor.faults import STORE_ERRORS, fault_key, fault_notice, taken_back_alone, unjudged
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
 from monitor.missed_decisions import missed, note_told
-from monitor.set_alerts import ANCHOR_KIND, STORE_KIND, decision_notice
+from monitor.policy_alerts import awaits_approval, change_notice, policy_approved, settle_field, settle_waiting
+from monitor.set_alerts import ANCHOR_KIND, STORE_KIND, break_glass_notice, decision_notice, mismatch_notice
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage.sources import state_of
-from trust_store import query
+from trust_store import audit, query
 from trust_store.anchor_management import propose_narrowest
-from trust_store.anchor_rules import disclosed
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import ANY_VENDOR
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from escalation.model import AlertDraft
     from monitor.config import MonitorSettings, Source
     from trust_store.model.package_facts import Problem
     from trust_store.model.trust_anchor import TrustAnchor
+    from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
     from trust_store.storage.affected import Affected
     from trust_store.storage.vendors import VendorChange
@@ -118,7 +121,23 @@ class Alerting:
             return self.judge(connection, PackageFacts("", 0, None, 0, problem=problem), place, None)
 
     def judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
-        """The verdict now, with evidence; raises or resolves its alert in the caller's transaction."""
+        """The verdict now, with evidence; raises or resolves its alert in the caller's transaction.
+
+        An error that nobody foresaw ends in a verdict as well, ``unreadable`` and alerted about at once: this package stops no other.
+        """
+        try:
+            with taken_back_alone(connection):
+                return self._judge(connection, facts, place, kept)
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever made the package may have meant it to end the judging of all others
+            at, expected = self.now(), self._expected(place)
+            verdict = unjudged(facts, expected, name=place.name, path=str(place.path), at=at, error=error)
+            draft = replace(self._draft(connection, verdict, place, kept), severity=Severity.HIGH)
+            raise_alert(connection, draft, channels=self.channels, at=at, randomness=self.randomness)
+            return verdict
+
+    def _judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
         verdict = self.verdict(connection, facts, place)
         if verdict.outcome is Outcome.PASSED:
             resolve_for_package(connection, facts.sha256, place.vendor_id, "the package passes now", self.now())
@@ -128,30 +147,48 @@ class Alerting:
             about = {i for anchor in proposals for i in anchor.identifiers}
             said = StoredEvidence(connection).evidence_for(sorted(about))
             verdict = replace(verdict, evidence=tuple(dict.fromkeys((*said, *verdict.evidence))))
-        draft = decide(
+        owner = self._owner(connection, facts, place) if verdict.reason is Reason.UNKNOWN_ROOT else None
+        self._raise(connection, self._draft(connection, verdict, place, kept, proposals=proposals, owner=owner))
+        return verdict
+
+    def _draft(
+        self,
+        connection: sqlite3.Connection,
+        verdict: Verdict,
+        place: Place,
+        kept: Path | None,
+        *,
+        proposals: tuple[TrustAnchor, ...] = (),
+        owner: Vendor | None = None,
+    ) -> AlertDraft:
+        """The alert that a verdict which did not pass calls for."""
+        return alert_of(
             AlertContext(
                 verdict=verdict,
-                vendor=self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None,
+                vendor=self._vendor(connection, place.vendor_id),
                 evidence=verdict.evidence,
                 proposals=proposals,
                 package_path=str(place.path),
                 retained_path=str(kept) if kept is not None else None,
                 config_path=str(self.settings.trust.file),
+                owner=owner,
             )
         )
-        if isinstance(draft, AlertDraft):
-            self._raise(connection, draft)
-        return verdict
+
+    def _owner(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Vendor | None:
+        """The other vendor a valid anchor of which vouches for the package: it may lie in the wrong folder."""
+        elsewhere = self.verdict(connection, facts, replace(place, vendor_id=None))
+        named = [s.anchor[0] for s in elsewhere.signatures if s.anchor is not None]
+        for anchor in (query.anchor(connection, anchor_id) for anchor_id in named):
+            if anchor is not None and anchor.state is AnchorState.VALID and anchor.vendor_id != place.vendor_id:
+                return self.settings.trust.vendor(anchor.vendor_id)
+        return None
 
     def verdict(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Verdict:
         """The verdict on these facts at this moment; nothing is written."""
         at = self.now()
         vendor = self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None
-        suggested = suggested_vendor(place.name, self.settings.trust.vendors)
-        if place.vendor_id == ANY_VENDOR:
-            expected = ExpectedVendor(ANY_VENDOR, "any", suggested)
-        else:
-            expected = ExpectedVendor(vendor.id if vendor else None, place.basis if vendor else "none", suggested)
+        expected = self._expected(place)
         question = Question(
             vendor=expected,
             at=at,
@@ -165,30 +202,61 @@ class Alerting:
         verdict = judge(connection, facts, stored_view(connection, facts, expected.id, vendor, at=at), question)
         return with_evidence(verdict, facts, StoredEvidence(connection))
 
+    def _expected(self, place: Place) -> ExpectedVendor:
+        suggested = suggested_vendor(place.name, self.settings.trust.vendors)
+        if place.vendor_id == ANY_VENDOR:
+            return ExpectedVendor(ANY_VENDOR, "any", suggested)
+        vendor = self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None
+        return ExpectedVendor(vendor.id if vendor else None, place.basis if vendor else "none", suggested)
+
     def reconsider(self, connection: sqlite3.Connection, places: Iterable[tuple[str, Place]]) -> tuple[str, ...]:
         """Judge packages again after trust changed, one transaction each; return the SHA-256 of those that need their file."""
         needing = []
         for sha256, place in places:
-            with transaction(connection):
-                try:
-                    facts = load_facts(connection, sha256)
-                except FactsNotSignedError as error:
-                    self._report_foreign(connection, error)
-                    facts = None
-                if facts is None:
-                    needing.append(sha256)
-                    continue
-                kept = next((r.path for r in retained(connection, sha256)), None)
-                if self.judge(connection, facts, place, kept).needs_file:
-                    needing.append(sha256)
+            try:
+                with transaction(connection):
+                    again = self._judge_stored(connection, sha256, place)
+            except STORE_ERRORS:
+                raise
+            except Exception as error:  # noqa: BLE001 - one package must not keep the others from being judged again
+                self.report_fault(connection, f"judging {place.path} again", error)
+                continue
+            if again is None or again.needs_file:
+                needing.append(sha256)
         return tuple(needing)
+
+    def _judge_stored(self, connection: sqlite3.Connection, sha256: str, place: Place) -> Verdict | None:
+        """The verdict by what is stored about a package, None where that does not suffice."""
+        try:
+            facts = load_facts(connection, sha256)
+        except FactsNotSignedError as error:
+            self._report_foreign(connection, error)
+            return None
+        if facts is None:
+            return None
+        kept = next((r.path for r in retained(connection, sha256)), None)
+        return self.judge(connection, facts, place, kept)
+
+    def report_fault(self, connection: sqlite3.Connection, what: str, error: Exception) -> None:
+        """Alert, once while it stands, that an unexpected error kept ``what`` from being dealt with."""
+        draft = fault_notice(what, error, secrets=self._pending_secrets(connection))
+        if not stands(connection, draft.dedup_key):
+            self._raise(connection, draft)
+
+    def settle_fault(self, connection: sqlite3.Connection, what: str) -> None:
+        """End the alert about ``what``, if there is one: this time it was dealt with."""
+        resolve_matter(connection, fault_key(what), "this time it worked", self.now())
 
     def report_decision(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
         """Alert, in the decision's own transaction, about what nobody may learn of later: a mismatch, an emergency."""
         note_told(connection)
-        self.report_mismatch(connection, result, person)
-        if result.get("alert") == "break_glass":
-            self._report_break_glass(connection, result, person)
+        if (draft := mismatch_notice(connection, result, person)) is not None:
+            self._raise(connection, draft)
+        elif result.get("alert") == "break_glass":
+            self._raise(connection, break_glass_notice(connection, result, person))
+        elif policy_approved(result):
+            settled = f"approved, it counts now ({person} was the last to approve)"
+            settle_waiting(connection, result["vendor"] or "", settled, self.now())
         elif (draft := decision_notice(result, person)) is not None:
             self._raise(connection, draft)
             if draft.kind == ANCHOR_KIND:
@@ -200,48 +268,6 @@ class Alerting:
         if (draft := missed(connection)) is not None:
             self._raise(connection, draft)
         note_told(connection)
-
-    def _report_break_glass(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
-        anchor = query.anchor(connection, str(result["anchor"]))
-        name = disclosed(anchor, anchor.name) if anchor else str(result["anchor"])
-        given, needed = result["approvals"], result["needed"]
-        effect = (
-            "it is trusted from now on: call the vendor, and if the key is not theirs 'rootwarden anchor distrust' ends it"
-            if result["outcome"] == "valid"
-            else "one more person can make it trusted: if this is no emergency, 'rootwarden anchor reject' ends it"
-        )
-        draft = notice(
-            "break_glass",
-            str(result["outcome"]),
-            Severity.CRITICAL,
-            f"{result['vendor']}: {person} broke the glass to have a key trusted without a call ({given} of {needed})",
-            subject=f"{result['anchor']}:{given}",
-            summary=f"{name}: {effect}",
-            vendor_id=str(result["vendor"]),
-            secrets=anchor_secrets(anchor) if anchor and anchor.state is AnchorState.PENDING else (),
-        )
-        self._raise(connection, draft)
-
-    def report_mismatch(self, connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> None:
-        """Alert, in the decision's own transaction, where what was read out is not the key's fingerprint: it may be an attack."""
-        if result["outcome"] not in ("mismatch", "incomplete"):
-            return
-        anchor = query.anchor(connection, str(result["anchor"]))
-        name = disclosed(anchor, anchor.name) if anchor else str(result["anchor"])
-        whole = result["outcome"] == "mismatch"
-        draft = notice(
-            "fingerprint_mismatch",
-            str(result["outcome"]),
-            Severity.CRITICAL if whole else Severity.MEDIUM,
-            f"{result['vendor']}: the fingerprint that {person} typed is not that of the proposed key"
-            if whole
-            else f"{result['vendor']}: {person} typed only a part of a fingerprint",
-            subject=str(result["anchor"]),
-            summary=f"{name}: the proposal stays pending; call the vendor again on the number on record",
-            vendor_id=str(result["vendor"]),
-            secrets=anchor_secrets(anchor) if anchor else (),
-        )
-        self._raise(connection, draft)
 
     def report_odd(self, connection: sqlite3.Connection, path: str) -> None:
         """Alert about something in the incoming folder that is no regular file (a link, a pipe): it is never opened."""
@@ -256,7 +282,7 @@ class Alerting:
         self._raise(connection, draft)
 
     def report_delivery(self, connection: sqlite3.Connection, channel: str, delivery_id: str, error: str) -> None:
-        """Alert over the other channels that one refused a message for good."""
+        """Alert over the other channels, if there are any, that one did not take a message for good."""
         draft = notice(
             "delivery_failed",
             "refused",
@@ -265,7 +291,8 @@ class Alerting:
             subject=channel,
             summary=f"{delivery_id}: {error}",
         )
-        others = [name for name in self.channels if name != channel]
+        # Where there is no other one, over this one: it was this message that it did not take.
+        others = [name for name in self.channels if name != channel] or [channel]
         raise_alert(connection, draft, channels=others, at=self.now(), randomness=self.randomness)
 
     def report_source(self, connection: sqlite3.Connection, source: Source) -> None:
@@ -284,9 +311,13 @@ class Alerting:
                 summary=f"what this vendor announces there is not heard: {state.last_error or 'no answer'}",
                 vendor_id=source.vendor_id,
                 # The channel chooses its addresses, and an error names them.
-                secrets={s for a in query.anchors(connection, None, {AnchorState.PENDING}) for s in anchor_secrets(a)},
+                secrets=self._pending_secrets(connection),
             )
             self._raise(connection, draft)
+
+    def _pending_secrets(self, connection: sqlite3.Connection) -> set[str]:
+        """What must not be told of any key that awaits decision."""
+        return {s for a in query.anchors(connection, None, {AnchorState.PENDING}) for s in anchor_secrets(a)}
 
     def record_configuration(self, connection: sqlite3.Connection) -> int:
         """Record vendor files and approvers as loaded, in the caller's transaction; alert about each change and return how many."""
@@ -294,34 +325,33 @@ class Alerting:
         changes = list(record_vendors(connection, trust.vendors, at, self.randomness))
         if (approvers := record_approvers(connection, trust.approvers.by_identity, at)) is not None:
             changes.append(approvers)
+        for vendor_id in {change.vendor_id for change in changes}:
+            if not awaits_approval(connection, vendor_id):
+                settle_waiting(connection, vendor_id, "the configuration asks for it no more", at)
         for change in changes:
             self.report_policy_change(connection, change)
         return len(changes)
 
     def report_policy_change(self, connection: sqlite3.Connection, change: VendorChange) -> None:
-        """Alert that a policy, contact or approver changed; a weakening counts only once it is approved."""
-        effect = "it takes effect when approved under the old policy" if change.weakens else "it is in effect"
-        draft = notice(
-            "policy_changed",
-            "weakened" if change.weakens else "changed",
-            Severity.HIGH if change.weakens else Severity.LOW,
-            f"{change.vendor_id or '[approvers]'}: {change.field} changed in the configuration",
-            subject=f"{change.field}:{change.new}"[:200],
-            summary=f"was {change.old!r}, now {change.new!r}; {effect}",
-            vendor_id=change.vendor_id,
-        )
-        self._raise(connection, draft)
+        """Alert that a policy, contact or approver changed, each time; it takes the place of what was told of that field before."""
+        settle_field(connection, change, self.now())
+        self._raise(connection, change_notice(change, audit.head(connection).seq))
 
     def _raise(self, connection: sqlite3.Connection, draft: AlertDraft) -> None:
-        if draft.kind == VERDICT_KIND and draft.reason not in NEVER_DEFERRED and self._observed(connection, draft):
+        if waits(draft) and self._observed(connection, draft):
             defer(connection, draft, at=self.now(), randomness=self.randomness)
             return
         raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)
 
     def _observed(self, connection: sqlite3.Connection, draft: AlertDraft) -> bool:
         """Whether the vendor's policy, as it counts, says ``mode = "observe"``."""
-        vendor = self.settings.trust.vendor(draft.vendor_id) if draft.vendor_id else None
-        return vendor is not None and effective_vendor(connection, vendor).policy.mode == "observe"
+        vendor = self._vendor(connection, draft.vendor_id)
+        return vendor is not None and vendor.policy.mode == "observe"
+
+    def _vendor(self, connection: sqlite3.Connection, vendor_id: str | None) -> Vendor | None:
+        """A configured vendor with the contacts and the policy that count: not with what waits for approval."""
+        vendor = self.settings.trust.vendor(vendor_id) if vendor_id else None
+        return effective_vendor(connection, vendor) if vendor else None
 
     def _proposals(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> tuple[TrustAnchor, ...]:
         """The vendor's pending anchors that fit; each is proposed the narrowest rules that cover this package."""
@@ -333,7 +363,8 @@ class Alerting:
         limits = narrowest_limits(facts, place.name, vendor.package_patterns if vendor else ())
         for anchor in found:
             propose_narrowest(connection, anchor.id, rule, limits, at=self.now())
-        return found
+        # The rules as they are now: they are what the approver is shown.
+        return tuple(now for a in found if (now := query.anchor(connection, a.id)) is not None)
 
 
 def places_of(connection: sqlite3.Connection, affected: Affected) -> tuple[tuple[str, Place], ...]:

@@ -28,6 +28,7 @@ from escalation.model import DeliveryState
 from monitor.alerting import Alerting, Place, places_of
 from monitor.config import load_monitor_settings
 from monitor.control import ControlServer
+from monitor.fault_watch import FaultWatch
 from monitor.fetch.http import HTTPFetcher
 from monitor.intake import Intake, drop_folder
 from monitor.jobs import PeriodicJobs, Upkeep
@@ -50,11 +51,11 @@ from trust_store.terminal import safe
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
-    from monitor.config import MonitorSettings
+    from monitor.config import MonitorSettings, Source
     from monitor.pipeline import PollOutcome
     from trust_store.model.verdict import Verdict
 
@@ -103,6 +104,7 @@ class Daemon:
         self.storage = StorageThread(lambda: connect(settings.trust.store.database))
         self.alerting = Alerting(settings, tuple(self._channels), now, randomness)
         self.intake = Intake(self.alerting, self.storage, reader, now=now)
+        self._faults = FaultWatch(self.alerting, self.storage)
         self._control = ControlServer(
             settings.trust.control, self.answer, internal_error=lambda e: log.error("request failed", error=e)
         )
@@ -278,6 +280,7 @@ class Daemon:
                 "tampering": (WATCH_SECONDS, self._look_for_tampering),
             },
             at_once=("poll", "revocation", "forecast"),
+            guard=self._faults.run,
             after=self._send.set,
         )
 
@@ -289,26 +292,29 @@ class Daemon:
 
     async def _take_in(self) -> None:
         """Look at the incoming folder when something moved there, when a wait is over, and every now and then anyway."""
-        odd: tuple[str, ...] = ()
+        odd: frozenset[str] = frozenset()
         while not self._stop.is_set():
             self._look.clear()
             wait = self.settings.intake.rescan_seconds
-            try:
-                taken, wait, passed_over = await self.intake.rescan()
-            except (OSError, TrustStoreError) as error:
-                log.error("incoming folder", error=safe(str(error)))
-            else:
+            looked = await self._faults.run("the incoming folder", self.intake.rescan)
+            if looked is not None:
+                taken, wait, passed_over = looked
                 for package in taken:
-                    log.info("package", path=safe(package.path), verdict=_words(package.verdict))
+                    log.info("package", path=safe(package.path), verdict=package.fault or _words(package.verdict))
                 if taken:
                     self._send.set()
-                for path in set(passed_over) - set(odd):
-                    log.warning("passed over", path=safe(path, 200))
-                    await self.storage.run(lambda c, path=path: self.alerting.report_odd(c, path))  # type: ignore[misc]
-                odd = passed_over
+                    # What a package proposed may be other rules of a key that other packages' scripts show.
+                    await self._faults.run("what new packages change", self._reconsider)
+                new, odd = frozenset(passed_over) - odd, frozenset(passed_over)
+                await self._faults.run("what was passed over", lambda new=new: self._tell_odd(new))  # type: ignore[misc]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._look.wait()
+
+    async def _tell_odd(self, paths: Iterable[str]) -> None:
+        for path in sorted(paths):
+            log.warning("passed over", path=safe(path, 200))
+            await self.storage.run(lambda c, path=path: self.alerting.report_odd(c, path))  # type: ignore[misc]
 
     async def _watch(self) -> None:
         """Wake the intake at once; where watching fails the rescan alone does the work."""
@@ -324,21 +330,21 @@ class Daemon:
 
     async def _deliver(self, name: str) -> None:
         """Empty one channel's outbox when something was put in, and at least every second; one that hangs delays no other."""
-        channel = {name: self._channels[name]}
         while not self._stop.is_set():
             self._send.clear()
-            try:
-                for attempt in await dispatch_due(self.storage.run, channel, self._now, self._randomness):
-                    told = {"id": attempt.delivery_id, "channel": attempt.channel, "state": str(attempt.state)}
-                    log.info("delivery", **told, **({"error": attempt.error} if attempt.error else {}))
-                    if attempt.state is DeliveryState.DEAD:
-                        dead = (attempt.channel, attempt.delivery_id, attempt.error)
-                        await self.storage.run(lambda c, dead=dead: self.alerting.report_delivery(c, *dead))  # type: ignore[misc]
-            except TrustStoreError as error:
-                log.error("outbox", error=safe(str(error)))
+            await self._faults.run(f"delivery by {name}", lambda: self._dispatch(name))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OUTBOX_SECONDS):
                     await self._send.wait()
+
+    async def _dispatch(self, name: str) -> None:
+        channel = {name: self._channels[name]}
+        for attempt in await dispatch_due(self.storage.run, channel, self._now, self._randomness):
+            told = {"id": attempt.delivery_id, "channel": attempt.channel, "state": str(attempt.state)}
+            log.info("delivery", **told, **({"error": attempt.error} if attempt.error else {}))
+            if attempt.state is DeliveryState.DEAD:
+                dead = (attempt.channel, attempt.delivery_id, attempt.error)
+                await self.storage.run(lambda c, dead=dead: self.alerting.report_delivery(c, *dead))  # type: ignore[misc]
 
     async def _poll_due(self) -> None:
         await self._poll(None, force=False)
@@ -360,11 +366,14 @@ class Daemon:
             log.info("polled", **outcome.to_dict())
         polled = {outcome.source for outcome in outcomes}
         for heard in (s for s in chosen if s.name in polled):
-            await self.storage.run(lambda c, heard=heard: self.alerting.report_source(c, heard))  # type: ignore[misc]
+            await self._faults.run(f"the state of {heard.name}", lambda heard=heard: self._tell_source(heard))  # type: ignore[misc]
         self._send.set()
         if any(o.proposals for o in outcomes):
             await self._reconsider()
         return outcomes
+
+    async def _tell_source(self, source: Source) -> None:
+        await self.storage.run(lambda c: self.alerting.report_source(c, source))
 
 
 def _words(verdict: Verdict | None) -> str:

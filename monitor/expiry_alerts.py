@@ -13,6 +13,7 @@ from escalation.deduplication import notice_key
 from escalation.model import Severity
 from escalation.rules import notice
 from escalation.triage import raise_alert, resolve_matter
+from monitor.faults import STORE_ERRORS
 from trust_store.forecast import PACKAGE
 from trust_store.model.identifiers import format_time
 from trust_store.storage.connection import transaction
@@ -62,12 +63,23 @@ def tell(
     at: datetime,
     randomness: Callable[[int], bytes],
 ) -> None:
-    """Raise what is to be told, in one transaction; an alert that stands is only counted up, the one of the step before is resolved."""
-    with transaction(connection):
-        for told in expiry_notices(expiries, at):
-            for key in told.replaces:
-                resolve_matter(connection, key, "told again, nearer to the end", at)
-            raise_alert(connection, told.draft, channels=channels, at=at, randomness=randomness)
+    """Raise what is to be told, each in one transaction; an alert that stands is only counted up, the one of the step before is resolved.
+
+    What one of them raises goes up only after the others.
+    """
+    faults: list[Exception] = []
+    for told in expiry_notices(expiries, at):
+        try:
+            with transaction(connection):
+                for key in told.replaces:
+                    resolve_matter(connection, key, "told again, nearer to the end", at)
+                raise_alert(connection, told.draft, channels=channels, at=at, randomness=randomness)
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - one notice that cannot be written keeps back no other
+            faults.append(error)
+    if faults:
+        raise faults[0]
 
 
 def _notice(vendor: str, when: datetime, found: list[Expiry], at: datetime) -> ExpiryNotice:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.alerting import Place
+from monitor.faults import STORE_ERRORS, fault_text
 from monitor.intake_folder import look
 from monitor.intake_plan import Examine, IntakeRow, IntakeStatus, IntakeTiming, Steady, plan_intake
 from monitor.retention import keep
@@ -37,14 +38,20 @@ if TYPE_CHECKING:
     from trust_store.verifier import FactReader
 
 SHORTEST_LOOK_SECONDS = 0.05
+FAULT_PAUSE = timedelta(minutes=15)
+"""A file that ended in an internal error is left alone for so long, unless it changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One package that was examined: its verdict, or None while it waits for side files."""
+    """One package that was examined: its verdict, or None while it waits for side files.
+
+    ``fault`` says which internal error kept it from being examined; it was alerted about then.
+    """
 
     path: str
     verdict: Verdict | None
+    fault: str | None = None
 
 
 class Intake:
@@ -62,6 +69,7 @@ class Intake:
             timedelta(seconds=self._settings.settle_seconds), timedelta(seconds=self._settings.sidecar_wait_seconds)
         )
         self._steady: Mapping[str, Steady] = {}
+        self._faulty: dict[str, tuple[str, datetime]] = {}
         self._turn = asyncio.Lock()
 
     @property
@@ -79,20 +87,47 @@ class Intake:
             rows = await self._storage.run(load_rows)
             plan = plan_intake(sights, rows, self._steady, self._timing, self._now())
             self._steady = plan.steady
-            taken = [Taken(step.path, await self._examine(step)) for step in plan.examine]
+            self._faulty = {path: known for path, known in self._faulty.items() if path in plan.steady}
+            taken = [await self._examine_alone(step) for step in plan.examine if not self._rests(step)]
         wait = self._settings.rescan_seconds
         if plan.next_look is not None:
             wait = min(wait, max((plan.next_look - self._now()).total_seconds(), SHORTEST_LOOK_SECONDS))
-        if any(t.verdict is None for t in taken):
+        if any(t.verdict is None and t.fault is None for t in taken):
             wait = min(wait, max(self._settings.settle_seconds, SHORTEST_LOOK_SECONDS))
         return tuple(taken), wait, odd
 
     async def reread(self, sha256: str, place: Place, kept: Path) -> Verdict | None:
         """Read a retained package again because a key arrived that its stored facts cannot be tried with."""
-        facts = await self._read(kept, (), place.vendor_id)
-        if not isinstance(facts, PackageFacts) or facts.sha256 != sha256:
-            return None  # what lies there is not what was checked: the old verdict, not passed, stands
-        return await self._storage.run(lambda c: self._alerting.record(c, facts, place, kept))
+        try:
+            facts = await self._read(kept, (), place.vendor_id)
+            if not isinstance(facts, PackageFacts) or facts.sha256 != sha256:
+                return None  # what lies there is not what was checked: the old verdict, not passed, stands
+            return await self._storage.run(lambda c: self._alerting.record(c, facts, place, kept))
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - the old verdict stands, and the other packages are read again
+            fault, what = error, f"reading {place.path} again"
+            await self._storage.run(lambda c: self._alerting.report_fault(c, what, fault))
+            return None
+
+    def _rests(self, step: Examine) -> bool:
+        stamp, until = self._faulty.get(step.path, ("", self._now()))
+        return stamp == step.stamp and self._now() < until
+
+    async def _examine_alone(self, step: Examine) -> Taken:
+        """Examine one file; an error that nobody foresaw is alerted about with the file's name, and keeps no other file out."""
+        try:
+            return Taken(step.path, await self._examine(step))
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever made the file may have meant it to end the intake
+            fault, what = error, self._name_of(step)
+            await self._storage.run(lambda c: self._alerting.report_fault(c, what, fault))
+            self._faulty[step.path] = (step.stamp, self._now() + FAULT_PAUSE)
+            return Taken(step.path, None, fault_text(error))
+
+    def _name_of(self, step: Examine) -> str:
+        return str(self.directory / step.path)
 
     async def _examine(self, step: Examine) -> Verdict | None:
         place = Place(self.directory / step.path, self._known_vendor(step.vendor_id))
@@ -150,6 +185,7 @@ class Intake:
     ) -> None:
         row = IntakeRow(step.path, step.stamp, status, step.first_seen_at)
         save_row(connection, row, step.vendor_id, sha256, self._now())
+        self._alerting.settle_fault(connection, self._name_of(step))
 
     def _let_go(self, connection: sqlite3.Connection, sha256: str, kept: Path) -> None:
         """A package that passed needs no second look."""

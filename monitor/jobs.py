@@ -13,39 +13,46 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from escalation.digest import send_due
 from monitor.expiry_alerts import HORIZON, tell
+from monitor.faults import STORE_ERRORS
 from monitor.retention import enforce
 from monitor.sd_notify import notify
-from trust_store.errors import TrustStoreError
+from trust_store import query
 from trust_store.forecaster import what_ends
 from trust_store.storage.connection import connect
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from monitor.config import MonitorSettings
     from monitor.revocation import RevocationRefresh
     from monitor.storage_thread import StorageThread
     from trust_store.forecast import Expiry
+    from trust_store.model.vendor import Vendor
 
 log = structlog.get_logger("rootwarden")
 
 
 class PeriodicJobs:
-    """Runs each job every so many seconds, never twice at a time; those in ``at_once`` also at the start. ``after`` each: alerts go out."""
+    """Runs each job every so many seconds, never twice at a time; those in ``at_once`` also at the start.
+
+    ``guard`` runs it and keeps its failure to itself. ``after`` each: alerts go out.
+    """
 
     def __init__(
         self,
         jobs: Mapping[str, tuple[float, Callable[[], Awaitable[None]]]],
         *,
         at_once: Collection[str] = (),
+        guard: Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]],
         after: Callable[[], None],
     ) -> None:
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         for name, (seconds, job) in jobs.items():
             begin = {"next_run_time": datetime.now(UTC)} if name in at_once else {}
             self._scheduler.add_job(
-                _quietly(name, job, after),
+                _guarded(name, job, guard, after),
                 "interval",
                 seconds=seconds,
                 coalesce=True,
@@ -93,12 +100,14 @@ class Upkeep:
         """Alert about what will stop verifying; it is found out beside the storage thread, which others wait for."""
         trust, at = self.settings.trust, self.now()
 
-        def look() -> tuple[Expiry, ...]:
+        def look() -> tuple[list[Expiry], list[Exception]]:
             with contextlib.closing(connect(trust.store.database, read_only=True)) as connection:
-                return what_ends(connection, trust.vendors, None, at=at, horizon=HORIZON).expiries
+                return _ending(connection, trust.vendors, at)
 
-        expiries = await asyncio.to_thread(look)
+        expiries, faults = await asyncio.to_thread(look)
         await self.storage.run(lambda c: tell(c, expiries, channels=self.channels, at=at, randomness=self.randomness))
+        if faults:
+            raise faults[0]  # only after what is known of the others was told
 
     async def refresh_revocation(self) -> frozenset[str]:
         """Ask for revocation lists and responses that are due; returns the anchors under which something new came."""
@@ -117,14 +126,33 @@ class Upkeep:
         notify("WATCHDOG=1")
 
 
-def _quietly(name: str, job: Callable[[], Awaitable[None]], after: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+def _ending(
+    connection: sqlite3.Connection, vendors: tuple[Vendor, ...], at: datetime
+) -> tuple[list[Expiry], list[Exception]]:
+    """What ends, vendor by vendor, and what kept one from being looked at: it hides nothing of the others."""
+    expiries: list[Expiry] = []
+    faults: list[Exception] = []
+    for vendor_id in sorted({v.id for v in vendors} | {a.vendor_id for a in query.anchors(connection)}):
+        try:
+            expiries += what_ends(connection, vendors, vendor_id, at=at, horizon=HORIZON).expiries
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - what one vendor's package does to the forecast is told, and ends no other
+            faults.append(error)
+    return expiries, faults
+
+
+def _guarded(
+    name: str,
+    job: Callable[[], Awaitable[None]],
+    guard: Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]],
+    after: Callable[[], None],
+) -> Callable[[], Awaitable[None]]:
     """A job whose failure is told and does not end the others."""
 
     async def run() -> None:
         try:
-            await job()
-        except (OSError, TrustStoreError) as error:
-            log.error("job failed", job=name, error=safe(str(error)))
+            await guard(f"the job '{name}'", job)
         finally:
             after()
 

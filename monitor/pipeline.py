@@ -17,6 +17,7 @@ from escalation.redaction import Redactor
 from monitor.config import SourceKind
 from monitor.errors import FetchError
 from monitor.extraction import hear, on_vendor_site, within_budget
+from monitor.faults import STORE_ERRORS, fault_text
 from monitor.fetch.protocol import Expected, FetchRequest
 from monitor.key_material import identifiers_of, proposals_of, read_keys
 from monitor.ledger import Conclusion, Ledger
@@ -158,12 +159,17 @@ async def poll_source(
     poll = _Poll(source, vendor, fetcher, storage_run, settings, ledger, now, randomness)
     memory: Memory = await storage_run(lambda c: _remember(c, source, now()))
     reading = await visit(source, fetcher, memory, settings.polling)
-    if source.kind is SourceKind.FEED and reading.documents:
-        memory = replace(memory, known=await storage_run(lambda c: known_documents(c, source)))
-    for document in reading.documents:
-        await poll.take(document, memory, reading)
-    if memory.key_files_wait or reading.documents:
-        await poll.fetch_key_files()
+    try:
+        if source.kind is SourceKind.FEED and reading.documents:
+            memory = replace(memory, known=await storage_run(lambda c: known_documents(c, source)))
+        for document in reading.documents:
+            await poll.take(document, memory, reading)
+        if memory.key_files_wait or reading.documents:
+            await poll.fetch_key_files()
+    except STORE_ERRORS:
+        raise
+    except Exception as error:  # noqa: BLE001 - this visit failed; the other sources' outcomes are not lost with it
+        reading = replace(reading, resources=(), error=MalformedError(f"internal error: {fault_text(error)}"))
     return poll.conclude(memory, reading)
 
 
@@ -215,7 +221,9 @@ class _Poll:
             stored = await self._run(
                 lambda c: store_document(c, source, document, heard, at=at, randomness=self._randomness)
             )
-        except (MalformedError, ResourceLimitError, UnsupportedError, ValueError) as error:
+        except STORE_ERRORS:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above: what keeps one document from being stored keeps out no other
             self._lose(f"{document.url or document.key}: not stored: {error}")
             return
         self._stored.append(stored)
@@ -235,10 +243,13 @@ class _Poll:
                         allow_loopback_http=self._source.allow_loopback_http,
                     )
                 )
+                await self._keep(pending, answer)
+            except STORE_ERRORS:
+                raise
             except FetchError as error:
-                await self._failed(pending, error)
-                continue
-            await self._keep(pending, answer)
+                await self._failed(pending, str(error))
+            except Exception as error:  # noqa: BLE001 - what one file does to its reader keeps no other from being fetched
+                await self._failed(pending, fault_text(error))
 
     def conclude(self, memory: Memory, reading: Reading) -> PollOutcome:
         """Hand in the source's new state together with what was read whole."""
@@ -313,8 +324,8 @@ class _Poll:
         own = all(on_vendor_site(url, self._source, self._vendor) for url in (pending.url, landed))
         return Authority.VENDOR_SITE if own else Authority.THIRD_PARTY
 
-    async def _failed(self, pending: PendingAttachment, error: FetchError) -> None:
-        at, detail = self._now(), safe(str(error), PROBLEM_CHARACTERS)
+    async def _failed(self, pending: PendingAttachment, error: str) -> None:
+        at, detail = self._now(), safe(error, PROBLEM_CHARACTERS)
         given_up = await self._run(lambda c: files.save_failure(c, pending, detail, at))
         self._problems.append(f"{pending.url}: {error}" + ("; given up" if given_up else ""))
 

@@ -7,7 +7,6 @@ ever either.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from datetime import timedelta
@@ -59,14 +58,21 @@ def surplus(kept: tuple[Retained, ...], settings: StoreSettings, at: datetime) -
 
 
 def enforce(connection: sqlite3.Connection, settings: StoreSettings, at: datetime) -> int:
-    """Remove what is surplus, file first, and return how many packages went."""
-    gone = surplus(stored.retained(connection), settings, at)
-    for package in gone:
-        with contextlib.suppress(FileNotFoundError):
-            package.path.unlink()
+    """Remove what is surplus, file first, and return how many packages went; a file that cannot be removed goes up after the others."""
+    gone: list[Retained] = []
+    faults: list[OSError] = []
+    for package in surplus(stored.retained(connection), settings, at):
+        try:
+            package.path.unlink(missing_ok=True)
+        except OSError as error:
+            faults.append(error)
+        else:
+            gone.append(package)
     with transaction(connection):
         for package in gone:
             stored.forget_retained(connection, package.package_sha256)
+    if faults:
+        raise faults[0]
     return len(gone)
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from monitor.errors import FetchError
+from monitor.faults import STORE_ERRORS, fault_text
 from monitor.fetch.protocol import Expected, FetchRequest
 from trust_store.decode.crl import load_list
 from trust_store.decode.ocsp import load_response
@@ -53,7 +54,7 @@ class RevocationRefresh:
     _waiting: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
 
     async def refresh(self) -> tuple[Refreshed, ...]:
-        """Fetch whatever is due; never raises for what the other side does."""
+        """Fetch whatever is due; what one place does, or an error about it, keeps no other from being asked."""
         at = self.now()
         places = await self.storage.run(lambda c: due(c, published(c), at))
         wanted = {p.url: p for p in places if p.url not in self._waiting or self._waiting[p.url][0] <= at}
@@ -70,12 +71,20 @@ class RevocationRefresh:
         try:
             body = (await self.fetcher.fetch(request)).body
             kept = _read(place, body, self.now())
+            new = await self.storage.run(lambda c: _keep(c, kept))
+        except STORE_ERRORS:
+            raise
         except (FetchError, *_UNREADABLE) as error:
-            pause = min(self._waiting.get(place.url, (None, FIRST_PAUSE / 2))[1] * 2, LONGEST_PAUSE)
-            self._waiting[place.url] = (self.now() + pause, pause)
-            return Refreshed(place, str(error)[:300])
+            return self._left_alone(place, str(error)[:300])
+        except Exception as error:  # noqa: BLE001 - what one answer does to its reader is told, and ends no other
+            return self._left_alone(place, fault_text(error))
         self._waiting.pop(place.url, None)
-        return Refreshed(place, new=await self.storage.run(lambda c: _keep(c, kept)))
+        return Refreshed(place, new=new)
+
+    def _left_alone(self, place: Published, problem: str) -> Refreshed:
+        pause = min(self._waiting.get(place.url, (None, FIRST_PAUSE / 2))[1] * 2, LONGEST_PAUSE)
+        self._waiting[place.url] = (self.now() + pause, pause)
+        return Refreshed(place, problem)
 
 
 def _read(place: Published, body: bytes, at: datetime) -> FetchedMaterial:

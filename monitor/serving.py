@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.alerting import Place
+from monitor.faults import STORE_ERRORS
 from monitor.storage.evidence import StoredEvidence
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.app import build_app
@@ -35,7 +36,13 @@ def api_server(
 
     def record(connection: sqlite3.Connection, facts: PackageFacts, checked: Checked) -> Verdict:
         place = Place(Path(checked.path or checked.name), checked.vendor.id, checked.origin, checked.vendor.basis)
-        return alerting.record(connection, facts, place, None)
+        try:
+            return alerting.record(connection, facts, place, None)
+        except STORE_ERRORS:
+            raise
+        except Exception as error:
+            alerting.report_fault(connection, f"{place.path}, asked about over the API", error)
+            raise  # the answer is an error: who asked has no verdict
 
     uploads = trust.store.directory / UPLOADS
     uploads.mkdir(mode=0o700, exist_ok=True)

@@ -8,14 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from escalation.model import Severity
+from escalation.redaction import anchor_secrets
 from escalation.rules import notice
+from trust_store import audit, query
+from trust_store.anchor_rules import Way, disclosed
+from trust_store.model.trust_anchor import AnchorState
+from trust_store.storage.approvals import acceptances
+from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Mapping
     from typing import Any
 
     from escalation.model import AlertDraft
+    from trust_store.model.trust_anchor import TrustAnchor
 
+MAX_REASON = 200
 SHOWN_DIGITS = 12
 """So many of a digest are told: a whole one in a text looks like a fingerprint and is withheld."""
 
@@ -42,6 +51,68 @@ def decision_notice(result: Mapping[str, Any], person: str) -> AlertDraft | None
     if kind == "baseline":
         return _baseline_notice(result, person)
     return _anchor_notice(result, person) if "anchor" in result and result.get("outcome") in _ANCHOR_OUTCOMES else None
+
+
+def mismatch_notice(connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> AlertDraft | None:
+    """The alert that what was read out is not the key's fingerprint, None where it was: it may be an attack.
+
+    Each person's is a matter of its own, and a whole fingerprint that differs is another one than a part of it.
+    """
+    outcome = str(result["outcome"])
+    if outcome not in ("mismatch", "incomplete"):
+        return None
+    anchor = query.anchor(connection, str(result["anchor"]))
+    whole = outcome == "mismatch"
+    return notice(
+        "fingerprint_mismatch",
+        outcome,
+        Severity.CRITICAL if whole else Severity.MEDIUM,
+        f"{result['vendor']}: the fingerprint that {person} typed is not that of the proposed key"
+        if whole
+        else f"{result['vendor']}: {person} typed only a part of a fingerprint",
+        subject=f"{result['anchor']}:{outcome}:{person}",
+        summary=f"{_name(anchor, result)}: the proposal stays pending; call the vendor again on the number on record",
+        vendor_id=str(result["vendor"]),
+        secrets=anchor_secrets(anchor) if anchor else (),
+    )
+
+
+def break_glass_notice(connection: sqlite3.Connection, result: Mapping[str, Any], person: str) -> AlertDraft:
+    """The alert about an emergency, with the reason given. Every one is told: the audit log tells them apart."""
+    anchor = query.anchor(connection, str(result["anchor"]))
+    given, needed = result["approvals"], result["needed"]
+    effect = (
+        "it is trusted from now on: call the vendor, and if the key is not theirs 'rootwarden anchor distrust' ends it"
+        if result["outcome"] == "valid"
+        else "one more person can make it trusted: if this is no emergency, 'rootwarden anchor reject' ends it"
+    )
+    reason = _reason(connection, str(result["anchor"]), person)
+    told = safe(disclosed(anchor, reason) if anchor else reason, MAX_REASON)
+    return notice(
+        "break_glass",
+        str(result["outcome"]),
+        Severity.CRITICAL,
+        f"{result['vendor']}: {person} broke the glass to have a key trusted without a call ({given} of {needed})",
+        subject=f"{result['anchor']}:{person}:{audit.head(connection).seq}",
+        summary=f"because '{told}'; {effect}; the key is {_name(anchor, result)}",
+        vendor_id=str(result["vendor"]),
+        secrets=anchor_secrets(anchor) if anchor and anchor.state is AnchorState.PENDING else (),
+    )
+
+
+def _name(anchor: TrustAnchor | None, result: Mapping[str, Any]) -> str:
+    return disclosed(anchor, anchor.name) if anchor else str(result["anchor"])
+
+
+def _reason(connection: sqlite3.Connection, anchor_id: str, person: str) -> str:
+    """Why a person broke the glass, in his own words, as the approval just recorded has it."""
+    stored = query.stored_anchor(connection, anchor_id)
+    own = (
+        [a for a in acceptances(connection, stored) if a.approver == person and a.way == Way.BREAK_GLASS]
+        if stored
+        else []
+    )
+    return (own[-1].reason or "") if own else ""
 
 
 def _anchor_notice(result: Mapping[str, Any], person: str) -> AlertDraft:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from escalation.deduplication import notice_key
 from escalation.model import Severity
 from escalation.rules import notice
-from escalation.triage import raise_alert, resolve_matter
+from escalation.triage import raise_alert, resolve_matter, stands
 from monitor.set_alerts import STORE_KIND
 from trust_store import audit, checkpoints
-from trust_store.errors import ConfigError, StoreInconsistentError
+from trust_store.errors import StoreInconsistentError
 from trust_store.query import OPENING_WALK_ENTRIES, snapshot
 from trust_store.settings import load_trust_settings
 from trust_store.storage.vendors import changes_between, digest_of
@@ -96,7 +96,7 @@ class TamperWatch:
         """Alert about policy and contacts on disk that are not what was loaded; settle what is as it was again."""
         try:
             found = edits(self.loaded, load_trust_settings(self.loaded.file))
-        except ConfigError as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the store is looked at all the same
             found = (Edit("configuration", f"cannot be read any more: {safe(str(error), 300)}", ""),)
         drafts = [
             notice(
@@ -143,8 +143,5 @@ class TamperWatch:
 
     def _raise(self, connection: sqlite3.Connection, draft: AlertDraft) -> None:
         """Alert where it does not stand already: looking each minute counts nothing up."""
-        standing = connection.execute(
-            "SELECT 1 FROM alert WHERE dedup_key = ? AND status <> 'resolved'", (draft.dedup_key,)
-        ).fetchone()
-        if standing is None:
+        if not stands(connection, draft.dedup_key):
             raise_alert(connection, draft, channels=self.channels, at=self.now(), randomness=self.randomness)

@@ -43,6 +43,10 @@ KINDS: dict[str, tuple[str, str]] = {
         "the key that signs the audit log was replaced",
         "not agreed: an incident; else hand out `instance.pub`",
     ),
+    "internal_fault": (
+        "an unexpected error: a file, a source or a job was left out, everything else goes on",
+        "look at what it names by hand, and report the error",
+    ),
     "intake_passed_over": ("something in the incoming folder is no regular file", "find out who put it there"),
     "missed_decisions": ("people decided while no daemon ran", "compare with who should have done that"),
     "policy_changed": (
@@ -73,7 +77,8 @@ def page() -> str:
         "Generated from the rules themselves: `python -m tests.docs_tables`. Every verdict other than `passed` is an alert, once a",
         "package and matter; it ends by itself when the package passes. `rootwarden alert list` shows what is open,",
         '`rootwarden script show` prints the script for the call. Vendors with `mode = "observe"` wait for the daily digest, but for',
-        "keys that are known to be bad.",
+        "what the team decided against: `compromised`, `distrusted`, `revoked`, `withdrawn`, as reason or in `also`. A matter that got",
+        "more severe is sent again.",
         "",
         "## About a package",
         "",

@@ -119,12 +119,16 @@ def approve(
         first = first_sighting(connection, anchor_id)
         if anchor.cause == LAPSED:
             require_not_lapsed(stored, first, vendor.policy.proposal_lapse_days if vendor else 0, at)
+        if anchor.state is AnchorState.VALID:
+            raise DecisionRefusedError(
+                f"{anchor_id} is approved already: it is valid, and nothing is left to be decided"
+            )
         needed = require_transition(anchor.state, AnchorState.VALID)  # (1)
         asked = require_vendor(connection, vendor, anchor)
         require_not_lapsed(stored, first, asked.policy.proposal_lapse_days, at)
         _require_rules(stored, rules)
         over = bool(query.tombstones_of(connection, anchor.identifiers, anchor.key_sha256))
-        _require_way(way, call, reason, asked, over_tombstone=over)  # (2)
+        _require_way(way, call, reason, asked, configured=vendor, over_tombstone=over)  # (2)
         wanted = BREAK_GLASS_PEOPLE if way is Way.BREAK_GLASS else approvals_needed(needed, asked, over_tombstone=over)
         if wanted > 1 and first.actor == identity:  # (3)
             raise DecisionRefusedError(
@@ -210,9 +214,12 @@ def _conclude(
     return replace(_recorded(anchor, AnchorState.VALID, counted.given, counted.needed), alert=alert)
 
 
-def _require_way(way: Way, call: Call, reason: str, vendor: Vendor, *, over_tombstone: bool) -> None:
+def _require_way(
+    way: Way, call: Call, reason: str, vendor: Vendor, *, configured: Vendor | None, over_tombstone: bool
+) -> None:
+    """``vendor`` as it counts, ``configured`` as its file has it now."""
     if way is Way.CALL:
-        _require_call(call, vendor)
+        _require_call(call, vendor, configured)
         return
     if not reason.strip():
         raise DecisionRefusedError("an approval without a call needs a reason for the log: --reason TEXT")
@@ -344,8 +351,13 @@ def _refuse_reading(
     return Decision(anchor.id, anchor.vendor_id, result.reading.value, anchor.state, message=message)
 
 
-def _require_call(call: Call, vendor: Vendor) -> None:
+def _require_call(call: Call, vendor: Vendor, configured: Vendor | None) -> None:
     if named_contact(vendor, call.called) is None:
+        if configured is not None and named_contact(configured, call.called) is not None:
+            raise DecisionRefusedError(
+                f"the contact {call.called[:200]!r} of {vendor.id} is configured but not in force yet: rootwarden anchor "
+                f"approve-policy {vendor.id}"
+            )
         raise DecisionRefusedError(
             f"{call.called[:200]!r} is none of the contacts configured for {vendor.id}: call one that the team recorded itself "
             f"([[vendor.contact]] name, phone, mail or portal, written exactly so)"
@@ -359,7 +371,7 @@ def _require_rules(stored: StoredAnchor, rules: str) -> None:
     if rules and rules != rules_code(stored.proposal_digest):
         raise DecisionRefusedError(
             f"the rules of {stored.anchor.id} are not those of {rules[:64]!r}: they were changed since; look at them again with "
-            f"'rootwarden anchor show {stored.anchor.id}'"
+            f"'rootwarden anchor show {stored.anchor.id}', or take the new script: 'rootwarden script show ALERT'"
         )
 
 

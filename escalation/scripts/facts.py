@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from escalation.model import AlertContext, AlertDraft, CallPurpose
 from escalation.redaction import Redactor, redactor_for
+from escalation.scripts.rules_text import rule_lines
+from trust_store.anchor_rules import rules_code
 from trust_store.model.claim import Authority
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import AnchorKind
+from trust_store.storage.anchors import proposal_digest
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from trust_store.model.vendor import Contact
 
 MAX_CONTACTS, MAX_EVIDENCE, MAX_KEYS, MAX_SIGNATURES = 20, 8, 8, 4
+MAX_RULE = 600
 UNIDENTIFIED = (
     "The matching key comes from someone we cannot identify. Whoever made this package could have written this post."
 )
@@ -35,7 +39,10 @@ _AUTHORITY = {
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A key awaiting decision, without anything by which its value could be told."""
+    """A key awaiting decision, without anything by which its value could be told.
+
+    ``rules`` is what an approval accepts, a line each, and ``rules_code`` names exactly that to the store.
+    """
 
     anchor_id: str
     name: str
@@ -43,6 +50,8 @@ class KeyFacts:
     digest: str
     lengths: tuple[int, ...]
     authority: str
+    rules: tuple[str, ...]
+    rules_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class ScriptFacts:
     purpose: str
     approvals: int
     rotation_note: str
+    first: str
     warning: str
     contacts: tuple[ContactFacts, ...]
     keys: tuple[KeyFacts, ...]
@@ -132,6 +142,7 @@ def facts_of(alert_id: str, draft: AlertDraft, context: AlertContext) -> ScriptF
         purpose=purpose.value,
         approvals=vendor.policy.approvals if vendor else 2,
         rotation_note=redactor.said(context.rotation_note, 400),
+        first=draft.first,
         warning=_warning(context) if about_key else "",
         contacts=tuple(_contact(c) for c in (vendor.contacts if vendor else ())[:MAX_CONTACTS]),
         keys=tuple(_key(a, redactor) for a in context.proposals[:MAX_KEYS]) if about_key else (),
@@ -190,6 +201,8 @@ def _key(anchor: TrustAnchor, redactor: Redactor) -> KeyFacts:
         digest="OpenPGP fingerprint of the primary key" if openpgp else "SHA-256 fingerprint of the certificate",
         lengths=(40, 64) if openpgp else (64,),
         authority=_AUTHORITY[_authority(anchor.authority)],
+        rules=tuple(redactor.text(line, MAX_RULE) for line in rule_lines(anchor)),
+        rules_code=rules_code(proposal_digest(anchor)),
     )
 
 

@@ -89,7 +89,9 @@ def _bare(facts: ScriptFacts) -> ScriptFacts:
         said=(),
         lines=(),
         signatures=tuple(replace(s, signer=BARE, missing=BARE if s.missing else "") for s in facts.signatures),
-        keys=tuple(replace(k, name=BARE) for k in facts.keys),
+        keys=tuple(
+            replace(k, name=BARE, rules=(f"see them with: rootwarden anchor show {k.anchor_id}",)) for k in facts.keys
+        ),
     )
 
 

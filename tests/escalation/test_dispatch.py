@@ -276,3 +276,22 @@ async def test_a_damaged_row_is_set_aside(bench: Bench) -> None:
     attempts = await bench.dispatch(line)
     assert [a.state for a in attempts] == [DeliveryState.DEAD, DeliveryState.SENT]
     assert deliveries(bench.connection, second)[0].state is DeliveryState.SENT
+
+
+async def test_a_message_that_ends_its_channel_holds_up_no_other(bench: Bench) -> None:
+    """What a channel cannot be given is dead with the error, and the next message goes out in the same pass."""
+    first, second = bench.queue(), bench.queue(vendor="other")
+    line = Line(UnicodeEncodeError("ascii", "x\udc80", 1, 2, "crafted"))
+    attempts = await bench.dispatch(line)
+    assert [a.state for a in attempts] == [DeliveryState.DEAD, DeliveryState.SENT]
+    assert "internal error: UnicodeEncodeError" in (deliveries(bench.connection, first)[0].last_error or "")
+    assert deliveries(bench.connection, second)[0].state is DeliveryState.SENT
+
+
+async def test_a_row_with_a_damaged_time_is_set_aside(bench: Bench) -> None:
+    """A row that cannot be read for whatever reason blocks nothing."""
+    first = bench.queue()
+    bench.queue(vendor="other")
+    bench.connection.execute("UPDATE delivery SET created_at = 'x' WHERE alert_id = ?", [first])
+    attempts = await bench.dispatch(Line())
+    assert [a.state for a in attempts] == [DeliveryState.DEAD, DeliveryState.SENT]

@@ -25,10 +25,12 @@ from tests.escalation.conftest import (
     make_verdict,
 )
 from tests.escalation.desk import ALERT, HOSTILE, SHELLS, YES, Desk, made, story
+from trust_store.anchor_rules import rules_code
 from trust_store.model.claim import Authority
 from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.vendor import Contact
 from trust_store.model.verdict import Reason
+from trust_store.storage.anchors import proposal_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,7 @@ def test_a_confirmed_key_is_approved_with_what_the_vendor_read(desk: Desk, shell
         [
             "--config=/etc/rootwarden/rootwarden.toml", "anchor", "approve", ANCHOR_ID[:-1] + "0",
             f"--fingerprint-read={KEY_SHA256}", "--spoke-with=Grace Hopper", "--called=Security desk", "--ticket=CASE-4711",
+            f"--rules={rules_code(proposal_digest(make_anchor()))}",
         ]
     ]  # fmt: skip
     assert "is the one that the alert is about" in done.stderr
@@ -243,7 +246,7 @@ def test_hostile_answers_are_only_data(desk: Desk, value: str) -> None:
     assert done.returncode == 0, done.stderr
     assert not (desk.folder / "canary").exists()
     assert len(desk.arguments) == 1
-    assert len(desk.arguments[0]) == 8
+    assert len(desk.arguments[0]) == 9
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

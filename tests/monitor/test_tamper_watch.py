@@ -180,3 +180,18 @@ def test_a_replaced_key_is_alerted_about_once(watch: TamperWatch, store: sqlite3
 def test_edits_are_found_in_both_directions(watch: TamperWatch) -> None:
     """The comparison of two equal configurations is empty."""
     assert edits(watch.loaded, watch.loaded) == ()
+
+
+def test_a_file_that_ends_its_reader_hides_nothing_of_the_store(
+    watch: TamperWatch, store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever reading the configuration ends in is told, and the audit log is looked at all the same."""
+
+    def failing(_: object) -> None:
+        raise TypeError("crafted")
+
+    looked: list[object] = []
+    monkeypatch.setattr("monitor.tamper_watch.load_trust_settings", failing)
+    monkeypatch.setattr("monitor.tamper_watch.audit.verify", lambda *_, **__: looked.append(1))
+    (edit,) = watch.look(store)
+    assert ("crafted" in edit.what, kinds(store), looked) == (True, [EDITED_KIND], [1])

@@ -90,6 +90,19 @@ def test_observe_mode_lets_through_with_a_warning(place: Installation, pki: Vend
     gate(place, package, "true", "{}", expected=10)
 
 
+def test_a_blocked_package_with_more_wrong_is_blocked_all_the_same(place: Installation, pki: VendorPKI) -> None:
+    """In observe mode nothing that was smuggled into a blocked package lets it through: the other reason hides no decision."""
+    vendor = place.folder / "vendors.d/dten.toml"
+    vendor.write_text(vendor.read_text() + 'mode = "observe"\n')
+    place.start()
+    package = place.folder / "upgrade.zip"
+    package.write_bytes(vendor_bundle(pki, {"firmware.bin": b"firmware"}, smuggled={"more": b"x"}))
+    assert ("uncovered_content" in gate(place, package, "true", "{}", expected=0)) is ROOT
+    digest = place.command(["sha256sum", str(package)], expected=(0,)).stdout.split()[0]
+    place.run("package", "block", digest, "--vendor", "dten", "--reason", "bad", person=place.people[0], expected=(0,))
+    assert ("uncovered_content" in gate(place, package, "true", "{}", expected=10)) is ROOT
+
+
 @pytest.mark.parametrize("fault", ["writable", "foreign", "environment", "link", "no hole", "any vendor"])
 def test_a_gate_trusts_only_roots_configuration(place: Installation, pki: VendorPKI, fault: str) -> None:
     """A configuration somebody else can write, or named by the environment, ends in 2; so does a command without a place for the file."""

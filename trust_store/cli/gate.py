@@ -67,10 +67,15 @@ def command(
         )
         code = outcome_code(verdict.outcome)
         if code != EXIT_PASSED:
-            if verdict.reason.value in HELD_ANYWAY or not _observed(config, vendor):
+            if held_anyway(verdict) or not _observed(config, vendor):
                 return code
             click.echo('warning: let through, because the vendor\'s policy says mode = "observe"', err=True)
         return _run([part.replace(HOLE, str(copy)) for part in command_line])
+
+
+def held_anyway(verdict: Verdict) -> bool:
+    """Whether the team itself decided against the package: as its reason, or beside one that goes before."""
+    return not HELD_ANYWAY.isdisjoint((verdict.reason.value, *verdict.also))
 
 
 def require_root_owned(config: Path, *, from_environment: bool) -> None:
