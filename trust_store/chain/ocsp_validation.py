@@ -88,9 +88,9 @@ class ResponseCheck:
     def _untimely(self, response: StatusResponse, status: CertificateStatus) -> Status | None:
         """3.2(5), (6)."""
         at = self._run.demands.at.replace(microsecond=0)
-        until = status.this_update + MAX_AGE if status.next_update is None else status.next_update
         if status.this_update > at or response.produced_at > at or status.this_update > response.produced_at:
             return Status(Kind.UNKNOWN, "an OCSP response of a later time (3.2(5))")
+        until = status.this_update + MAX_AGE if status.next_update is None else status.next_update
         if until < at:
             return Status(Kind.UNKNOWN, f"an OCSP response that ran out on {until:%Y-%m-%d %H:%M} (3.2(6))")
         if status.this_update > self._certificate.not_after:

@@ -84,7 +84,10 @@ class CertificateID:
             return False
         if self.serial_number is None:
             return True
-        names = cms.certificate_names(certificate)
+        try:
+            names = cms.certificate_names(certificate)
+        except (MalformedError, ResourceLimitError):
+            return False
         return (names.issuer_der, names.serial_number) == (self.issuer_der, self.serial_number)
 
 

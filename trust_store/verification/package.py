@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ NOT_ISOLATED = "not_isolated"
 LONGEST_VALIDITY = timedelta(hours=1)
 MAX_JUDGED = 64
 """Signatures of one package that are judged: each may cost hundreds of public-key operations."""
+MAX_TIMESTAMPS = 64
+MAX_TIMESTAMP_BYTES = 2 * 1024 * 1024
+"""Of all signatures of a package together; beyond either none is looked at, and the package does not pass."""
 
 
 def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> Verdict:
@@ -36,9 +40,8 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     # (1) Decode what is trusted, once.
     material = prepare(view, question)
     # (2) Judge every signature for itself.
-    judged = tuple(
-        judge_signature(fact, material, view, question, facts.format) for fact in facts.signatures[:MAX_JUDGED]
-    )
+    signatures = [replace(s, timestamps=()) for s in facts.signatures] if _overstamped(facts) else facts.signatures
+    judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in signatures[:MAX_JUDGED])
     # (3) Which of them must hold; none at all is unsigned, unless the package could not be read to begin with.
     required = view.vendor.policy.required_signatures if view.vendor else 1
     combined = combine(judged, required) if judged or facts.problem is None else Combined((), None)
@@ -96,12 +99,17 @@ def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
     elif not facts.sha256:
         # A verdict is about a digest: without one there is nothing that could pass.
         reasons += (Reason.UNREADABLE,)
-    if len(facts.signatures) > MAX_JUDGED:
-        # One of the others may be evidence against it.
+    if len(facts.signatures) > MAX_JUDGED or _overstamped(facts):
+        # One of the other signatures may be evidence against it, and a timestamp may decide what one says.
         reasons += (Reason.RESOURCE_LIMIT,)
     if facts.signatures and any(not uncovered.inert for uncovered in facts.coverage.uncovered):
         reasons += (Reason.UNCOVERED_CONTENT,)
     return reasons + tuple(finding.reason for finding in question.unmet)
+
+
+def _overstamped(facts: PackageFacts) -> bool:
+    tokens = [len(token) for signature in facts.signatures for token in signature.timestamps]
+    return len(tokens) > MAX_TIMESTAMPS or sum(tokens) > MAX_TIMESTAMP_BYTES
 
 
 def _valid_until(judged: Iterable[JudgedSignature], decided: Iterable[datetime], question: Question) -> datetime:
