@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from trust_store.errors import UsageError
@@ -9,7 +10,8 @@ from trust_store.exchange.bundle import TOLD_STATES
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR, RevocationMaterial, TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
-from trust_store.storage import revocation_material
+from trust_store.storage import lookup, revocation_material
+from trust_store.storage.fact_identifiers import identifiers_in, tried_in
 from trust_store.verification import verify_package
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from trust_store.exchange.bundle import Bundle
     from trust_store.model.identifiers import Identifier
+    from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import Verdict
@@ -58,6 +61,7 @@ class BundledTrust:
         anchors = self._counting(vendor_id or ANY_VENDOR)
         return TrustView(
             anchors=anchors,
+            untrusted_keys=self._copies(facts),
             revocation=self._revocation(facts, anchors),
             vendor=next((v for v in self._bundle.vendors if v.id == vendor_id), None),
             decisions=decisions,
@@ -75,6 +79,20 @@ class BundledTrust:
         """The verdict; all that the bundle knows of the vendor is in view already."""
         _now_only(known_at)
         return verify_package(facts, view, question)
+
+    def _copies(self, facts: PackageFacts) -> tuple[OpenPGPKey, ...]:
+        """Every vendor's copies of the OpenPGP keys that the package names: in one of them the key may be revoked."""
+        if all(signature.scheme != AnchorKind.OPENPGP.value for signature in facts.signatures):
+            return ()
+        from trust_store.decode.openpgp import load_keys  # most packages carry no such signature
+
+        named = identifiers_in(facts) | tried_in(facts)
+        found: list[OpenPGPKey] = []
+        for anchor in self._bundle.anchors:
+            if anchor.kind is AnchorKind.OPENPGP and named & set(anchor.identifiers):
+                with contextlib.suppress(*lookup.UNREADABLE):
+                    found += load_keys(anchor.material)
+        return tuple(found)
 
     def _revocation(self, facts: PackageFacts, anchors: tuple[TrustAnchor, ...]) -> RevocationMaterial:
         """What its store knew of the certificates at hand."""

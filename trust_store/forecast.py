@@ -192,15 +192,16 @@ def _moments(subject: Subject, at: datetime, end: datetime) -> list[datetime]:
 def _of_openpgp(subject: Subject, at: datetime) -> Iterator[datetime]:
     """When an OpenPGP signature expires, and the key that made it; who else is trusted makes no difference to it."""
     facts = [fact for fact in subject.facts.signatures if fact.scheme == OPENPGP and fact.problem is None]
-    keys = {key.fingerprint: key for key in subject.view.untrusted_keys}
+    keys = list(subject.view.untrusted_keys)
     for anchor in subject.view.anchors if facts else ():
         if anchor.kind is AnchorKind.OPENPGP:
             with contextlib.suppress(*_UNREADABLE):
-                keys |= {key.fingerprint: key for key in load_keys(anchor.material)}
+                keys += load_keys(anchor.material)
     for fact in facts:
         made_by = {check.owner for check in fact.key_checks if check.holds}
-        for key in (key for key in keys.values() if key.fingerprint in made_by):
-            judged = judge(fact, key, at)
+        for key in dict.fromkeys(key for key in keys if key.fingerprint in made_by):
+            copies = tuple(other for other in keys if other.fingerprint == key.fingerprint)
+            judged = judge(fact, key, at, copies=copies)
             yield from (moment for moment in (judged.not_after, judged.next_change) if moment is not None)
             yield from (end.at for end in openpgp_ends(key, at))
 

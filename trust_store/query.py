@@ -25,7 +25,7 @@ from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
 from trust_store.storage.fact_identifiers import identifiers_in, tried_in
 from trust_store.storage.migrations import require_schema
-from trust_store.storage.related import STANDING, on_the_key_of, related, unnamed
+from trust_store.storage.related import STANDING, copies_of, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
 from trust_store.storage.vendors import as_known_at, effective_vendor
 
@@ -152,7 +152,8 @@ def trust_view(
     """All that a verdict about ``facts`` for this vendor is computed from.
 
     The vendor's anchors in every state (``any``: every vendor's; None: nobody's) and any vendor's tombstones, as far as the keys that
-    the package carries or names, or the issuers of these, lead to them. Pending material helps to build paths and is never trusted.
+    the package carries or names, or the issuers of these, lead to them. Pending material helps to build paths and is never trusted,
+    nor are other vendors' copies of the OpenPGP keys, which may say that a key is revoked.
     ``vendor`` as its policy counts. ``at`` (None: no decision about the digest is looked for) is the time asked about,
     ``known_at`` (None: now) leaves out everything that was recorded later. ``instead`` is a version of an anchor that nobody recorded
     and that counts as its newest: what would be trusted if it were decided.
@@ -163,6 +164,7 @@ def trust_view(
     with snapshot(connection):
         found = {s.anchor.id: s for s in related(connection, own, start, every_vendor=every, known_at=known_at)}
         found |= {s.anchor.id: s for s in unnamed(connection, own, facts, every_vendor=every, known_at=known_at)}
+        copies = copies_of(connection, start, found, known_at)
         if instead and (instead.anchor.id in found or instead.anchor.state in tombstones.STATES):
             found[instead.anchor.id] = instead
         lifting = [
@@ -179,7 +181,7 @@ def trust_view(
         decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(
-        s for s in found.values() if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
+        s for s in (*found.values(), *copies) if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
     )
     return TrustView(
         anchors=tuple(s.anchor for s in chosen),

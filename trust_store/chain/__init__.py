@@ -17,5 +17,6 @@ Reading order::
     revocation_signers  who may sign that;  revocation_material  what is at hand;  signed_bytes  the arithmetic
     timestamping        what a time-stamp token proves
     openpgp             whose OpenPGP signature it is, by openpgp_self_signatures and openpgp_succession
+    openpgp_copies      what the key withdraws in another copy of its certificate
     certificate_points  where a status is published;  key_ends  when keys cease by themselves
 """

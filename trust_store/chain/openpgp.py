@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trust_store.chain.openpgp_copies import with_copies
 from trust_store.chain.openpgp_self_signatures import Clock, SelfSignatures, SignatureBudgetExhaustedError
 from trust_store.decode.openpgp_arithmetic import ED448, ED25519, key_bits, possible_signers, signature_holds
 from trust_store.decode.openpgp_signature import parse_signature
@@ -18,6 +19,7 @@ from trust_store.quick_dataclass import dataclass
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from trust_store.chain.openpgp_self_signatures import Statement
     from trust_store.decode.openpgp_signature import OpenPGPSignature
     from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey
     from trust_store.model.package_facts import SignatureFact
@@ -52,11 +54,17 @@ class OpenPGPJudgement:
     renewed_since: bool = False
 
 
-def judge(fact: SignatureFact, key: OpenPGPKey, at: datetime) -> OpenPGPJudgement:
-    """Return the judgement on ``fact`` under ``key`` at ``at`` (aware); raises ValueError for a naive time, nothing else."""
+def judge(
+    fact: SignatureFact, key: OpenPGPKey, at: datetime, *, copies: tuple[OpenPGPKey, ...] = ()
+) -> OpenPGPJudgement:
+    """Return the judgement on ``fact`` under ``key`` at ``at`` (aware); raises ValueError for a naive time, nothing else.
+
+    ``copies`` are other copies of the same certificate, trusted or not: what the key withdraws in one of them is withdrawn. They never
+    give it anything that ``key`` does not have.
+    """
     if at.tzinfo is None:
         raise ValueError("a time without a zone has no meaning here")
-    judging = _Judging(fact, key, at)
+    judging = _Judging(fact, key, at, copies)
     try:
         judging.run()
     except SignatureBudgetExhaustedError as error:
@@ -71,10 +79,12 @@ def judge(fact: SignatureFact, key: OpenPGPKey, at: datetime) -> OpenPGPJudgemen
 class _Judging:
     """The run of one judgement; ``run`` is the list of its steps."""
 
-    def __init__(self, fact: SignatureFact, key: OpenPGPKey, at: datetime) -> None:
+    def __init__(self, fact: SignatureFact, key: OpenPGPKey, at: datetime, copies: tuple[OpenPGPKey, ...]) -> None:
         self._fact, self._key = fact, key
         self._clock = Clock(at)
         self._self_signatures = SelfSignatures(key)
+        everything = with_copies(key, copies) if copies else key
+        self._everywhere = None if everything is key else SelfSignatures(everything)
         self._component: OpenPGPComponentKey | None = None
         self._found: list[tuple[Reason, str]] = []
         self._ends: list[datetime] = []
@@ -105,10 +115,11 @@ class _Judging:
         if component is None:
             return
         # (2) Revocations of the primary key and of the signing subkey (5.2.1.11, 5.2.1.12), before anything that could
-        #     fail early or use up the budget.
-        self._revocations("key_revocation", self._key.components[0])
-        if not component.is_primary:
-            self._revocations("subkey_revocation", component)
+        #     fail early or use up the budget; those in other copies of the certificate are the key's own as well.
+        for statements in (self._everywhere, self._self_signatures):
+            self._revocations(statements, "key_revocation", self._key.components[0])
+            if not component.is_primary:
+                self._revocations(statements, "subkey_revocation", component)
         # (3) The signature itself: signed creation time, not from the future, not expired (5.2.3.11, 5.2.3.18).
         created = self._signature_itself(signature)
         # (4) The primary key: bound by its own signature, alive when the signature claims to be made, and at T.
@@ -118,6 +129,9 @@ class _Judging:
             self._subkey(component, created)
         elif primary:
             self._may_sign(primary.flags)
+        # (5a) What the key has taken back since, as other copies say (5.2.3.10: of its own statements the newest counts).
+        if self._everywhere is not None:
+            self._taken_back(self._everywhere, component, created)
         # (6) Algorithms: the signature's digest, and the keys in the path.
         self._strength("the signature", signature, component)
         self._key_size(self._key.components[0])
@@ -140,9 +154,11 @@ class _Judging:
         self.against(Reason.UNKNOWN_ROOT, "no component of this key made the signature")
         return None
 
-    def _revocations(self, role: str, component: OpenPGPComponentKey) -> None:
+    def _revocations(self, statements: SelfSignatures | None, role: str, component: OpenPGPComponentKey) -> None:
+        if statements is None:
+            return
         name = "the primary key" if component.is_primary else "the signing subkey"
-        found = self._self_signatures.revocations(role, component.fingerprint)
+        found = statements.revocations(role, component.fingerprint)
         for revocation in found.holding:
             reason = revocation.revocation_reason
             if reason == _COMPROMISED:
@@ -171,22 +187,45 @@ class _Judging:
         return signature.created
 
     def _primary(self, created: datetime) -> _Primary | None:
+        primary = self._said_of_primary(self._self_signatures, created)
+        if primary is None:
+            return None
+        for statement in primary.current:
+            self._weak_hash("a self-signature of the primary key", statement.signature)
+        then = self._self_signatures.about_primary(Clock(created))
+        self._renewed_since |= (then.direct, then.certification) == (None, None)
+        return primary
+
+    def _said_of_primary(self, self_signatures: SelfSignatures, created: datetime) -> _Primary | None:
+        """What speaks for the primary key at T, if anything does, with its end."""
         primary_key = self._key.components[0]
-        statements = self._self_signatures.about_primary(self._clock)
+        statements = self_signatures.about_primary(self._clock)
         # RFC 9580 10.1.1: a version 6 key needs a direct-key signature; a version 4 key that or a certified user id.
         current = [one for one in (statements.direct, statements.certification) if one]
         if not current or (primary_key.version == 6 and statements.direct is None):
             self._unbound("the primary key has no self-signature that holds", ("direct", "certification"), primary_key)
             return None
-        for statement in current:
-            self._weak_hash("a self-signature of the primary key", statement.signature)
-        then = self._self_signatures.about_primary(Clock(created))
-        self._renewed_since |= (then.direct, then.certification) == (None, None)
         # Where a direct-key signature and a user id disagree, readers differ; the earlier end is the safe one.
         validities = [one.signature.key_validity for one in current if one.signature.key_validity]
         self._alive("the primary key", primary_key, min(validities, default=None), created)
         ordered = current if primary_key.version == 6 else current[::-1]
-        return _Primary(next((one.signature.key_flags for one in ordered if one.signature.key_flags is not None), None))
+        flags = next((one.signature.key_flags for one in ordered if one.signature.key_flags is not None), None)
+        return _Primary(flags, tuple(current))
+
+    def _taken_back(self, everywhere: SelfSignatures, component: OpenPGPComponentKey, created: datetime) -> None:
+        """User ids, ends and flags by the newest of all statements. Only adds reasons: what ``key`` itself says stands beside it.
+
+        The subkey's signature in return is not asked for: it may be in the unsigned part, which anybody can take out of a copy.
+        """
+        primary = self._said_of_primary(everywhere, created)
+        if component.is_primary:
+            if primary is not None:
+                self._may_sign(primary.flags)
+            return
+        binding = everywhere.binding(component.fingerprint, self._clock)
+        if binding is not None:
+            self._alive("the signing subkey", component, binding.signature.key_validity, created)
+            self._may_sign(binding.signature.key_flags)
 
     def _subkey(self, component: OpenPGPComponentKey, created: datetime) -> None:
         binding = self._self_signatures.binding(component.fingerprint, self._clock)
@@ -253,6 +292,7 @@ class _Judging:
 
 @dataclass(frozen=True, slots=True)
 class _Primary:
-    """What the primary key's current self-signature says of it."""
+    """What the primary key's current self-signatures say of it."""
 
     flags: bytes | None
+    current: tuple[Statement, ...]

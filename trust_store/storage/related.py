@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trust_store.model.trust_anchor import AnchorState
+from trust_store.model.identifiers import IdentifierKind
+from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, tombstones
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from trust_store.model.identifiers import Identifier
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 16
 MAX_ANCHORS = 512
 MAX_UNNAMED = 64
+MAX_COPIES = 256
 STANDING = {
     AnchorState.VALID: 0,
     AnchorState.SUPERSEDED: 1,
@@ -125,6 +127,22 @@ def on_the_key_of(
         if i.kind in lookup.IDENTITIES
     }
     return rows.current_of(connection, lookup.owners(connection, identities), known_at) if identities else ()
+
+
+def copies_of(
+    connection: sqlite3.Connection,
+    start: Iterable[Identifier],
+    found: Mapping[str, StoredAnchor],
+    known_at: datetime | None = None,
+) -> tuple[StoredAnchor, ...]:
+    """Anchors of any vendor and in any state on the OpenPGP keys that ``start`` or ``found`` name, beside those found: at most 256.
+
+    A key may be revoked in one of them. They are looked at for that alone; the best standing and the oldest first.
+    """
+    named = {*start, *(i for s in found.values() if s.anchor.kind is AnchorKind.OPENPGP for i in s.anchor.identifiers)}
+    keys = {i for i in named if i.kind is IdentifierKind.OPENPGP}
+    others = [i for i in lookup.owners(connection, keys) if i not in found]
+    return rows.current_of(connection, _best(connection, others, MAX_COPIES), known_at) if others else ()
 
 
 def _towards_issuers(identifiers: Iterable[Identifier]) -> set[Identifier]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trust_store.verification.question import Question
 
 _REACHABLE = frozenset({AnchorState.VALID, AnchorState.SUPERSEDED, AnchorState.REVOKED})
+_UNDECIDED = frozenset({AnchorState.PENDING, AnchorState.REJECTED})
 _KEY_KINDS = frozenset(
     {IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.OPENPGP, IdentifierKind.OPENPGP_SUBKEY}
 )
@@ -54,9 +55,9 @@ class TrustMaterial:
     ``certificates``: X.509 anchors, and names with a key (kind ``spki``) in the shape of one. ``keys``: OpenPGP. ``raw``: keys that sign
     packages themselves, with their canonical digest; ``raw_keys`` the keys of such anchors in any state: (SHA-256, SPKI). Keys of other
     kinds are reached by no scheme here; their tombstones count. ``helping`` and ``helping_keys`` are everything at hand that names a
-    signer or fills a gap in a path and is not trusted. ``buried`` are keys of any vendor that are compromised or distrusted.
-    ``revocation`` is all that is known of it, what was handed over with the question (``demanded_revocation``) included. ``view`` is
-    what all of it came from.
+    signer or fills a gap in a path and is not trusted; of an OpenPGP key every copy, those of anchors first. ``buried`` are keys of any
+    vendor that are compromised or distrusted. ``revocation`` is all that is known of it, what was handed over with the question
+    (``demanded_revocation``) included. ``view`` is what all of it came from.
     """
 
     view: TrustView
@@ -69,6 +70,10 @@ class TrustMaterial:
     buried: frozenset[Tombstone]
     revocation: RevocationSet | None = None
     demanded_revocation: RevocationSet | None = None
+
+    def copies_of(self, fingerprint: str) -> tuple[OpenPGPKey, ...]:
+        """Every copy at hand of an OpenPGP certificate, of any vendor and standing: what its key withdraws in one is withdrawn."""
+        return tuple(key for key in self.helping_keys if key.fingerprint == fingerprint)
 
     def tombstones(self, values: Iterable[str], name: str, proven_at: datetime | None = None) -> list[Finding]:
         """A finding for each reason for which one of ``values`` (digests, fingerprints) is buried and not spared."""
@@ -113,7 +118,8 @@ class _Gathered:
         self._raw: list[tuple[TrustAnchor, str]] = []
         self._raw_keys: dict[str, bytes] = {}
         self._helping = {certificate.sha256: certificate for certificate in view.untrusted}
-        self._helping_keys = {key.fingerprint: key for key in view.untrusted_keys}
+        self._helping_keys: dict[tuple[str, bytes], OpenPGPKey] = {}
+        self._proposed_keys: dict[tuple[str, bytes], OpenPGPKey] = {}
         self._buried: set[Tombstone] = set()
 
     def bury(self, anchor: TrustAnchor, reason: Reason, values: Iterable[str]) -> None:
@@ -156,7 +162,8 @@ class _Gathered:
 
         found = load_keys(anchor.material)
         for key in found:
-            self._helping_keys.setdefault(key.fingerprint, key)
+            helping = self._proposed_keys if anchor.state in _UNDECIDED else self._helping_keys
+            helping.setdefault((key.fingerprint, key.data), key)
             if reason:
                 self.bury(anchor, reason, (component.fingerprint for component in key.components))
         # An anchor is one key. Of a bundle nobody can say which of its keys the approver meant.
@@ -166,6 +173,9 @@ class _Gathered:
     def material(self) -> TrustMaterial:
         """All of it, frozen."""
         lists = self._view.revocation
+        untrusted = {(key.fingerprint, key.data): key for key in self._view.untrusted_keys}
+        # What anybody may propose comes last: a flood of it puts none of the others out.
+        keys = self._helping_keys | untrusted | self._proposed_keys
         return TrustMaterial(
             view=self._view,
             certificates=tuple(self._certificates),
@@ -173,7 +183,7 @@ class _Gathered:
             raw=tuple(self._raw),
             raw_keys=tuple(self._raw_keys.items()),
             helping=tuple(self._helping.values()),
-            helping_keys=tuple(self._helping_keys.values()),
+            helping_keys=tuple(keys.values()),
             buried=frozenset(self._buried),
             revocation=decode_revocation((*lists.demanded, *lists.crls, *lists.ocsp)),
             demanded_revocation=decode_revocation(lists.demanded),

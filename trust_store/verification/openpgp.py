@@ -17,6 +17,8 @@ from trust_store.verification.question import NO_MATCH, NOW, Finding, PathOutcom
 from trust_store.verification.signer_rule import key_rule_findings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from trust_store.chain.openpgp import OpenPGPJudgement
     from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey
     from trust_store.model.package_facts import KeyCheck, SignatureFact
@@ -61,7 +63,7 @@ class OpenPGPJudging(SignatureJudging):
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
 
     def _outcome(self, check: KeyCheck, anchor: TrustAnchor, key: OpenPGPKey) -> PathOutcome:
-        judgement = judge(self._fact, key, self.at)
+        judgement = self._judged(key, self.at)
         findings = self._state(anchor)
         findings += key_scope_findings(anchor, self._use(), _sizes(key, check.key))
         findings += key_rule_findings(anchor)
@@ -96,7 +98,11 @@ class OpenPGPJudging(SignatureJudging):
         if self._accept_claimed_time:
             return True
         seen = self._question.first_seen_at
-        return seen is not None and seen <= self.at and Reason.EXPIRED not in judge(self._fact, key, seen).reasons
+        return seen is not None and seen <= self.at and Reason.EXPIRED not in self._judged(key, seen).reasons
+
+    def _judged(self, key: OpenPGPKey, at: datetime) -> OpenPGPJudgement:
+        """Under this copy of the key, less what the key has withdrawn in any other copy at hand."""
+        return judge(self._fact, key, at, copies=self._material.copies_of(key.fingerprint))
 
     def _name(self, checks: list[KeyCheck]) -> None:
         """The signer as known so far: from a key at hand, else from what the signature says."""
