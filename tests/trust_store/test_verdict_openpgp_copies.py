@@ -138,3 +138,37 @@ def test_another_vendors_copy_in_a_bundle_tells(copies: Copies) -> None:
         source = BundledTrust(bundle)
         view = source.view(facts, "dten", at=AT, known_at=None)
         assert verify_package(facts, view, question).reason is expected
+
+
+def test_a_broken_signature_by_a_revoked_key_says_both(copies: Copies) -> None:
+    """Content that does not match is invalid_signature; that the key is revoked, or buried, stands beside it."""
+    old, now, signature, reason = copies
+    tried = (CandidateKey("openpgp", old), CandidateKey("openpgp", now))
+    facts = read(CONTENT + b"!", beside(signature, name="firmware.bin.asc"), keys=tried)
+    for held in ((anchor(now),), (anchor(old), anchor(now, AnchorState.PENDING)), ()):
+        told = ask(facts, *held, untrusted_keys=() if held else load_keys(now))
+        assert (told.reason, told.signatures[0].also) == (Reason.INVALID_SIGNATURE, (reason,))
+    assert ask(facts, anchor(old)).also == ()
+    buried = ask(facts, anchor(old, AnchorState.DISTRUSTED))
+    assert (buried.reason, buried.also) == (Reason.INVALID_SIGNATURE, ("distrusted",))
+
+
+def test_a_revoked_key_that_nobody_trusts_says_both(copies: Copies) -> None:
+    """Under a key that is no anchor a signature is of unknown root, and what the key says against itself stands in its place."""
+    old, now, signature, reason = copies
+    facts = _facts(signature, old, now)
+    for held in ((), (anchor(now, AnchorState.PENDING),), (anchor(now, vendor_id="acme"),)):
+        told = ask(facts, *held, untrusted_keys=load_keys(old) + load_keys(now))
+        assert (told.outcome, told.reason, told.also) == (Outcome.FAILED, reason, ("unknown_root",))
+    assert ask(facts, untrusted_keys=load_keys(old)).also == ()
+
+
+def test_an_expired_key_that_nobody_trusts_says_both(gpg: Gpg) -> None:
+    """Under a key that is no anchor and has expired a signature is of unknown root, and expired beside it; broken, it says so too."""
+    fingerprint = gpg.make_key("Short <s@dten.example>", "ed25519", expire="60d")
+    key, signature = gpg.export(fingerprint), gpg.sign(fingerprint, data=CONTENT)
+    told = ask(_facts(signature, key), untrusted_keys=load_keys(key))
+    assert (told.outcome, told.reason, told.also) == (Outcome.INDETERMINATE, Reason.UNKNOWN_ROOT, ("expired",))
+    broken = read(CONTENT + b"!", beside(signature, name="firmware.bin.asc"), keys=(CandidateKey("openpgp", key),))
+    told = ask(broken, anchor(key))
+    assert (told.reason, told.also) == (Reason.INVALID_SIGNATURE, ("expired",))

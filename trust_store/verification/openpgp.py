@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import KeyCheck, SignatureFact
     from trust_store.model.trust_anchor import TrustAnchor
 
+_ENDED = {
+    Reason.COMPROMISED: "the signer's key was revoked by its owner as compromised",
+    Reason.REVOKED: "the signer's key was revoked by its owner",
+    Reason.EXPIRED: "the signer's key or the signature has expired",
+}
+
 
 class OpenPGPJudging(SignatureJudging):
     """The steps for a signature by an OpenPGP key."""
@@ -39,6 +45,9 @@ class OpenPGPJudging(SignatureJudging):
             self._name(named)
             decided = {key.fingerprint for _, key in self._material.keys}
             self.known_key = any(check.owner in decided for check in named)
+            for check in named:
+                self.findings += self._material.tombstones((check.key, check.owner), "the signer")
+                self.findings += self._said_of(check)
             return
         if not holding:
             self.signer = _hinted(self._fact)
@@ -61,6 +70,14 @@ class OpenPGPJudging(SignatureJudging):
         # (4) A key that is at hand and that nobody decided about.
         if not self.outcomes:
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is no trusted anchor"))
+            for check in holding:
+                self.findings += self._said_of(check)
+
+    def _said_of(self, check: KeyCheck) -> list[Finding]:
+        """What a key at hand says against itself, where no anchor on it is judged: its owner's word needs nobody's trust."""
+        key = next(iter(self._material.copies_of(check.owner)), None)
+        reasons = self._judged(key, self.at).reasons if key is not None else ()
+        return [Finding(reason, _ENDED[reason]) for reason in reasons if reason in _ENDED]
 
     def _outcome(self, check: KeyCheck, anchor: TrustAnchor, key: OpenPGPKey) -> PathOutcome:
         judgement = self._judged(key, self.at)
