@@ -169,6 +169,22 @@ def test_subkeys(gpg: Gpg) -> None:
     assert ask(facts, anchor(public), buried).reason is Reason.DISTRUSTED
 
 
+def test_a_subkey_that_is_only_named_is_told_under_its_primary_key(gpg: Gpg) -> None:
+    """A signature by a subkey names the primary key where a key at hand or one that was tried has it, and the subkey beside it."""
+    fingerprint = gpg.make_key("Named <named@dten.example>", "ed25519", "cert").lower()
+    gpg.run("--quick-add-key", fingerprint, "ed25519", "sign", at="20240101T000000")
+    public = gpg.export(fingerprint)
+    subkey = load_keys(public)[0].components[1]
+    both = {"openpgp": fingerprint, "openpgp_subkey": subkey.fingerprint, "key_id": subkey.key_id}
+    signature = gpg.sign(fingerprint, data=CONTENT)
+    unseen, tried = _read(signature), _read(signature, public)
+    assert _signer(ask(unseen, untrusted_keys=load_keys(public))) == both
+    assert _signer(ask(unseen, anchor(public, AnchorState.PENDING))) == both
+    assert _signer(ask(tried)) == both
+    assert _signer(ask(_read(signature, public, data=CONTENT + b"!"))) == both
+    assert _signer(ask(unseen)) == {"openpgp": subkey.fingerprint, "key_id": subkey.key_id}
+
+
 def test_two_subkeys_are_one_key(gpg: Gpg) -> None:
     """Where policy asks for two signatures, two subkeys of one key do not do; the same and another vendor's key do."""
     fingerprint = gpg.make_key("Two <two@dten.example>", "ed25519", "cert")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trust_store.chain.openpgp import OpenPGPJudgement
     from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey
-    from trust_store.model.package_facts import KeyCheck, SignatureFact
+    from trust_store.model.package_facts import KeyCheck
     from trust_store.model.trust_anchor import TrustAnchor
 
 _ENDED = {
@@ -50,7 +50,7 @@ class OpenPGPJudging(SignatureJudging):
                 self.findings += self._said_of(check)
             return
         if not holding:
-            self.signer = _hinted(self._fact)
+            self.signer = self._hinted([])
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is not at hand"))
             return
         self.integrity = "intact"
@@ -124,11 +124,27 @@ class OpenPGPJudging(SignatureJudging):
     def _name(self, checks: list[KeyCheck]) -> None:
         """The signer as known so far: from a key at hand, else from what the signature says."""
         for check in checks:
-            key = next((k for k in self._material.helping_keys if k.fingerprint == check.owner), None)
+            key = next(iter(self._material.copies_of(check.owner)), None)
             if key is not None:
                 self.signer = _signer(key, check.key, None)
                 return
-        self.signer = _hinted(self._fact)
+        self.signer = self._hinted(checks)
+
+    def _hinted(self, checks: list[KeyCheck]) -> Signer:
+        """What the signature says of its signer, for which nobody vouches: the key it names, or names a subkey of (RFC 9580 5.2.3.35).
+
+        Where no key at hand and none that was tried has the fingerprint, it may be a subkey's.
+        """
+        hint = self._fact.hint
+        for key in self._material.helping_keys if hint.openpgp else ():
+            if any(component.fingerprint == hint.openpgp for component in key.components):
+                return _signer(key, hint.openpgp or "", None)
+        tried = next((check for check in checks if hint.openpgp in (None, check.key)), None)
+        primary = tried.owner if tried else hint.openpgp
+        named = [(IdentifierKind.OPENPGP.value, primary), (IdentifierKind.KEY_ID.value, hint.key_id)]
+        if tried is not None and tried.key != tried.owner:
+            named.insert(1, (IdentifierKind.OPENPGP_SUBKEY.value, tried.key))
+        return Signer("openpgp", None, tuple((kind, value) for kind, value in named if value))
 
 
 def _counted(key: OpenPGPKey) -> str:
@@ -184,9 +200,3 @@ def _signer(key: OpenPGPKey, component: str, judgement: OpenPGPJudgement | None)
         not_before=made_by.created if made_by else None,
         not_after=judgement.not_after if judgement else None,
     )
-
-
-def _hinted(fact: SignatureFact) -> Signer:
-    """What the signature says of its signer: nobody vouches for it, and a fingerprint may be a subkey's."""
-    named = ((IdentifierKind.OPENPGP.value, fact.hint.openpgp), (IdentifierKind.KEY_ID.value, fact.hint.key_id))
-    return Signer("openpgp", None, tuple((kind, value) for kind, value in named if value))
