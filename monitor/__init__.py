@@ -14,5 +14,5 @@ Reading order::
     alerting         facts to a verdict on record and its alert;  matching  the proposal that fits a package
     tamper_watch     what was changed behind the daemon's back
     jobs             what runs now and then;  control, serving  the two sockets
-    daemon           all of it;  cli  the ``rootwarden`` command
+    process_setup    memory, log and end of the process;  daemon  all of it;  cli  the ``rootwarden`` command
 """

@@ -2,6 +2,7 @@
 
 Request ``{"command": str, "arguments": {...}}``, answer ``{"ok": true, "result": {...}}`` or ``{"ok": false, "error": str,
 "exit_code": int}``. One line each way, one connection per request; the uid comes from SO_PEERCRED, never from the request.
+A line of more than 64 KiB (a key file in it) is kept only for who decides.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     Answer = Callable[[str, dict[str, Any], int], Awaitable[dict[str, Any]]]
 
+ANYBODY_BYTES = 64 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 REQUEST_SECONDS = 10.0
 MAX_OPEN_PER_UID = 16
@@ -34,9 +36,17 @@ MAX_OPEN_PER_UID = 16
 class ControlServer:
     """Listens on the control socket and hands each request, with the peer's uid, to ``answer``."""
 
-    def __init__(self, settings: ControlSettings, answer: Answer, *, internal_error: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: ControlSettings,
+        answer: Answer,
+        *,
+        decides: Callable[[int], Awaitable[bool]],
+        internal_error: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._answer = answer
+        self._decides = decides
         self._internal_error = internal_error
         self._server: asyncio.Server | None = None
         self._open: Counter[int] = Counter()
@@ -45,7 +55,7 @@ class ControlServer:
         """Bind the socket with the configured group and mode; raises ConfigError where that cannot be done."""
         settings = self._settings
         listening = listen(settings.socket, group=settings.group, mode=settings.mode, section="control")
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=ANYBODY_BYTES)
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
@@ -84,20 +94,10 @@ class ControlServer:
     async def _reply(self, reader: asyncio.StreamReader, uid: int) -> dict[str, Any]:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                line = await reader.readuntil(b"\n")
+                line = await self._line(reader, uid)
             command, arguments = _request(line)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-            TimeoutError,
-            asyncio.LimitOverrunError,
-            UsageError,
-        ) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, TimeoutError, UsageError) as error:
             return {"ok": False, "error": f"bad request: {safe(str(error), 200)}", "exit_code": 2}
-        except asyncio.IncompleteReadError:
-            return {"ok": False, "error": "bad request: no line", "exit_code": 2}
         try:
             return {"ok": True, "result": await self._answer(command, arguments, uid)}
         except TrustStoreError as error:
@@ -106,6 +106,23 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001 - one request must not end the daemon; it is told and logged
             self._internal_error(f"{command}: {type(error).__name__}: {error}")
             return {"ok": False, "error": "internal error, see the daemon's journal", "exit_code": 4}
+
+    async def _line(self, reader: asyncio.StreamReader, uid: int) -> bytes:
+        """One line; raises UsageError. What is too long is read to its end all the same: the peer hears only when he has finished."""
+        line, size, end, most = bytearray(), 0, b"", ANYBODY_BYTES
+        while not end and size <= MAX_LINE_BYTES:
+            piece = await reader.read(ANYBODY_BYTES)
+            if not piece:
+                raise UsageError("no line")
+            piece, end, _ = piece.partition(b"\n")
+            if size <= most < size + len(piece) and await self._decides(uid):
+                most = MAX_LINE_BYTES
+            size += len(piece)
+            line = line + piece if size <= most else bytearray()
+        if size > most:
+            who = "" if most == MAX_LINE_BYTES else f" from uid {uid}, who is not in [approvers]"
+            raise UsageError(f"a line is at most {most} bytes{who}")
+        return bytes(line)
 
 
 _BUSY = {"ok": False, "error": "too many requests of this user at once", "exit_code": 4}

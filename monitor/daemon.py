@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import logging
 import os
 import signal
-import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +30,7 @@ from monitor.fetch.http import HTTPFetcher
 from monitor.intake import Intake, drop_folder
 from monitor.jobs import PeriodicJobs, Upkeep
 from monitor.pipeline import poll_due
+from monitor.process_setup import bound_arenas, finished_before, log_to_journal
 from monitor.revocation import RevocationRefresh
 from monitor.schema import open_store
 from monitor.sd_notify import notify, watchdog_seconds
@@ -67,15 +65,14 @@ FORECAST_SECONDS = 6 * 3600.0
 STOP_SECONDS = 1.5
 HEARTBEAT_SECONDS = 15.0
 WATCH_SECONDS = 60.0
-_M_ARENA_MAX, _ARENAS = -8, 2
 RECONSIDER_BATCH = 200
 log = structlog.get_logger("rootwarden")
 
 
 def run_daemon(config: Path, *, now: Callable[[], datetime], randomness: Callable[[int], bytes]) -> int:
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError, StoreUnavailableError, StoreInconsistentError."""
-    _log_to_journal()
-    _bound_arenas()
+    log_to_journal()
+    bound_arenas()
     settings = load_monitor_settings(config)
     with writer_lock(settings.trust.store.lock):
         reader = ForkServerReader()
@@ -97,7 +94,7 @@ class Daemon:
         now: Callable[[], datetime],
         randomness: Callable[[int], bytes],
     ) -> None:
-        self.settings, self._now, self._randomness = settings, now, randomness
+        self.settings, self._reader, self._now, self._randomness = settings, reader, now, randomness
         delivery = load_delivery_settings({"delivery": settings.delivery_tables}, settings.trust.file)
         self._channels = open_channels(delivery, os.environ, now)
         self._digest_hour = delivery.digest_hour
@@ -106,7 +103,10 @@ class Daemon:
         self.intake = Intake(self.alerting, self.storage, reader, now=now)
         self._faults = FaultWatch(self.alerting, self.storage)
         self._control = ControlServer(
-            settings.trust.control, self.answer, internal_error=lambda e: log.error("request failed", error=e)
+            settings.trust.control,
+            self.answer,
+            decides=self._decides,
+            internal_error=lambda e: log.error("request failed", error=e),
         )
         self._tamper_watch = TamperWatch(settings.trust, tuple(self._channels), now, randomness)
         self._told_head: audit.Head | None = None
@@ -128,10 +128,11 @@ class Daemon:
             await self._control.start()
             if self._api is not None:
                 await self._api.start()
-            await self._reconsider()
-            await self._run_jobs()
+            if await finished_before(self._stop, self._reconsider()):
+                await self._run_jobs()
         finally:
             notify("STOPPING=1")
+            self._reader.close()
             await self._control.stop()
             if self._api is not None:
                 await self._api.stop()
@@ -150,9 +151,8 @@ class Daemon:
             return {"store": str(self.settings.trust.store.database), "uid": uid}
         if command == "poll":
             return {"sources": [o.to_dict() for o in await self._poll(arguments.get("source"), force=True)]}
-        trust = self.settings.trust
         try:
-            person = await self.storage.run(lambda c: person_deciding(c, trust.approvers, f"uid:{uid}", trust.file))
+            person = await self._person(uid)
         except DecisionRefusedError:
             log.warning("refused", command=safe(command, 60), uid=uid)
             raise
@@ -163,6 +163,16 @@ class Daemon:
                 )
             )
         return await self._decide(command, arguments, person)
+
+    async def _person(self, uid: int) -> str:
+        trust = self.settings.trust
+        return await self.storage.run(lambda c: person_deciding(c, trust.approvers, f"uid:{uid}", trust.file))
+
+    async def _decides(self, uid: int) -> bool:
+        """Whether this user is one of those who decide."""
+        with contextlib.suppress(DecisionRefusedError):
+            return bool(await self._person(uid))
+        return False
 
     async def _decide(self, command: str, arguments: dict[str, Any], person: str) -> dict[str, Any]:
         """One decision about trust, then everything that it may have changed."""
@@ -378,21 +388,3 @@ class Daemon:
 
 def _words(verdict: Verdict | None) -> str:
     return "waiting for a signature" if verdict is None else f"{verdict.outcome} / {verdict.reason}"
-
-
-def _bound_arenas() -> None:
-    """Keep glibc to two malloc arenas (mallopt(3)): with one a thread, memory that was used once is never used by another."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-def _log_to_journal() -> None:
-    """One line an event on standard error, without control characters; the journal adds the time."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)

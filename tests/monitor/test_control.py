@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.control import MAX_LINE_BYTES, MAX_OPEN_PER_UID, ControlServer
+from monitor.control import ANYBODY_BYTES, MAX_LINE_BYTES, MAX_OPEN_PER_UID, ControlServer
 from trust_store.errors import ConfigError, DecisionRefusedError
 from trust_store.settings import ControlSettings
 
@@ -25,7 +25,7 @@ async def ask(path: Path, data: bytes) -> dict[str, Any]:
 
 
 async def serve(
-    tmp_path: Path, mode: str = "0660"
+    tmp_path: Path, mode: str = "0660", *, approver: bool = True
 ) -> tuple[ControlServer, Path, list[tuple[str, dict[str, Any], int]], list[str]]:
     """A server that records what it is asked."""
     asked: list[tuple[str, dict[str, Any], int]] = []
@@ -39,8 +39,13 @@ async def serve(
             raise RuntimeError("secret detail")
         return {"heard": command}
 
+    async def decides(_: int) -> bool:
+        return approver
+
     path = tmp_path / "c.sock"
-    server = ControlServer(ControlSettings(socket=path, mode=mode), answer, internal_error=errors.append)
+    server = ControlServer(
+        ControlSettings(socket=path, mode=mode), answer, decides=decides, internal_error=errors.append
+    )
     await server.start()
     return server, path, asked, errors
 
@@ -75,6 +80,35 @@ async def test_bad_line_is_answered_and_never_acted_on(tmp_path: Path, line: byt
     good = await ask(path, b'{"command": "x"}\n')
     await server.stop()
     assert (answer["ok"], answer["exit_code"], good["ok"]) == (False, 2, True)
+    assert [a[0] for a in asked] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("size", "approver", "heard"),
+    [
+        (ANYBODY_BYTES, False, True),
+        (ANYBODY_BYTES + 1, False, False),
+        (MAX_LINE_BYTES, False, False),
+        (ANYBODY_BYTES + 1, True, True),
+        (MAX_LINE_BYTES, True, True),
+        (MAX_LINE_BYTES + 1, True, False),
+    ],
+)
+async def test_a_long_line_is_for_who_decides(tmp_path: Path, size: int, *, approver: bool, heard: bool) -> None:
+    """More than 64 KiB is taken from approvers only, more than 16 MiB from nobody, and whoever is refused hears why."""
+    server, path, asked, _ = await serve(tmp_path, approver=approver)
+    start, end = b'{"command": "x", "arguments": {"a": "', b'"}}'
+    answer = await ask(path, start + b"a" * (size - len(start + end)) + end + b"\n")
+    await server.stop()
+    assert (answer["ok"], len(asked)) == (heard, int(heard))
+    assert heard or "a line is at most" in answer["error"]
+
+
+async def test_what_stands_after_the_line_is_not_read(tmp_path: Path) -> None:
+    """One connection is one request, whatever else it brings."""
+    server, path, asked, _ = await serve(tmp_path)
+    assert (await ask(path, b'{"command": "x"}\n{"command": "y"}\n'))["ok"]
+    await server.stop()
     assert [a[0] for a in asked] == ["x"]
 
 
@@ -122,7 +156,10 @@ async def test_socket_that_cannot_be_opened_is_a_configuration_error(
     async def answer(_command: str, _arguments: dict[str, Any], _uid: int) -> dict[str, Any]:
         return {}
 
-    server = ControlServer(settings, answer, internal_error=lambda _: None)
+    async def decides(_: int) -> bool:
+        return True
+
+    server = ControlServer(settings, answer, decides=decides, internal_error=lambda _: None)
     with pytest.raises(ConfigError):
         await server.start()
     await server.stop()
