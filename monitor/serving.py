@@ -11,6 +11,7 @@ from monitor.faults import STORE_ERRORS
 from monitor.storage.evidence import StoredEvidence
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.app import build_app
+from trust_store.api.readings import Readings
 from trust_store.api.server import APIServer
 from trust_store.bundles import sealed_bundle
 
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
     from monitor.alerting import Alerting
     from monitor.storage_thread import StorageThread
+    from trust_store.api.readings import ReaderServer
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.verdict import Verdict
-    from trust_store.verifier import FactReader
 
 UPLOADS = "uploads"
 
 
 def api_server(
-    alerting: Alerting, storage: StorageThread, reader: FactReader, now: Callable[[], datetime]
+    alerting: Alerting, storage: StorageThread, reader: ReaderServer, now: Callable[[], datetime]
 ) -> APIServer:
     """The server, not started; uploads are unnamed files in a folder of the store's own."""
     trust = alerting.settings.trust
@@ -48,7 +49,7 @@ def api_server(
     uploads.mkdir(mode=0o700, exist_ok=True)
     answers = Answers(
         run=storage.run,
-        reader=reader,
+        readings=Readings(reader),
         vendors=trust.vendors,
         folders=tuple(Path(folder) for folder in trust.api.folders),
         record=record,

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -18,7 +18,6 @@ from tests.trust_store.path_craft import authority, issue
 from tests.trust_store.path_craft import key as private_key
 from tests.trust_store.store_setup import open_store, randomness, vendor
 from tests.trust_store.test_attacks_tombstones import AT, CODE, record, signed_by
-from tests.trust_store.test_verifier import Reader
 from tests.trust_store.verdict_craft import CONTENT
 from trust_store import instance_key
 from trust_store.api.access import Peer
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from trust_store.api.readings import Readings
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.verdict import Verdict
 
@@ -389,7 +389,7 @@ async def test_the_api_passes_nothing_by_a_forged_row(
         raise AssertionError
 
     answers = Answers(
-        run=ask, reader=Reader(), vendors=(vendor(),), folders=(), record=unused, evidence=lambda _: None, sealed=unused,
+        run=ask, readings=cast("Readings", None), vendors=(vendor(),), folders=(), record=unused, evidence=lambda _: None, sealed=unused,
         now=lambda: AT,
     )  # fmt: skip
     app = build_app(answers, max_upload_bytes=len(CONTENT), uploads=tmp_path, version="1")

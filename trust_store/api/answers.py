@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from trust_store.api.access import Peer
+    from trust_store.api.readings import Readings
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
-    from trust_store.verifier import FactReader
 
 _T = TypeVar("_T")
 MAX_SIDE_FILES = 16
@@ -70,7 +70,7 @@ class Answers:
     """
 
     run: StorageRun
-    reader: FactReader
+    readings: Readings
     vendors: tuple[Vendor, ...]
     folders: tuple[Path, ...]
     record: Callable[[sqlite3.Connection, PackageFacts, Checked], Verdict]
@@ -113,12 +113,16 @@ class Answers:
         names = {f"{descriptor}": name for name, descriptor in sides.items()}
         paths = tuple(Path(f"/proc/self/fd/{descriptor}") for descriptor in sides.values())
         try:
-            facts = await asyncio.to_thread(
-                read_with_keys, Path(f"/proc/self/fd/{package}"), paths, self.reader, candidates_for, ReadLimits(),
-                origin=SignatureOrigin.FOUND,
+            facts = await self.readings.run(
+                checked.origin,
+                lambda reader: read_with_keys(
+                    Path(f"/proc/self/fd/{package}"), paths, reader, candidates_for, ReadLimits(), origin=SignatureOrigin.FOUND,
+                ),
             )  # fmt: skip
         except PackageUnreadableError as error:
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "the file cannot be read") from error
+        if not facts.sha256:  # nothing that could be recorded about it
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "the file could not be read to its end")
         facts = _named(facts, names)
         verdict = await self.run(lambda c: self.record(c, facts, checked))
         return verdict_to_dict(verdict)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
-from trust_store.api.access import Peer
+from trust_store.api.access import Peer  # noqa: TC001 - FastAPI reads the annotations
 from trust_store.api.answers import Answers, Checked
-from trust_store.api.peer import uid_of
+from trust_store.api.peer import proven
 from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
+from trust_store.api.readings import while_connected
 from trust_store.api.uploads import Upload, receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.storage.facts import origin_of
@@ -46,10 +47,10 @@ def build_app(
 
 def peer_of(request: Request) -> Peer:
     """The Unix user who asks; raises ProblemError where nobody is proven."""
-    uid = uid_of(request)
-    if uid is None:
+    peer = proven(request)
+    if peer is None:
         raise ProblemError(HTTPStatus.UNAUTHORIZED, "ask over the Unix socket: nothing else proves who you are")
-    return Peer.of(uid)
+    return peer
 
 
 def _health(answers: Answers) -> APIRouter:
@@ -86,12 +87,13 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             path, stated = await _asked_path(request)
-            return ASCIIResponse(await answers.check_path(path, stated or vendor, peer))
+            return ASCIIResponse(await while_connected(request, answers.check_path(path, stated or vendor, peer)))
         answers.expected(vendor, name)  # before anything is taken in
         with ExitStack() as held:
             sent = await _received(request, kind, held, uploads, name=name, limit=max_upload_bytes)
             checked = Checked(sent.name, None, answers.expected(vendor, sent.name), origin_of(peer.uid))
-            return ASCIIResponse(await answers.check_descriptor(sent.package, sent.sides, checked))
+            asked = answers.check_descriptor(sent.package, sent.sides, checked)
+            return ASCIIResponse(await while_connected(request, asked))
 
     @router.get("/packages/{sha256}", summary="The verdict on a package that was seen before")
     async def package(

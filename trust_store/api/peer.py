@@ -1,4 +1,4 @@
-"""Who is at the other end of the Unix socket: the uid from SO_PEERCRED, put into the ASGI scope by the connection itself."""
+"""Who is at the other end of the Unix socket, from SO_PEERCRED and SO_PEERGROUPS, put into the ASGI scope by the connection itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from trust_store.api.access import Peer
+
 if TYPE_CHECKING:
     import asyncio
 
     from starlette.requests import HTTPConnection
 
-SCOPE_KEY = "rootwarden.peer_uid"
+SCOPE_KEY = "rootwarden.peer"
 _CREDENTIALS = "3i"
+_SO_PEERGROUPS = 59
+_MOST_BYTES = 1024
+"""Python asks the kernel for no more: 256 groups."""
 
 
 HEAD_SECONDS = 10.0
@@ -37,7 +42,8 @@ class PeerProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Ask the kernel once, when the connection is made."""
         super().connection_made(transport)
-        uid = peer_uid(transport.get_extra_info("socket"))
+        peer = peer_of(transport.get_extra_info("socket"))
+        uid = peer.uid
         if uid != _ROOT and self._open[uid] >= CONNECTIONS_OF_A_USER:
             transport.close()
             return
@@ -47,7 +53,7 @@ class PeerProtocol(H11Protocol):
         application = self.app
 
         async def with_peer(scope: Any, receive: Any, send: Any) -> None:
-            scope[SCOPE_KEY] = uid
+            scope[SCOPE_KEY] = peer
             await application(scope, receive, send)
 
         self.app = with_peer
@@ -76,13 +82,18 @@ class PeerProtocol(H11Protocol):
             self.transport.close()
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """The uid of a Unix socket's peer (unix(7), SO_PEERCRED)."""
+def peer_of(connection: socket.socket) -> Peer:
+    """The process at the other end of a Unix socket as it was when it connected (unix(7)): not what a database says of its user."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
-    return int(struct.unpack(_CREDENTIALS, data)[1])
+    _, uid, gid = struct.unpack(_CREDENTIALS, data)
+    try:
+        groups = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_BYTES)
+    except OSError:  # a kernel before 4.13, or more groups than fit
+        return Peer(uid, None)
+    return Peer(uid, frozenset({gid, *struct.unpack(f"{len(groups) // 4}I", groups)}))
 
 
-def uid_of(request: HTTPConnection) -> int | None:
-    """The peer's uid; None where the request came another way, which proves nobody."""
-    uid = request.scope.get(SCOPE_KEY)
-    return uid if isinstance(uid, int) else None
+def proven(request: HTTPConnection) -> Peer | None:
+    """Who asks; None where the request came another way, which proves nobody."""
+    peer = request.scope.get(SCOPE_KEY)
+    return peer if isinstance(peer, Peer) else None
