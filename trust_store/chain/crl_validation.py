@@ -1,7 +1,8 @@
 """Revocation lists judged for one certificate (RFC 5280 section 6.3.3), with the paragraph at each step.
 
 Where the standard stops at the first list that decides, every list at hand is asked: a certificate that one current list revokes is
-revoked, whatever the others say.
+revoked, whatever the others say. Who asks about an earlier time is told what later lists know of it: their revocations that had
+happened by then count, and nothing else in them does.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class ListCheck:
                 if applied.entry is not None and not was_before(applied.entry, self._signed_at):
                     return Status(Kind.REVOKED, _revoked(applied.entry, applied.listed))
                 covered |= applied.reasons  # (l)
+            if (told := self._told_later(point)) is not None:
+                return told
             if self._limit is not None:
                 return self._limit
         if covered == ALL_REASONS:
@@ -74,6 +77,28 @@ class ListCheck:
         if self._notes:
             return Status(Kind.UNKNOWN, "; ".join(dict.fromkeys(self._notes)))
         return self._stray_delta()
+
+    def _told_later(self, point: DistributionPoint) -> Status | None:
+        """REVOKED where a list of a later time than the one asked about has the certificate as revoked by then (5.1.2.6), else None.
+
+        Steps (b), (f), (g) and (j) of 6.3.3 with a list that (a) does not call current: it is no proof that nothing was revoked, but the
+        issuer takes no revocation back by making a newer list. A delta says as much (5.2.4), but for what it takes off hold.
+        """
+        at = _asked_at(self._run.demands)
+        for listed in self._run.material.lists:
+            if listed.this_update <= at or self._limit is not None or not self._in_scope(listed, point):
+                continue
+            try:
+                entry = None if _unusable(listed, self._run.demands) else self._entry(listed)
+            except (MalformedError, ResourceLimitError):
+                continue
+            if entry is None or _since(entry) > at or was_before(entry, self._signed_at):
+                continue
+            if listed.base_number is not None and entry.reason == _REMOVE:
+                continue
+            if self._signed(listed, f"the list of {listed.issuer}") is not None:
+                return Status(Kind.REVOKED, f"{_revoked(entry, listed)}, made later than the time asked about")
+        return None
 
     def _points(self) -> list[DistributionPoint]:
         """The certificate's own, then the issuer as if it were one: 6.3.3, last paragraph."""
@@ -195,8 +220,12 @@ class ListCheck:
 
 def was_before(entry: RevokedEntry, signed_at: datetime | None) -> bool:
     """Whether what is judged was provably signed before a revocation that casts no doubt on what was signed earlier."""
-    since = min(entry.revoked_at, entry.invalid_from or entry.revoked_at)
-    return signed_at is not None and entry.reason in SOFT_REASONS and signed_at < since
+    return signed_at is not None and entry.reason in SOFT_REASONS and signed_at < _since(entry)
+
+
+def _since(entry: RevokedEntry) -> datetime:
+    """The date of revocation (5.1.2.6), or the earlier one since which the certificate was not to be trusted (5.3.2)."""
+    return min(entry.revoked_at, entry.invalid_from or entry.revoked_at)
 
 
 def _revoked(entry: RevokedEntry, listed: RevocationList) -> str:
@@ -242,7 +271,7 @@ def _unusable(listed: RevocationList, demands: Demands) -> str | None:
 
 
 def _stale(listed: RevocationList, demands: Demands) -> str | None:
-    at = demands.at.replace(microsecond=0)
+    at = _asked_at(demands)
     if listed.this_update > at:
         return f"is of {listed.this_update:%Y-%m-%d %H:%M}, later than the time asked about"
     if listed.next_update is None:
@@ -250,6 +279,11 @@ def _stale(listed: RevocationList, demands: Demands) -> str | None:
     if listed.next_update < at:
         return f"ran out on {listed.next_update:%Y-%m-%d %H:%M} (6.3.3(a))"
     return None
+
+
+def _asked_at(demands: Demands) -> datetime:
+    """Lists know whole seconds (5.1.2.4)."""
+    return demands.at.replace(microsecond=0)
 
 
 def _full(name: PointName, issuer: bytes) -> tuple[GeneralName, ...]:
