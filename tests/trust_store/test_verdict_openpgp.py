@@ -169,6 +169,21 @@ def test_subkeys(gpg: Gpg) -> None:
     assert ask(facts, anchor(public), buried).reason is Reason.DISTRUSTED
 
 
+@pytest.mark.parametrize("content", [b"one\rtwo\n", b"one\r\r\n", b"one\r", b"\rone\r\n", b"one\n\r"], ids=repr)
+def test_text_that_programs_read_differently_never_passes(gpg: Gpg, key: bytes, content: bytes) -> None:
+    """A text signature over a CR that is no line end is unsupported, whatever its maker hashed; a binary one is about the bytes."""
+    fingerprint = load_keys(key)[0].fingerprint
+    others = (content, content.replace(b"\r", b""), content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    for signed in others:
+        signature = gpg.run("--textmode", "--detach-sign", "-u", fingerprint, data=signed, at=MADE)
+        told = ask(_read(signature, key, data=content), anchor(key))
+        assert (told.outcome, told.reason) == (Outcome.INDETERMINATE, Reason.UNSUPPORTED_FORMAT)
+    binary = gpg.sign(fingerprint, data=content)
+    assert ask(_read(binary, key, data=content), anchor(key)).reason is Reason.TRUSTED
+    plain = gpg.run("--textmode", "--detach-sign", "-u", fingerprint, data=b"one\r\ntwo\n", at=MADE)
+    assert ask(_read(plain, key, data=b"one\ntwo\r\n"), anchor(key)).reason is Reason.TRUSTED
+
+
 def test_a_subkey_that_is_only_named_is_told_under_its_primary_key(gpg: Gpg) -> None:
     """A signature by a subkey names the primary key where a key at hand or one that was tried has it, and the subkey beside it."""
     fingerprint = gpg.make_key("Named <named@dten.example>", "ed25519", "cert").lower()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "android-ota"
-VERSION = 2
+VERSION = 3
 CONTAINER = "zip"
 DOC = """An OTA zip as SignApk -w writes it: a PKCS #7 block in the archive comment, over everything before the comment.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import SignatureFact
 
 NAME = "detached"
-VERSION = 3
+VERSION = 4
 CONTAINER = "none"
 DOC = """A file of no known container with a detached signature (CMS, OpenPGP) beside it. The signature covers every byte.
 

@@ -68,11 +68,16 @@ class BytesSource:
 
 
 class TextState:
-    """A digest over text with its line ends as CR LF (RFC 9580 5.2.1.2): a bare LF gets its CR, all else stays."""
+    """A digest over text with its line ends as CR LF (RFC 9580 5.2.1.2): a bare LF gets its CR.
+
+    A CR without its LF has no one canonical form: GnuPG keeps it within a line and drops it before the end of one, others end a line
+    with it. Text with one has no digest.
+    """
 
     def __init__(self, state: DigestState, *, ends_in_cr: bool = False) -> None:
         self._state = state
         self._ends_in_cr = ends_in_cr
+        self._ambiguous = False
 
     def update(self, data: bytes, /) -> None:
         """Take the next piece of the text."""
@@ -82,18 +87,33 @@ class TextState:
         if data.endswith(b"\r"):
             self._ends_in_cr = True
             data = data[:-1]
+        self._ambiguous = self._ambiguous or data.count(b"\r") != data.count(b"\r\n")
         self._state.update(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
     def copy(self) -> DigestState:
-        """An independent digest of the text so far, ready for what follows it: a held back CR is taken in."""
-        copied = self._state.copy()
-        if self._ends_in_cr:
-            copied.update(b"\r")
-        return copied
+        """An independent digest of the text so far, ready for what follows it."""
+        return AmbiguousText() if self._ambiguous or self._ends_in_cr else self._state.copy()
 
     def digest(self) -> bytes:
-        """The digest of the text so far."""
+        """The digest of the text so far; raises UnsupportedError where a CR stands without its LF."""
         return self.copy().digest()
+
+
+class AmbiguousText:
+    """The digest of text of which programs that canonicalize it make different bytes: there is none."""
+
+    def update(self, data: bytes, /) -> None:
+        """Whatever follows changes nothing."""
+
+    def copy(self) -> DigestState:
+        """The same."""
+        return self
+
+    def digest(self) -> bytes:
+        """Raises UnsupportedError."""
+        raise UnsupportedError(
+            "a signature over text with a CR that is no line end (RFC 9580 5.2.1.2): programs disagree on it"
+        )
 
 
 def new_state(request: DigestRequest) -> DigestState:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "vendor-bundle"
-VERSION = 2
+VERSION = 3
 CONTAINER = "zip"
 DOC = """A zip with SHA256SUMS, and SHA256SUMS.p7s, .asc or .sig beside it, at its root or in one folder at its root.
 

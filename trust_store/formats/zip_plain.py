@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "zip"
-VERSION = 1
+VERSION = 2
 CONTAINER = "zip"
 DOC = """Any zip archive (APPNOTE.TXT), stored or deflated members, zip64; walked strictly whether or not it is signed.
 

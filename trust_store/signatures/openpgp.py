@@ -59,6 +59,11 @@ class _Pending:
         request = _request(signature)
         state = states[request].copy()
         state.update(signature.trailer)
+        try:
+            digest = state.digest()
+        except UnsupportedError as error:
+            problem = Problem(Reason.UNSUPPORTED_FORMAT, str(error))
+            return SignatureFact("openpgp", self.origin, self.file, problem=problem, packet=self.body)
         return SignatureFact(
             scheme="openpgp",
             origin=self.origin,
@@ -67,7 +72,7 @@ class _Pending:
             digest_algorithm=request.algorithm,
             signature_algorithm=ALGORITHM_NAMES[signature.public_key_algorithm],
             signature=signature.values,
-            digest=state.digest(),
+            digest=digest,
             content_matches=True,
             packet=self.body,
             claimed_at=signature.created,
@@ -93,7 +98,8 @@ class OpenPGPScheme:
     DOC = (
         "Detached OpenPGP signatures, binary (0x00) and text (0x01), versions 4 and 6, several packets or armoured blocks "
         "per file (RFC 9580). RSA, DSA, ECDSA on NIST and Brainpool curves, EdDSA, Ed25519, Ed448. Inline-signed messages, "
-        "cleartext framing, version 3 signatures and post-quantum algorithms are not read."
+        "cleartext framing, version 3 signatures and post-quantum algorithms are not read, nor is a text signature over content with a CR "
+        "that belongs to no CR LF: programs disagree on what was signed."
     )
 
     def recognises(self, data: bytes) -> bool:

@@ -27,7 +27,7 @@ STRONG_DIGESTS = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3_224", 
 
 
 class DigestState(Protocol):
-    """A hashlib object."""
+    """A hashlib object, or one whose ``digest`` raises UnsupportedError since what it was given has none."""
 
     def update(self, data: bytes, /) -> None: ...
     def copy(self) -> DigestState: ...
