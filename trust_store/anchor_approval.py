@@ -264,15 +264,16 @@ def lower(
     cause: str,
     at: datetime,
     effective_from: datetime | None = None,
+    said: dict[str, str] | None = None,
 ) -> Decision:
-    """Take trust away at once: revoked, compromised or distrusted, by one person. ``effective_from`` is never in the future."""
+    """Take trust away at once, by one person. ``effective_from`` is never in the future; ``said`` goes on record beside the cause."""
     if new not in (AnchorState.REVOKED, AnchorState.COMPROMISED, AnchorState.DISTRUSTED):
         raise DecisionRefusedError(f"{new} is no withdrawal of trust")
     if effective_from is not None and effective_from > at:
         raise DecisionRefusedError("a withdrawal of trust does not wait: give a time in the past, or none")
     with transaction(connection):
         stored = require_anchor(connection, anchor_id)
-        return move(connection, stored, new, identity, at, cause=cause, effective_from=effective_from)
+        return move(connection, stored, new, identity, at, cause=cause, effective_from=effective_from, body=said)
 
 
 def retire(
@@ -285,6 +286,7 @@ def retire(
     at: datetime,
     successor: str | None = None,
     cause: str | None = None,
+    ticket: str | None = None,
 ) -> Decision:
     """Supersede an anchor (naming its valid successor) or remove it; needs as many people as the vendor's policy asks."""
     if new not in (AnchorState.SUPERSEDED, AnchorState.REMOVED):
@@ -299,7 +301,7 @@ def retire(
         bound = hashlib.sha256(
             f"{stored.proposal_digest} {stored.version} {new} {successor or ''}".encode()
         ).hexdigest()
-        approval = Approval(anchor_id, new, bound, identity)
+        approval = Approval(anchor_id, new, bound, identity, ticket=ticket, reason=cause)
         counted = count_on(connection, approval, wanted, kind="anchor.approval", at=at)
         if not counted.complete:
             return _recorded(stored.anchor, new, counted.given, counted.needed)
@@ -309,7 +311,7 @@ def retire(
             )
         return move(
             connection, stored, new, identity, at, cause=cause, successor=successor, approvals=counted.given,
-            needed=counted.needed,
+            needed=counted.needed, body={"ticket": ticket} if ticket else None,
         )  # fmt: skip
 
 

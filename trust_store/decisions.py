@@ -105,7 +105,7 @@ def _reject(request: Request) -> dict[str, Any]:
     )
 
 
-def _lower(request: Request, new: AnchorState, cause: str) -> dict[str, Any]:
+def _lower(request: Request, new: AnchorState, cause: str, said: dict[str, str] | None = None) -> dict[str, Any]:
     return _told(
         anchor_approval.lower(
             request.connection,
@@ -115,6 +115,7 @@ def _lower(request: Request, new: AnchorState, cause: str) -> dict[str, Any]:
             cause=cause,
             at=request.at,
             effective_from=request.time("effective_from"),
+            said=said,
         )
     )
 
@@ -131,7 +132,8 @@ def _revoke(request: Request) -> dict[str, Any]:
     cause = request.text("because", "unspecified").replace("_", "-")
     if cause not in REVOCATION_CAUSES:
         raise UsageError(f"a revocation is because {', '.join(REVOCATION_CAUSES)}")
-    return _lower(request, AnchorState.COMPROMISED if cause == COMPROMISE_CAUSE else AnchorState.REVOKED, cause)
+    said = {name: text for name in ("reason", "ticket") if (text := request.text(name, ""))}
+    return _lower(request, AnchorState.COMPROMISED if cause == COMPROMISE_CAUSE else AnchorState.REVOKED, cause, said)
 
 
 def _supersede(request: Request) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _remove(request: Request) -> dict[str, Any]:
 def _retire(request: Request, new: AnchorState, successor: str | None) -> dict[str, Any]:
     decision = anchor_approval.retire(
         request.connection, request.anchor_id, new, identity=request.identity, vendor=request.vendor_of_anchor(),
-        at=request.at, successor=successor, cause=request.text("reason", "") or None,
+        at=request.at, successor=successor, cause=request.text("reason", "") or None, ticket=request.text("ticket", "") or None,
     )  # fmt: skip
     return _told(decision)
 
@@ -264,9 +266,9 @@ COMMANDS: dict[str, tuple[Callable[[Request], dict[str, Any]], frozenset[str]]] 
         _import, frozenset({"vendor", "data", "name", "distrust", "reason"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,
     ),
     "anchor.reject": (_reject, frozenset({"anchor", "because", "fingerprint_read"}) | _CALL),
-    "anchor.remove": (_remove, frozenset({"anchor", "reason"})),
-    "anchor.revoke": (_revoke, frozenset({"anchor", "because", "effective_from"})),
-    "anchor.supersede": (_supersede, frozenset({"anchor", "successor", "reason"})),
+    "anchor.remove": (_remove, frozenset({"anchor", "reason", "ticket"})),
+    "anchor.revoke": (_revoke, frozenset({"anchor", "because", "effective_from", "reason", "ticket"})),
+    "anchor.supersede": (_supersede, frozenset({"anchor", "successor", "reason", "ticket"})),
     "baseline.propose": (
         _propose_baseline,
         frozenset({"vendor", "data"}) | RULE_ARGUMENTS | LIMIT_ARGUMENTS,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.trust_store.store_setup import PHONE, fingerprint
+from tests.trust_store.store_setup import PHONE, fingerprint, propose
 from tests.trust_store.test_anchor_commands import VENDOR, approve, pending, run
+from trust_store import query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +127,34 @@ def test_the_other_decisions_pass_their_options_on(run: Any, pending: str, comma
     refused = command in ("revoke", "supersede", "remove")
     assert code == (2 if refused else 0)
     assert ("pending cannot become" in err) == refused
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("revoke", ("--because", "superseded")), ("revoke", ("--because", "key-compromise")), ("remove", ())],
+)
+def test_reason_and_ticket_are_on_record(run: Any, pending: str, command: str, more: tuple[str, ...]) -> None:
+    """What people say about lowering trust stands in the decision's own entry of the log."""
+    assert run(*approve(pending, fingerprint()))[0] == 0
+    code, _, err = run("anchor", command, pending, *more, "--reason", "plant closed", "--ticket", "SEC-79")
+    assert (code, err) == (0, "")
+    assert '"SEC-79"' in (told := entry_of(run, pending))
+    assert "plant closed" in told
+
+
+def test_superseding_records_why(run: Any, pending: str, tmp_path: Path) -> None:
+    """Reason and ticket of a succession are on record with each approval and with the new version."""
+    assert run(*approve(pending, fingerprint()))[0] == 0
+    with closing(query.connect(tmp_path / "rootwarden.db")) as connection:
+        heir = propose(connection, "Next root", at=datetime.now(UTC))
+    assert run(*approve(heir, fingerprint("Next root")))[0] == 0
+    said = ("--reason", "rotated in May", "--ticket", "SEC-80")
+    assert run("anchor", "supersede", pending, "--successor", heir, *said)[0] == 0
+    assert shown(run, pending)["cause"] == "rotated in May"
+    assert '"SEC-80"' in entry_of(run, pending)
+
+
+def entry_of(run: Any, anchor: str) -> str:
+    """The newest entry of the log about the anchor, as JSON."""
+    entries = [json.loads(line) for line in run("audit", "show", "--json")[1].splitlines()]
+    return json.dumps([e for e in entries if e["subject"] == anchor][-1])

@@ -12,6 +12,8 @@ from trust_store.errors import DecisionRefusedError, UsageError
 from trust_store.model.identifiers import normalise_hex
 
 _ONLY_DIGITS = "only the digits belong into --fingerprint-read, without what stands before them (sha256 Fingerprint=)"
+REASON_OPTION = click.option("--reason", default="", metavar="TEXT", help="Why, for the log.")
+TICKET_OPTION = click.option("--ticket", default="", metavar="T", help="Where it is written down.")
 DRY_RUN_OPTION = click.option("--dry-run", is_flag=True, help="Decide nothing; list the packages that it would flip.")
 
 
@@ -71,7 +73,7 @@ def approve(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> int
 )
 @click.option("--spoke-with", default="", metavar="NAME", help="Who said so.")
 @click.option("--called", default="", metavar="CONTACT", help="Where.")
-@click.option("--ticket", default="", metavar="T", help="Where it is written down.")
+@TICKET_OPTION
 @DRY_RUN_OPTION
 @JSON_OPTION
 def reject(anchor_id: str, because: str, *, dry_run: bool, as_json: bool, **call: str) -> int:
@@ -119,49 +121,53 @@ def distrust(anchor_id: str, *, dry_run: bool, as_json: bool, **said: Any) -> in
 @click.option(
     "--effective-from", metavar="TIME", help="Since when, ISO 8601 with zone, not in the future; default now."
 )
+@REASON_OPTION
+@TICKET_OPTION
 @DRY_RUN_OPTION
 @JSON_OPTION
-def revoke(anchor_id: str, because: str, effective_from: str | None, *, dry_run: bool, as_json: bool) -> int:
+def revoke(anchor_id: str, because: str, *, dry_run: bool, as_json: bool, **said: Any) -> int:
     """Revoke an anchor at once. One approver: lowering trust is never slowed.
+
+    What --because names decides what becomes of older signatures; --reason is for people.
 
     \b
     Examples:
       rootwarden anchor revoke anchor_01J... --dry-run
-      rootwarden anchor revoke anchor_01J...
+      rootwarden anchor revoke anchor_01J... --reason "retired with the plant" --ticket SEC-79
       rootwarden anchor revoke anchor_01J... --because key-compromise --effective-from 2026-03-01T00:00:00Z
     """
     if dry_run:
         state = "compromised" if because == "key-compromise" else "revoked"
-        return preview(anchor_id, state, because=because, effective_from=effective_from, as_json=as_json)
-    arguments = {"anchor": anchor_id, "because": because}
-    if effective_from:
-        arguments["effective_from"] = effective_from
-    return decide("anchor.revoke", arguments, as_json=as_json)
+        return preview(anchor_id, state, because=because, effective_from=said["effective_from"], as_json=as_json)
+    return decide("anchor.revoke", {"anchor": anchor_id, "because": because, **stated(said)}, as_json=as_json)
 
 
 @click.command()
 @click.argument("anchor_id", metavar="ID")
 @click.option("--successor", required=True, metavar="ID", help="The valid anchor that takes its place.")
+@REASON_OPTION
+@TICKET_OPTION
 @DRY_RUN_OPTION
 @JSON_OPTION
-def supersede(anchor_id: str, successor: str, *, dry_run: bool, as_json: bool) -> int:
+def supersede(anchor_id: str, successor: str, *, dry_run: bool, as_json: bool, **said: str) -> int:
     """Supersede a valid anchor by another; needs as many people as the vendor's policy asks.
 
     \b
     Examples:
-      rootwarden anchor supersede anchor_01J... --successor anchor_01K...
+      rootwarden anchor supersede anchor_01J... --successor anchor_01K... --reason "rotated in May" --ticket SEC-80
     """
     if dry_run:
         return preview(anchor_id, "superseded", as_json=as_json)
-    return decide("anchor.supersede", {"anchor": anchor_id, "successor": successor}, as_json=as_json)
+    return decide("anchor.supersede", {"anchor": anchor_id, "successor": successor, **stated(said)}, as_json=as_json)
 
 
 @click.command()
 @click.argument("anchor_id", metavar="ID")
-@click.option("--reason", default="", help="Why, for the log.")
+@REASON_OPTION
+@TICKET_OPTION
 @DRY_RUN_OPTION
 @JSON_OPTION
-def remove(anchor_id: str, reason: str, *, dry_run: bool, as_json: bool) -> int:
+def remove(anchor_id: str, *, dry_run: bool, as_json: bool, **said: str) -> int:
     """Remove a valid or superseded anchor; needs as many people as the vendor's policy asks.
 
     \b
@@ -170,7 +176,7 @@ def remove(anchor_id: str, reason: str, *, dry_run: bool, as_json: bool) -> int:
     """
     if dry_run:
         return preview(anchor_id, "removed", as_json=as_json)
-    return decide("anchor.remove", {"anchor": anchor_id, "reason": reason}, as_json=as_json)
+    return decide("anchor.remove", {"anchor": anchor_id, **stated(said)}, as_json=as_json)
 
 
 @click.command("approve-policy")
