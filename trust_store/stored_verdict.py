@@ -9,12 +9,14 @@ from trust_store import query
 from trust_store.errors import UsageError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import PackageFacts, Problem
+from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import ANY_VENDOR
-from trust_store.model.verdict import Reason
+from trust_store.model.verdict import ExpectedVendor, Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.storage.fact_identifiers import hints_in, identifiers_in
 from trust_store.storage.facts import INTAKE, Sighting, load_facts, sightings
 from trust_store.storage.first_seen import first_seen
+from trust_store.terminal import safe
 from trust_store.verification import Question, verify_package
 from trust_store.verification.question import NOW, REQUESTED
 
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.trust_view import TrustView
     from trust_store.model.vendor import Vendor
-    from trust_store.model.verdict import ExpectedVendor, Verdict
+    from trust_store.model.verdict import Verdict
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
     from trust_store.storage.anchors import StoredAnchor
@@ -182,11 +185,58 @@ def judge(
     question: Question,
     known_at: datetime | None = None,
 ) -> Verdict:
-    """The verdict; where an issuer is missing, judged with the anchors in view that are most like it, so that it can name them.
+    """The verdict; where no root is known it names the vendor whose package it is instead, else the anchors most like the missing one."""
+    verdict = verify_package(facts, view, question)
+    owner = _owner(connection, facts, question, known_at) if verdict.reason is Reason.UNKNOWN_ROOT else None
+    if owner is not None:
+        return _of_another(verdict, owner)
+    return _with_relatives(connection, verdict, facts, view, question, known_at)
+
+
+def _owner(
+    connection: sqlite3.Connection, facts: PackageFacts, question: Question, known_at: datetime | None
+) -> TrustAnchor | None:
+    """The valid anchor of another vendor than was stated under which the package is signed; None where there is none such."""
+    if question.vendor.id in (None, ANY_VENDOR):
+        return None
+    facts = with_stored_keys(connection, facts, ANY_VENDOR, known_at)
+    view = stored_view(connection, facts, ANY_VENDOR, None, at=question.at, known_at=known_at)
+    found = verify_package(facts, view, replace(question, vendor=ExpectedVendor(ANY_VENDOR, "any")))
+    vouching = {s.anchor[0] for s in found.signatures if s.anchor is not None and s.reason is Reason.TRUSTED}
+    named = (anchor for anchor in view.anchors if anchor.id in vouching)
+    return next((a for a in named if a.state is AnchorState.VALID and a.vendor_id != question.vendor.id), None)
+
+
+def _of_another(verdict: Verdict, owner: TrustAnchor) -> Verdict:
+    """The same verdict, telling whose package it is; what is like the missing root is left out: nobody is to approve that here."""
+    stated, other = safe(verdict.vendor.id or "", 80), safe(owner.vendor_id, 80)
+    signatures = tuple(
+        replace(s, missing_issuer=replace(s.missing_issuer, relatives=())) if s.missing_issuer else s
+        for s in verdict.signatures
+    )
+    return replace(
+        verdict,
+        signatures=signatures,
+        summary=f"Signed under the anchor '{safe(owner.name, 160)}' of vendor {other}, and no anchor of {stated} vouches for it.",
+        advice=(
+            f"see whose package it is: if it is meant to be {other}'s, check it again with --vendor {other}",
+            f"if it is meant to be {stated}'s, do not install it, approve no key for it, and call {stated} on the number you recorded",
+        ),
+    )
+
+
+def _with_relatives(
+    connection: sqlite3.Connection,
+    verdict: Verdict,
+    facts: PackageFacts,
+    view: TrustView,
+    question: Question,
+    known_at: datetime | None,
+) -> Verdict:
+    """The verdict, where an issuer is missing judged with the anchors in view that are most like it, so that it can name them.
 
     They are nowhere on a path, else they would have been in view already.
     """
-    verdict = verify_package(facts, view, question)
     missing = {signature.missing_issuer for signature in verdict.signatures if signature.missing_issuer}
     known = {anchor.id: anchor for anchor in view.anchors}
     near = dict(known)

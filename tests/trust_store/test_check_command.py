@@ -168,9 +168,8 @@ def test_human_output_names_what_is_missing(run: Run, here: Path) -> None:
     assert code == 0
     assert out.startswith("firmware.bin: passed / trusted\n")
     assert "DTEN Upgrade Root CA G2" in out
-    code, out, _ = run("check", "--vendor", "acme", "firmware.bin")
-    assert "missing" in out
-    assert "next" in out
+    code, out, _ = run("check", "--vendor", "dten", "--as-known-at", "2001-01-01T00:00:00Z", "firmware.bin")
+    assert (code, "missing" in out, "next" in out) == (3, True, True)
     evil = here / "evil\x1b[2J.bin"
     evil.write_bytes(b"x")
     for arguments in (("--vendor", "any", str(evil)), (str(evil),)):
@@ -178,6 +177,20 @@ def test_human_output_names_what_is_missing(run: Run, here: Path) -> None:
     assert "uncovered  evil.sh" in run("check", "--vendor", "dten", "smuggled.zip")[1]
     assert "as of" in run("check", "--vendor", "dten", "--at", "2026-01-01T00:00:00Z", "firmware.bin")[1]
     assert "not stated; its name suggests dten" in run("check", "firmware.bin")[1]
+
+
+@pytest.mark.usefixtures("store")
+def test_another_vendors_package_is_called_that(run: Run) -> None:
+    """Signed under an anchor of another vendor: the answer names that vendor, and points at no key that could be approved here."""
+    code, out, _ = run("check", "--vendor", "acme", "firmware.bin")
+    assert code == 3
+    assert "'CN=DTEN Upgrade Root CA G2" in out
+    assert "of vendor dten, and no anchor of acme vouches for it" in out
+    assert "check it again with --vendor dten" in out
+    assert not any(word in out for word in ("relative", "anchor list", "anchor show", "pending"))
+    answer = only(run("check", "--json", "--vendor", "acme", "firmware.bin")[1])
+    assert (answer["outcome"], answer["reason"]) == ("indeterminate", "unknown_root")
+    assert answer["signatures"][0]["missing_issuer"]["relatives"] == []
 
 
 @pytest.mark.usefixtures("store")
