@@ -46,13 +46,14 @@ class PathQuestion:
 class PathAnswer:
     """``path`` is end entity first, anchor last: the one that holds, else the one that came furthest.
 
-    ``missing`` is the topmost certificate whose issuer is not at hand.
+    ``missing`` is the topmost certificate whose issuer is not at hand, ``same_name_new_key`` whether one of that name is.
     """
 
     reason: Reason
     detail: str
     path: tuple[Certificate, ...] = ()
     missing: Certificate | None = None
+    same_name_new_key: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -173,6 +174,7 @@ def _nowhere(search: PathSearch, refused: tuple[bytes, ...], anchors: tuple[Cert
         Reason.UNKNOWN_ROOT,
         f"no path ends at an anchor: the last certificate reached was issued{wanted}{other}{left_out}"[:MAX_DETAIL],
         missing=top,
+        same_name_new_key=search.same_name_new_key,
     )
 
 

@@ -20,14 +20,17 @@ _FOR_EVERYBODY = "'check --vendor ID PATH' without other options is answered by 
 @click.option("--as-known-at", metavar="TIME", help="Forget what the store recorded after this time.")
 @click.option(
     "--anchors", multiple=True, type=_FILE, metavar="FILE",
-    help="Certificates or OpenPGP keys trusted for this check only, for any vendor.",
+    help="Trusted for this check only, for any vendor: certificates (PEM, DER, PKCS#7), bare public keys (SPKI in PEM), OpenPGP "
+    "keyrings, minisign, signify and SSH keys, npm key lists, a sigstore trusted root.",
 )  # fmt: skip
 @click.option("--only-anchors", is_flag=True, help="Leave the store out; neither store nor configuration is needed.")
 @click.option(
     "--signature", "signatures", multiple=True, type=_FILE, metavar="FILE",
     help="A file with signatures over the package; each must verify. Default: the usual names beside it.",
 )  # fmt: skip
-@click.option("--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates or keys that help only.")
+@click.option(
+    "--untrusted", multiple=True, type=_FILE, metavar="FILE", help="Certificates or public keys that help only."
+)
 @click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation lists or an OCSP response.")
 @click.option("--require-anchor", is_flag=True, help="A decision that allows the package's digest does not do.")
 @click.option("--certificate-identity", metavar="TEXT", help="Sigstore identity (not implemented yet).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from trust_store.chain.question import PathAnswer, PathQuestion, answer
 from trust_store.chain.validation import PURPOSES, ValidationParameters
 from trust_store.cli.exit_codes import exit_code, outcome_code
 from trust_store.cli.output import write_line
-from trust_store.cli.path_request import parse_line, parse_question, peer_name
+from trust_store.cli.path_request import parse_line, parse_question, peer_name, require_few
 from trust_store.decode.crl import MAX_LIST_BYTES, decode_lists
 from trust_store.decode.x509 import decode_certificates
 from trust_store.errors import MalformedError, ResourceLimitError, UsageError
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 _FILE = click.Path()
+_SEQUENCE = b"\x30"
+_CERTIFICATES = re.compile(rb"-----BEGIN (X509 )?CERTIFICATE-----|-----BEGIN PKCS7-----")
 
 
 @click.group()
@@ -108,14 +111,15 @@ def _one(asked: dict[str, Any], now: datetime, *, as_json: bool) -> int:
         profile=True,
     )
     anchors = tuple(_anchor_file(name) for name in asked["anchors"])
-    untrusted = tuple(_file(name) for name in asked["untrusted"])
+    untrusted = tuple(_helping_file(name) for name in asked["untrusted"])
     crls = tuple(_list_file(name) for name in asked["crls"])
     try:
-        leaf = _read(asked["leaf"])
+        require_few(untrusted, "--untrusted")
+        found = answer(PathQuestion(_read(asked["leaf"]), anchors, parameters, untrusted, crls))
+    except ResourceLimitError as error:
+        found = PathAnswer(Reason.RESOURCE_LIMIT, str(error))
     except PackageUnreadableError as error:
         found = PathAnswer(Reason.UNREADABLE, safe(str(error)))
-    else:
-        found = answer(PathQuestion(leaf, anchors, parameters, untrusted, crls))
     for line in [json.dumps(_as_dict(found))] if as_json else _text(found):
         write_line(line)
     return outcome_code(found.outcome)
@@ -130,7 +134,11 @@ def _as_dict(found: PathAnswer) -> dict[str, Any]:
         "path": [{"name": c.subject, "sha256": c.sha256} for c in found.path],
         "missing_issuer": None
         if found.missing is None
-        else {"name": found.missing.issuer, "authority_key_identifier": found.missing.authority_key_identifier},
+        else {
+            "name": found.missing.issuer,
+            "authority_key_identifier": found.missing.authority_key_identifier,
+            "same_name_new_key": found.same_name_new_key,
+        },
     }
 
 
@@ -153,6 +161,8 @@ def _batch_answer(line: bytes | None, now: datetime) -> tuple[str | int | float 
         question = parse_question(asked, now)
     except MalformedError as error:
         return identity, PathAnswer(Reason.MALFORMED, str(error))
+    except ResourceLimitError as error:
+        return identity, PathAnswer(Reason.RESOURCE_LIMIT, str(error))
     return identity, answer(question)
 
 
@@ -190,8 +200,26 @@ def _anchor_file(name: str) -> bytes:
     try:
         decode_certificates(data)
     except (MalformedError, ResourceLimitError) as error:
-        raise UsageError(f"{name}: no certificates that can be read: {error}") from error
+        raise UsageError(f"{safe(name, 300)}: no certificates that can be read: {_without(data) or error}") from error
     return data
+
+
+def _helping_file(name: str) -> bytes:
+    """Certificates, readable or not; raises UsageError for a file that holds nothing of that kind at all."""
+    data = _file(name)
+    if not data.startswith(_SEQUENCE) and not _CERTIFICATES.search(data):
+        raise UsageError(f"{safe(name, 300)}: {_without(data) or 'no certificate in it'}")
+    return data
+
+
+def _without(data: bytes) -> str:
+    """Of which other kind a file is that holds no certificate that is read here; nothing where that does not show."""
+    if b"-----BEGIN TRUSTED CERTIFICATE-----" in data:
+        return (
+            "the trust settings in OpenSSL's TRUSTED CERTIFICATE are not read here; without them it is a certificate: "
+            "openssl x509 -in FILE -out PLAIN"
+        )
+    return "a bare public key; here a certificate is needed" if b"-----BEGIN PUBLIC KEY-----" in data else ""
 
 
 def _list_file(name: str) -> bytes:

@@ -12,11 +12,12 @@ from trust_store.chain.policies import PolicyInputs
 from trust_store.chain.question import PathQuestion
 from trust_store.chain.validation import KEY_USAGES, PURPOSES, ValidationParameters
 from trust_store.cli.json_line import read_question
-from trust_store.errors import MalformedError, UsageError
+from trust_store.errors import MalformedError, ResourceLimitError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 MAX_ITEMS = 4096
@@ -46,7 +47,7 @@ def parse_line(line: bytes) -> tuple[str | int | float | None, dict[str, Any] | 
 
 
 def parse_question(asked: dict[str, Any], now: datetime) -> PathQuestion:
-    """The question of a line; null stands for absent. Raises MalformedError naming what is wrong."""
+    """The question of a line; null stands for absent. Raises MalformedError naming what is wrong, ResourceLimitError for too much."""
     given = {key: value for key, value in asked.items() if value is not None}
     if unknown := sorted(set(asked) - _KEYS):
         raise MalformedError(f"unknown key {safe(unknown[0], 60)!r}")
@@ -63,13 +64,18 @@ def parse_question(asked: dict[str, Any], now: datetime) -> PathQuestion:
         policies=_policies(given.get("policies", {})),
         profile=True,
     )
+    found = {key: tuple(_pem(item, key) for item in _texts(given, key)) for key in ("anchors", "intermediates", "crls")}
+    for key, items in found.items():
+        require_few(items, repr(key))
     return PathQuestion(
-        leaf=_pem(given["leaf"], "leaf"),
-        anchors=tuple(_pem(item, "anchors") for item in _texts(given, "anchors")),
-        parameters=parameters,
-        untrusted=tuple(_pem(item, "intermediates") for item in _texts(given, "intermediates")),
-        crls=tuple(_pem(item, "crls") for item in _texts(given, "crls")),
+        _pem(given["leaf"], "leaf"), found["anchors"], parameters, found["intermediates"], found["crls"]
     )
+
+
+def require_few(items: Iterable[bytes], what: str) -> None:
+    """Raises ResourceLimitError for more certificates or lists than are looked at: what is left out could be on the path."""
+    if sum(max(1, data.count(b"-----BEGIN ")) for data in items) > MAX_ITEMS:
+        raise ResourceLimitError(f"{what}: more than {MAX_ITEMS} items")
 
 
 def peer_name(kind: str, value: str) -> PeerName:
@@ -91,7 +97,7 @@ def _texts(given: dict[str, Any], key: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise MalformedError(f"{key!r} must be a list of strings")
     if len(found) > MAX_ITEMS:
-        raise MalformedError(f"{key!r} has more than {MAX_ITEMS} items")
+        raise ResourceLimitError(f"{key!r}: more than {MAX_ITEMS} items")
     return found
 
 

@@ -28,7 +28,7 @@ def verdict_lines(said: Said) -> list[str]:
     """Outcome and reason first, then who signed, the path or what is missing of it, what was announced, what to do."""
     package, signatures = said["package"], said["signatures"]
     lines = [
-        f"{_shown(package['path'] or package['name'], 400)}: {said['outcome']} / {said['reason']}",
+        f"{_shown(package['path'] or package['name'] or repr(''), 400)}: {said['outcome']} / {said['reason']}",
         f"  {_shown(said['summary'], 2000)}",
     ]
     if said["also"]:
