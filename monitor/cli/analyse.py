@@ -12,6 +12,7 @@ import click
 
 from monitor.analysis.analyse import analyse
 from monitor.analysis.model import AnalysisInput, Post
+from trust_store.cli.files import read_start
 from trust_store.errors import UsageError
 from trust_store.terminal import safe
 
@@ -61,8 +62,9 @@ def command(*, as_json: bool, batch: bool, explain: bool, files: tuple[Path, ...
     for path in files:
         try:
             text = _read(path)
-        except OSError as error:
-            click.echo(f"rootwarden: {safe(str(path))}: {error.strerror or 'cannot be read'}", err=True)
+        except (UsageError, OSError) as error:  # the latter of standard input
+            told = error if isinstance(error, UsageError) else f"standard input: {error.strerror or 'cannot be read'}"
+            click.echo(f"rootwarden: {told}", err=True)
             code = 4
             continue
         answer = analyse(AnalysisInput(id=str(path), title="", text=text))
@@ -74,11 +76,7 @@ def command(*, as_json: bool, batch: bool, explain: bool, files: tuple[Path, ...
 
 
 def _read(path: Path) -> str:
-    if str(path) == "-":
-        data = sys.stdin.buffer.read(MAX_FILE_BYTES)
-    else:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES)
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES) if str(path) == "-" else read_start(path, MAX_FILE_BYTES)
     return data.decode("utf-8", errors="replace")
 
 

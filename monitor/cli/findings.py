@@ -143,7 +143,7 @@ def _vendor(settings: MonitorSettings, vendor: Vendor) -> Iterator[Finding]:
             f"vendor {vendor.id}: no contact to call, so no key of it can be approved after a call",
             "add [[vendor.contact]] from your own records",
         )
-    if len(people) < needed:
+    if people and len(people) < needed:
         yield Finding(
             "warning",
             f"vendor {vendor.id} needs {needed} approvers and [approvers] names {len(people)}",

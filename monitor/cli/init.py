@@ -31,15 +31,21 @@ def command(invocation: Invocation, *, starter: bool, if_missing: bool) -> int:
     from monitor.cli import DEFAULT_CONFIG
     from monitor.config import load_monitor_settings
     from monitor.schema import open_store
-    from trust_store.storage.writer_lock import writer_lock
+    from trust_store.storage.writer_lock import WriterBusyError, writer_lock
 
     config = invocation.config.absolute()
     if starter:
         _write_starter(config, keep=if_missing)
     settings = load_monitor_settings(config)
     settings.trust.store.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with writer_lock(settings.trust.store.lock):
-        open_store(settings.trust.store).close()
+    try:
+        with writer_lock(settings.trust.store.lock):
+            open_store(settings.trust.store).close()
+    except WriterBusyError as error:
+        raise WriterBusyError(
+            "a daemon runs on this store, or another command writes to it: there is nothing to create. To bring its schema up to "
+            "date stop the daemon and start the new one: systemctl restart rootwarden"
+        ) from error
     settings.intake.directory.mkdir(mode=0o2770, parents=True, exist_ok=True)
     for vendor in settings.trust.vendors:
         (settings.intake.directory / vendor.id).mkdir(mode=0o2770, exist_ok=True)

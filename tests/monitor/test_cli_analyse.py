@@ -1,6 +1,7 @@
 """``rootwarden analyse``."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_unreadable_files_and_wrong_questions(tmp_path: Path) -> None:
     assert run()[0] == 2
     assert run("--batch", "x")[0] == 2
     assert "Examples:" in run("--help")[1]
+
+
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    """What nobody ends is told as unreadable (4) at once."""
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", Path("/dev/zero")):
+        code, out, err = run(str(endless))
+        assert (code, out, "it is no regular file" in err) == (4, "", True)
 
 
 def test_the_command_imports_only_what_it_needs() -> None:

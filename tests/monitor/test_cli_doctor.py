@@ -118,6 +118,14 @@ def test_what_people_would_miss_is_a_warning(config: Path, main: str, vendor: st
     assert any(told in what for what in findings(config))
 
 
+def test_that_nobody_can_decide_is_told_once(config: Path) -> None:
+    """An empty list of approvers is one finding, not one more for each vendor."""
+    config.write_text(MAIN)
+    assert [what for what in findings(config) if "approvers" in what] == [
+        "[approvers] names nobody: no key can be decided"
+    ]
+
+
 def test_three_people_and_one_who_does_both_are_enough(config: Path) -> None:
     """No warning about importing where one more is named than has to approve, or where policy lets one do both."""
     assert not any("imported keys" in what for what in findings(config))

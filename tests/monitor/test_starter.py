@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from monitor.cli import group
 from monitor.config import load_monitor_settings
 from tests.docs_tables import SECTIONS, field_docs, written
+from trust_store.storage.writer_lock import WriterBusyError, writer_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,18 @@ def test_init_writes_it_and_says_how_commands_find_it(tmp_path: Path) -> None:
     assert result.exception is None
     assert f"export ROOTWARDEN_CONFIG='{config}'" in result.stderr
     assert [v.id for v in load_monitor_settings(config).trust.vendors] == ["example"]
+
+
+def test_init_beside_a_daemon_says_that_there_is_nothing_to_do(tmp_path: Path) -> None:
+    """While somebody writes to the store the command ends with 4, and says why and what to do for a new schema."""
+    config = tmp_path / "rootwarden.toml"
+    runner = CliRunner()
+    assert runner.invoke(group, ["--config", str(config), "init", "--starter"], standalone_mode=False).exception is None
+    with writer_lock(load_monitor_settings(config).trust.store.lock):
+        refused = runner.invoke(group, ["--config", str(config), "init"], standalone_mode=False).exception
+    assert isinstance(refused, WriterBusyError)
+    assert refused.exit_code == 4
+    assert all(told in str(refused) for told in ("a daemon runs", "nothing to create", "systemctl restart"))
 
 
 def test_help_names_the_variable_and_shows_examples() -> None:

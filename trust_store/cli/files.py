@@ -26,6 +26,14 @@ def read_capped(path: str | Path, limit: int, *, pipes: bool = True) -> bytes:
 
     With ``pipes`` the one that a shell passed, as in ``<(command)``, is read as well, for PIPE_SECONDS at most.
     """
+    data = read_start(path, limit + 1, pipes=pipes)
+    if len(data) > limit:
+        raise UsageError(f"{safe(str(path), 300)} is larger than {limit} bytes")
+    return data
+
+
+def read_start(path: str | Path, limit: int, *, pipes: bool = True) -> bytes:
+    """As ``read_capped``, but of a file that is longer its first ``limit`` bytes."""
     told = safe(str(path), 300)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -35,15 +43,12 @@ def read_capped(path: str | Path, limit: int, *, pipes: bool = True) -> bytes:
             if not stat.S_ISREG(mode) and not (stat.S_ISFIFO(mode) and passed):
                 kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
                 raise UsageError(f"{told} cannot be read: it is {kind}")
-            data = _read(descriptor, limit + 1)
+            return _read(descriptor, limit)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else "not a usable path"
         raise UsageError(f"{told} cannot be read: {reason}") from error
-    if len(data) > limit:
-        raise UsageError(f"{told} is larger than {limit} bytes")
-    return data
 
 
 def _read(descriptor: int, limit: int) -> bytes:
