@@ -181,12 +181,12 @@ def trust_view(
         decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(
-        s for s in (*found.values(), *copies) if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
+        s for s in found.values() if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
     )
     return TrustView(
         anchors=tuple(s.anchor for s in chosen),
         untrusted=certificates,
-        untrusted_keys=keys,
+        untrusted_keys=keys + _untrusted(copies)[1],
         vendor=counting,
         revocation=revocation,
         decisions=decisions,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.trust_store.check_command_setup import Run, here, only, pki, run
+from tests.trust_store.openpgp_craft import packet
 from tests.trust_store.openpgp_tools import Gpg
 from tests.trust_store.package_craft import read
 from tests.trust_store.store_setup import open_store, randomness
@@ -22,6 +23,8 @@ from trust_store.model.claim import Authority, Proposal
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.signatures.protocol import CandidateKey
+from trust_store.storage.connection import transaction
+from trust_store.storage.related import MAX_COPIES
 from trust_store.verification import Question, verify_package
 
 if TYPE_CHECKING:
@@ -125,6 +128,19 @@ def test_a_proposal_in_the_store_tells(tmp_path: Path, copies: Copies, vendor_id
             view = query.trust_view(store, "dten", facts, None, at=AT, known_at=known_at)
             trusting = ask(facts, *view.anchors, anchor(old), untrusted_keys=view.untrusted_keys)
             assert trusting.reason is expected
+
+
+def test_a_flood_of_proposals_hides_no_revoked_copy(tmp_path: Path, copies: Copies) -> None:
+    """However many copies are proposed later, the view still holds the one that tells, and at most so many of the others."""
+    old, now, signature, reason = copies
+    facts = _facts(signature, old)
+    with closing(open_store(tmp_path)) as store, transaction(store):
+        _propose(store, now, "acme", AT - timedelta(days=3))
+        for number in range(MAX_COPIES + 4):
+            _propose(store, old + packet(2, b"\x04\x20" + number.to_bytes(4, "big")), "acme", AT - timedelta(days=2))
+        view = query.trust_view(store, "dten", facts, None, at=AT)
+        assert len(view.untrusted_keys) == MAX_COPIES
+        assert ask(facts, anchor(old), untrusted_keys=view.untrusted_keys).reason is reason
 
 
 def test_another_vendors_copy_in_a_bundle_tells(copies: Copies) -> None:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from trust_store.decode.openpgp_signature import OpenPGPSignature
     from trust_store.model.openpgp_key import OpenPGPComponentKey, OpenPGPKey, OpenPGPSelfSignature
 
-MAX_COPIES = 256
-MAX_CHECKS_PER_COPY = 32
+MAX_COPIES = 1024
+"""More than a view holds: no flood of proposals puts out a copy that tells of a revocation."""
+MAX_CHECKS_PER_COPY = 16
 """Each copy has a budget of its own, so that a poisoned one hides no revocation that stands in another."""
 _WITHDRAWING = ("key_revocation", "subkey_revocation", "certification_revocation")
 
