@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from trust_store.api.answers import Answers
-from trust_store.api.app import NEVER_STORED, SENDING_SECONDS, build_app
-from trust_store.api.peer import CONNECTIONS_OF_A_USER, HEAD_SECONDS
+from trust_store.api.app import SENDING_SECONDS, build_app
+from trust_store.api.front import REQUESTS_A_SECOND, REQUESTS_AT_ONCE
+from trust_store.api.peer import CONNECTIONS_OF_A_USER, HEAD_SECONDS, WRITE_SECONDS
+from trust_store.api.readings import READINGS, READINGS_OF_A_USER, WAIT_SECONDS
+from trust_store.api.requests import NEVER_STORED
+from trust_store.api.room import PACKAGES, PACKAGES_OF_A_USER, RESERVE_BYTES
 from trust_store.api.uploads import MAX_SIDE_BYTES, MAX_SIDES
 
 ASK = "curl --silent --unix-socket /run/rootwarden/api.sock"
@@ -39,13 +43,26 @@ end. The API answers questions and takes no decision. Errors are RFC 9457 proble
 outcome is, so a gate reads `outcome` and lets through `passed` and nothing else.
 
 `vendor` is required for a verdict (400 without; `any` opts out and is shown). A path must lie below one of `[api] folders`, lead through
-no symbolic link and be readable for the user who asks. These are refused here, because who gates on an answer must not choose what
+no symbolic link and be readable for the process that asks, by its own user and groups, from `/` down; where an access control list
+stands on the way the answer is 403. A parameter or field that is not described here is refused, and so is one said twice.
+These are refused by name, because who gates on an answer must not choose what
 is trusted: {", ".join(f"`{name}`" for name in NEVER_STORED)}.
 
 A form has one part `package` and up to {MAX_SIDES} parts `signature`, each of at most {MAX_SIDE_BYTES // 2**20} MiB and named as it is
-beside the package. What has not come after {SENDING_SECONDS / 60:g} minutes is answered with 408. Each user but root has at most
-{CONNECTIONS_OF_A_USER} connections, and one without a whole request head is closed after {HEAD_SECONDS:g} seconds. What is sent is judged,
-recorded and alerted about like a package in `incoming/`; its bytes are not kept.
+beside the package. What is sent is judged, recorded and alerted about like a package in `incoming/`; its bytes are not kept.
+
+| what | at most | else |
+| --- | --- | --- |
+| requests of a user | {REQUESTS_AT_ONCE:g} at once, then {REQUESTS_A_SECOND:g} a second | 429 |
+| connections of a user but root | {CONNECTIONS_OF_A_USER} | closed |
+| packages being read, of a user and of all | {READINGS_OF_A_USER} and {READINGS} | the others wait, after {WAIT_SECONDS:g} seconds 503 |
+| uploads under way, of a user and of all | {PACKAGES_OF_A_USER} and {PACKAGES} times `max_upload_bytes` | 429, 507 |
+| free space on the store's disk | uploads leave {RESERVE_BYTES // 2**20} MiB | 507 |
+| time to send a request's head | {HEAD_SECONDS:g} seconds | closed |
+| time to send all of it | {SENDING_SECONDS / 60:g} minutes | 408 |
+| time to read the answer | {WRITE_SECONDS:g} seconds | closed |
+
+Whoever hangs up ends the reading of his package.
 """
 
 

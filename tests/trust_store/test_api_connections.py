@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from trust_store.api import peer
 from trust_store.api.server import APIServer
 from trust_store.settings import APISettings
 
 ASK = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+LONG = 20 * 1024 * 1024
 
 
 @pytest.fixture
@@ -26,6 +28,10 @@ async def socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     @app.get("/ping")
     async def ping() -> str:
         return "pong"
+
+    @app.get("/long")
+    async def long() -> Response:
+        return Response(bytes(LONG))
 
     server = APIServer(app, APISettings(socket=tmp_path / "api.sock"))
     await server.start()
@@ -73,3 +79,37 @@ async def test_a_user_has_so_many_connections_and_no_more(socket: Path) -> None:
     writer.write(ASK)
     assert (await answer(reader)).startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+async def test_who_reads_nothing_is_hung_up_on(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that nobody fetches is given up in time, and its connection with it; who reads in time gets all of it."""
+    monkeypatch.setattr(peer, "WRITE_SECONDS", 0.25)
+    ask = ASK.replace(b"/ping", b"/long")
+    reader, writer = await asyncio.open_unix_connection(socket, limit=1024)
+    writer.write(ask)
+    await asyncio.sleep(1.0)
+    got = 0
+    with contextlib.suppress(ConnectionError):
+        while piece := await answer(reader):
+            got += len(piece)
+    assert 0 < got < LONG
+    writer.close()
+    reader, writer = await asyncio.open_unix_connection(socket, limit=1024)
+    writer.write(ask)
+    got = 0
+    while got < LONG:
+        got += len(await answer(reader))
+    writer.close()
+
+
+async def test_where_it_is_crowded_everybody_hears_so(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the connections of all users a request gets 503 as a problem document, and when to come again."""
+    monkeypatch.setattr(peer, "MAX_CONNECTIONS", 2)
+    held = [await asyncio.open_unix_connection(socket) for _ in range(3)]
+    held[-1][1].write(ASK)
+    said = await answer(held[-1][0])
+    assert said.startswith(b"HTTP/1.1 503")
+    assert b"application/problem+json" in said
+    assert b"retry-after: 1" in said.lower()
+    for _, writer in held:
+        writer.close()

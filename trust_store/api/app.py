@@ -6,16 +6,19 @@ import asyncio
 from contextlib import ExitStack
 from datetime import timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from trust_store.api.access import Peer  # noqa: TC001 - FastAPI reads the annotations
 from trust_store.api.answers import Answers, Checked
+from trust_store.api.described import CHECK_BODY, PROBLEMS
+from trust_store.api.front import Front
 from trust_store.api.peer import proven
 from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
 from trust_store.api.readings import while_connected
+from trust_store.api.requests import MAX_PATH_CHARACTERS, asked_path, require_known_query
+from trust_store.api.room import Share, UploadRoom
 from trust_store.api.uploads import Upload, receive_body, receive_form
 from trust_store.exchange.bundle import MAX_VALIDITY
 from trust_store.storage.facts import origin_of
@@ -23,12 +26,9 @@ from trust_store.stored_verdict import AskedPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 SENDING_SECONDS = 600.0
-MAX_REQUEST_BYTES = 64 * 1024
-MAX_PATH_CHARACTERS = 4096
-NEVER_STORED = ("anchors", "only_anchors", "at", "as_known_at", "untrusted", "crls")
-"""What only a person may add to a question, on the command line: whoever gates on the answer must not choose what is trusted."""
 
 
 def build_app(
@@ -36,12 +36,19 @@ def build_app(
 ) -> FastAPI:
     """The application; ``uploads`` is a folder of this service alone, ``routers`` those of the packages above this one."""
     app = FastAPI(
-        title="rootwarden", version=version, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json",
+        title="rootwarden", version=version, docs_url=None, redoc_url=None, openapi_url=None,
         description="Verdicts on upgrade packages and the keys behind them.",
+        dependencies=[Depends(require_known_query)], responses=PROBLEMS,
     )  # fmt: skip
     add_handlers(app)
+    app.add_middleware(Front)
     for router in (_health(answers), _check(answers, max_upload_bytes, uploads), _store(answers), *routers):
         app.include_router(router)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    async def openapi() -> ASCIIResponse:
+        return ASCIIResponse(app.openapi())
+
     return app
 
 
@@ -71,8 +78,13 @@ def _health(answers: Answers) -> APIRouter:
 
 def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["verdicts"])
+    room = UploadRoom(uploads, max_upload_bytes)
 
-    @router.post("/check", summary="The verdict on a file of this machine, or on the bytes sent")
+    @router.post(
+        "/check",
+        summary="The verdict on a file of this machine, or on the bytes sent",
+        openapi_extra={"requestBody": CHECK_BODY},
+    )
     async def check(
         request: Request,
         peer: Annotated[Peer, Depends(peer_of)],
@@ -83,14 +95,14 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
 
         ``application/octet-stream`` is the package; ``multipart/form-data`` has a part ``package`` and parts ``signature``.
         """
-        _refuse_extras(request.query_params.keys())
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
-            path, stated = await _asked_path(request)
-            return ASCIIResponse(await while_connected(request, answers.check_path(path, stated or vendor, peer)))
+            path, stated = await asked_path(request)
+            return ASCIIResponse(await while_connected(request, answers.check_path(path, stated, peer)))
         answers.expected(vendor, name)  # before anything is taken in
         with ExitStack() as held:
-            sent = await _received(request, kind, held, uploads, name=name, limit=max_upload_bytes)
+            share = held.enter_context(room.of(origin_of(peer.uid)))
+            sent = await _received(request, kind, held, share, name=name, limit=max_upload_bytes)
             checked = Checked(sent.name, None, answers.expected(vendor, sent.name), origin_of(peer.uid))
             asked = answers.check_descriptor(sent.package, sent.sides, checked)
             return ASCIIResponse(await while_connected(request, asked))
@@ -136,21 +148,24 @@ def _store(answers: Answers) -> APIRouter:
         """A DSSE envelope; 304 where the client has these very bytes (If-None-Match)."""
         sealed, etag = await answers.bundle(timedelta(days=days))
         quoted = f'"{etag}"'
-        if quoted in request.headers.get("if-none-match", ""):
+        had = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        if had & {quoted, "*"}:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": quoted})
         return Response(sealed, media_type="application/vnd.dsse+json", headers={"ETag": quoted})
 
     return router
 
 
-async def _received(request: Request, kind: str, held: ExitStack, folder: Path, *, name: str, limit: int) -> Upload:
+async def _received(request: Request, kind: str, held: ExitStack, share: Share, *, name: str, limit: int) -> Upload:
     """What was sent, all of it within ten minutes."""
+    announced = request.headers.get("content-length", "")
+    share.expect(min(int(announced), limit) if announced.isascii() and announced.isdigit() else 0)
     try:
         async with asyncio.timeout(SENDING_SECONDS):
             if kind == "application/octet-stream":
-                return await receive_body(request.stream(), held, folder, name=name, limit=limit)
+                return await receive_body(request.stream(), held, share, name=name, limit=limit)
             if kind == "multipart/form-data":
-                return await receive_form(request.stream(), request.headers["content-type"], held, folder, limit=limit)
+                return await receive_form(request.stream(), request.headers["content-type"], held, share, limit=limit)
     except TimeoutError as error:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, f"not all of it came within {SENDING_SECONDS:g} seconds"
@@ -159,35 +174,3 @@ async def _received(request: Request, kind: str, held: ExitStack, folder: Path, 
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "send application/json with a path, application/octet-stream or multipart/form-data",
     )
-
-
-async def _asked_path(request: Request) -> tuple[Path, str | None]:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_REQUEST_BYTES:
-            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request is at most {MAX_REQUEST_BYTES} bytes")
-    import json
-
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "the request is no JSON") from error
-    if not isinstance(asked, dict):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "the request is no JSON object")
-    _refuse_extras(asked)
-    unknown = sorted(set(asked) - {"path", "vendor"})
-    if unknown:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{unknown[0][:60]}: not known here")
-    path, vendor = asked.get("path"), asked.get("vendor")
-    if not isinstance(path, str) or not 0 < len(path) <= MAX_PATH_CHARACTERS or "\0" in path:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "path: the absolute path of a file")
-    if vendor is not None and not isinstance(vendor, str):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "vendor: text")
-    return Path(path), vendor
-
-
-def _refuse_extras(names: Iterable[str]) -> None:
-    for name in names:
-        if name in NEVER_STORED:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, f"{name}: only 'rootwarden check' takes it, never a gate")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections import Counter
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from trust_store.api.access import Peer
+from trust_store.api.problems import problem
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +28,10 @@ _MOST_BYTES = 1024
 
 HEAD_SECONDS = 10.0
 """So long a connection may be without a request whose head is complete."""
-CONNECTIONS_OF_A_USER = 16
+WRITE_SECONDS = 30.0
+"""So long an answer may lie there without being read."""
+CONNECTIONS_OF_A_USER, MAX_CONNECTIONS = 16, 64
+_CROWDED = "too many connections; ask again later"
 _ROOT = 0
 
 
@@ -38,6 +44,7 @@ class PeerProtocol(H11Protocol):
     _open: ClassVar[Counter[int]] = Counter()
     _uid: int | None = None
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Ask the kernel once, when the connection is made."""
@@ -54,14 +61,18 @@ class PeerProtocol(H11Protocol):
 
         async def with_peer(scope: Any, receive: Any, send: Any) -> None:
             scope[SCOPE_KEY] = peer
-            await application(scope, receive, send)
+            if len(self.connections) > MAX_CONNECTIONS:
+                await problem(HTTPStatus.SERVICE_UNAVAILABLE, _CROWDED, {"Retry-After": "1"})(scope, receive, send)
+            else:
+                await application(scope, receive, send)
 
         self.app = with_peer
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the connection off."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._unread):
+            if timer is not None:
+                timer.cancel()
         if self._uid is not None:
             self._open[self._uid] -= 1
             self._uid = None
@@ -80,6 +91,38 @@ class PeerProtocol(H11Protocol):
     def _give_up(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+            self._await_reader()  # an answer may still lie there unread
+
+    def pause_writing(self) -> None:
+        """Whoever reads nothing of his answer is hung up on."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """It was read after all."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def _await_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+        self._unread = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP gets a problem document too, where an answer has not begun."""
+        answer = problem(HTTPStatus.BAD_REQUEST, msg)
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        try:
+            for event in (
+                h11.Response(status_code=answer.status_code, headers=headers),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        except h11.LocalProtocolError:
+            pass
+        self.transport.close()
 
 
 def peer_of(connection: socket.socket) -> Peer:

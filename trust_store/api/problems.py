@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from trust_store.errors import (
     DecisionRefusedError,
@@ -20,6 +21,8 @@ from trust_store.errors import (
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI, Request
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,10 +51,10 @@ class ASCIIResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def problem(status: int, detail: str) -> JSONResponse:
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A problem document (RFC 9457 section 3): type ``about:blank``, so that the title is the status' own."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": safe(detail, 1000)}
-    return ASCIIResponse(body, status, media_type=MEDIA_TYPE)
+    return ASCIIResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -62,7 +65,9 @@ def add_handlers(app: FastAPI) -> None:
         if isinstance(error, ProblemError):
             return problem(error.status, error.detail)
         if isinstance(error, HTTPException):
-            return problem(error.status_code, str(error.detail))
+            return problem(error.status_code, str(error.detail), error.headers)
+        if isinstance(error, ClientDisconnect):
+            return problem(HTTPStatus.REQUEST_TIMEOUT, "the asker hung up")  # nobody hears it
         if isinstance(error, RequestValidationError):
             first = error.errors()[0] if error.errors() else {}
             place = ".".join(str(part) for part in first.get("loc", ()))
@@ -72,5 +77,5 @@ def add_handlers(app: FastAPI) -> None:
             return problem(status, error.diagnostics())
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the daemon's journal")
 
-    for kind in (ProblemError, HTTPException, RequestValidationError, TrustStoreError, Exception):
+    for kind in (ProblemError, HTTPException, RequestValidationError, ClientDisconnect, TrustStoreError, Exception):
         app.add_exception_handler(kind, refused)

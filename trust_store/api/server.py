@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from trust_store.settings import APISettings
 
 STOP_SECONDS = 1
-MAX_CONNECTIONS = 64
 
 
 class APIServer:
@@ -34,7 +33,6 @@ class APIServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=STOP_SECONDS,
         )

@@ -6,10 +6,8 @@ Written to unnamed files as they come, capped in bytes and in parts; nothing is 
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
@@ -20,11 +18,13 @@ from trust_store.api.problems import ProblemError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import ExitStack
-    from pathlib import Path
+
+    from trust_store.api.room import Share
 
 MAX_SIDES = 16
 MAX_SIDE_BYTES = 8 * 1024 * 1024
 MAX_HEADER_BYTES = 8192
+MAX_NAME_CHARACTERS = 255
 PACKAGE, SIDE = "package", "signature"
 
 
@@ -37,24 +37,24 @@ class Upload:
     sides: dict[str, int] = field(default_factory=dict)
 
 
-async def receive_body(body: AsyncIterator[bytes], held: ExitStack, folder: Path, *, name: str, limit: int) -> Upload:
+async def receive_body(body: AsyncIterator[bytes], held: ExitStack, share: Share, *, name: str, limit: int) -> Upload:
     """The body as the package; ``held`` closes the file. Raises ProblemError."""
-    descriptor = _file(held, folder)
-    sink = _Sink(descriptor, limit)
+    plain = plain_name(name)
+    sink = _Sink(share.file(held), share, limit)
     async for part in body:
         sink.write(part)
-    return Upload(sink.done(), _base(name))
+    return Upload(sink.done(), plain)
 
 
 async def receive_form(
-    body: AsyncIterator[bytes], content_type: str, held: ExitStack, folder: Path, *, limit: int
+    body: AsyncIterator[bytes], content_type: str, held: ExitStack, share: Share, *, limit: int
 ) -> Upload:
     """One part ``package`` and up to 16 parts ``signature``, each with a file name; raises ProblemError."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
         raise _bad("a form without a boundary")
-    form = _Form(held, folder, limit)
+    form = _Form(held, share, limit)
     try:
         parser = MultipartParser(boundary, form.callbacks())
         async for part in body:
@@ -68,21 +68,20 @@ async def receive_form(
 class _Sink:
     """Writes to one file, up to ``limit`` bytes."""
 
-    def __init__(self, descriptor: int, limit: int) -> None:
-        self._descriptor, self._left, self._limit = descriptor, limit, limit
+    def __init__(self, descriptor: int, share: Share, limit: int) -> None:
+        self._descriptor, self._share, self._left, self._limit = descriptor, share, limit, limit
 
     def write(self, data: bytes) -> None:
         """Write all of it."""
         self._left -= len(data)
         if self._left < 0:
             raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a file sent here is at most {self._limit} bytes")
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        self._share.write(self._descriptor, data)
 
     def done(self) -> int:
         """The descriptor, at its beginning; an empty file is no package and no signature."""
         if self._left == self._limit:
-            raise _bad("the package is empty: nothing was sent")
+            raise _bad("an empty file is no package and no signature: nothing was sent")
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return self._descriptor
 
@@ -90,8 +89,8 @@ class _Sink:
 class _Form:
     """What the parser calls: one part after another, each into a file of its own."""
 
-    def __init__(self, held: ExitStack, folder: Path, limit: int) -> None:
-        self._held, self._folder, self._limit = held, folder, limit
+    def __init__(self, held: ExitStack, share: Share, limit: int) -> None:
+        self._held, self._share, self._limit = held, share, limit
         self._field, self._value, self._headers = b"", b"", dict[bytes, bytes]()
         self._sink: _Sink | None = None
         self._ended = False
@@ -139,14 +138,17 @@ class _Form:
     def _open(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         part = options.get(b"name", b"").decode("utf-8", "replace")
-        name = _base(options.get(b"filename", b"").decode("utf-8", "replace"))
+        name = plain_name(options.get(b"filename", b"").decode("utf-8", "replace"))
         if part == PACKAGE and self._package is None:
-            self._package = (name, _Sink(_file(self._held, self._folder), self._limit))
+            self._package = (name, self._new_sink(self._limit))
             self._sink = self._package[1]
         elif part == SIDE and len(self._sides) < MAX_SIDES and name not in self._sides:
-            self._sink = self._sides[name] = _Sink(_file(self._held, self._folder), MAX_SIDE_BYTES)
+            self._sink = self._sides[name] = self._new_sink(MAX_SIDE_BYTES)
         else:
             raise _bad("a form has one part 'package' and at most 16 parts 'signature', each file once")
+
+    def _new_sink(self, limit: int) -> _Sink:
+        return _Sink(self._share.file(self._held), self._share, limit)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is None:
@@ -161,13 +163,11 @@ class _Form:
             raise _bad("a part whose header is too long")
 
 
-def _file(held: ExitStack, folder: Path) -> int:
-    return held.enter_context(tempfile.TemporaryFile(dir=folder)).fileno()
-
-
-def _base(name: str) -> str:
-    """The last component of a file name that somebody sent."""
-    return PurePosixPath(name.replace("\\", "/")).name[:255] or "upload"
+def plain_name(name: str) -> str:
+    """A file name that somebody sent, as it is; raises ProblemError for what names no file in a folder."""
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS or name in (".", "..") or "/" in name or "\0" in name:
+        raise _bad("name: a file's own name, of 1 to 255 characters, without folders")
+    return name
 
 
 def _bad(detail: str) -> ProblemError:
