@@ -290,6 +290,7 @@ def test_what_nobody_has_seen_is_sent_to_the_daemon(place: Installation, pki: Ve
     assert "passed / trusted" in told
     said = json.loads(place.run("check", "--json", "--vendor", "dten", str(package), person=who, expected=(0,)).stdout)
     assert (said["package"]["path"], said["signatures"][0]["anchor"]["id"]) == (str(package), anchor)
+    assert (said["package"]["name"], said["signatures"][0]["file"]["name"]) == (package.name, signature.name)
     package.write_bytes(b"malware!" * 100_000)
     place.run("check", "--vendor", "dten", str(package), person=who, expected=(10,))
     signature.unlink()

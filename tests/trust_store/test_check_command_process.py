@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -119,6 +120,46 @@ def test_what_the_daemon_answers_needs_no_cryptography(store: Path, run: Run) ->
         daemon.join(60)
     assert told == "[] 0"
     assert b"GET /v1/packages/" in asked[0]
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_an_answer_that_asks_for_the_file_is_none(store: Path, run: Run, *, left_out: bool) -> None:
+    """Where the daemon would have to read the file again, or does not say whether, the command reads it and answers by itself."""
+    arguments = ("check", "--json", "--vendor", "dten", "bundle.zip")
+    wanting = json.loads(run(*arguments)[1])
+    wanting |= {"outcome": "indeterminate", "reason": "unreadable", "needs_file": True}
+    if left_out:
+        del wanting["needs_file"]
+    config = store / "rootwarden.toml"
+    config.write_text(f'{config.read_text()}[api]\nsocket = "{store}/api.sock"\n')
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{store}/api.sock")
+        server.listen()
+        asked: list[bytes] = []
+        daemon = threading.Thread(target=_answer_once, args=(server, json.dumps(wanting).encode(), asked))
+        daemon.start()
+        code, out, _ = run(*arguments)
+        daemon.join(60)
+    assert len(asked) == 1
+    assert (code, json.loads(out)["reason"]) == (0, "trusted")
+
+
+def test_the_daemons_answer_has_the_path_as_given(store: Path, run: Run) -> None:
+    """What was written stands in the answer, and a file with a slash behind it is none, with a daemon as without."""
+    arguments = ("check", "--json", "--vendor", "dten")
+    answer = run(*arguments, "bundle.zip")[1]
+    config = store / "rootwarden.toml"
+    config.write_text(f'{config.read_text()}[api]\nsocket = "{store}/api.sock"\n')
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{store}/api.sock")
+        server.listen()
+        daemon = threading.Thread(target=_answer_once, args=(server, answer.encode(), []))
+        daemon.start()
+        code, out, _ = run(*arguments, "./bundle.zip")
+        daemon.join(60)
+        assert (code, json.loads(out)["package"]["path"]) == (0, "./bundle.zip")
+        code, out, _ = run(*arguments, "bundle.zip/")
+    assert (code, json.loads(out)["reason"], json.loads(out)["package"]["path"]) == (3, "unreadable", "bundle.zip/")
 
 
 def _answer_once(server: socket.socket, body: bytes, asked: list[bytes]) -> None:

@@ -48,19 +48,26 @@ class DaemonAnswers:
         if settings is None or vendor is None:
             return None
         try:
-            found, digest = self._known(settings, Path(path), vendor)
+            package = Path(path)
+            digest = _digest(path)  # as it was given: a slash at its end would be lost
+            sides = [(_digest(side, MAX_SIDE_BYTES), side.name) for side in side_paths(package)]
+            found = self._known(settings, package, digest, sides, vendor)
             if found is None and not os.access(settings.store.database, os.R_OK):
-                found = self._sent(settings, Path(path), vendor)
-            return found if _fits(found, digest, vendor) else None
-        except (TrustStoreError, OSError, ValueError, RecursionError):
+                found = self._sent(settings, package, vendor)
+            return _as_here(found, path, sides) if _fits(found, digest, vendor) else None
+        except (TrustStoreError, OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
 
-    def _known(self, settings: TrustSettings, package: Path, vendor: str) -> tuple[Any, str]:
-        """What is said of these bytes, read with exactly the files that lie beside them, and their digest."""
+    def _known(
+        self, settings: TrustSettings, package: Path, digest: str, sides: list[tuple[str, str]], vendor: str
+    ) -> Any:
+        """What is said of these bytes, read with exactly the files that lie beside them.
+
+        An answer that asks for the file is none: the file is at hand.
+        """
         from trust_store import query_client  # only where there is somebody to ask
 
-        digest = _digest(package)
-        material = [_digest(side, MAX_SIDE_BYTES) for side in side_paths(package)][:MAX_SIDES]
+        material = [sha256 for sha256, _ in sides][:MAX_SIDES]
         asked = {"vendor": vendor, "name": package.name, "path": str(package), "exact": "true", "material": material}
         answer = query_client.get(
             settings.api.socket,
@@ -69,10 +76,12 @@ class DaemonAnswers:
             database=settings.store.database,
             timeout=TIMEOUT_SECONDS,
         )
-        return json.loads(answer.body) if answer.status == _OK else None, digest
+        found = json.loads(answer.body) if answer.status == _OK else None
+        wanting = isinstance(found, dict) and found.get("needs_file") is not False
+        return None if wanting else found
 
     def _sent(self, settings: TrustSettings, package: Path, vendor: str) -> Any:
-        """What is said of the package and the files beside it, sent; under the path that it has here."""
+        """What is said of the package and the files beside it, sent."""
         from trust_store import query_client
 
         with ExitStack() as held:
@@ -82,10 +91,7 @@ class DaemonAnswers:
                 settings.api.socket, "/v1/check", {"vendor": vendor}, files, database=settings.store.database,
                 timeout=SENDING_SECONDS,
             )  # fmt: skip
-        found = json.loads(answer.body) if answer.status == _OK else None
-        if isinstance(found, dict) and isinstance(found.get("package"), dict):
-            found["package"]["path"] = str(package)
-        return found
+        return json.loads(answer.body) if answer.status == _OK else None
 
 
 def _settings(config: Path) -> TrustSettings | None:
@@ -100,18 +106,28 @@ def _settings(config: Path) -> TrustSettings | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def _opened(path: str | Path) -> Iterator[BufferedReader]:
     """The regular file at ``path``; raises PackageUnreadableError."""
     with open_package(path) as descriptor, open(os.dup(descriptor), "rb") as stream:  # noqa: PTH123 - a descriptor
         yield stream
 
 
-def _digest(path: Path, limit: int | None = None) -> str:
+def _digest(path: str | Path, limit: int | None = None) -> str:
     """SHA-256 of the open file; raises PackageUnreadableError."""
     with _opened(path) as stream:
         if limit is not None and os.fstat(stream.fileno()).st_size > limit:
             raise PackageUnreadableError("too large for a signature")
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _as_here(found: dict[str, Any], path: str, sides: list[tuple[str, str]]) -> dict[str, Any]:
+    """An answer with the names that the files have here: they may have been sent under others, which a form can carry."""
+    found["package"] |= {"path": path, "name": Path(path).name}
+    for file in (signature["file"] for signature in found["signatures"]):
+        named = [name for sha256, name in sides if file is not None and sha256 == file["sha256"]]
+        if len(named) == 1:
+            file["name"] = named[0]
+    return found
 
 
 def _fits(found: Any, digest: str, vendor: str) -> bool:
@@ -124,6 +140,7 @@ def _fits(found: Any, digest: str, vendor: str) -> bool:
             and (found["outcome"] == "passed") == (found["reason"] == "trusted")
             and found["package"]["sha256"] == digest
             and found["vendor"]["id"] == vendor
+            and found["needs_file"] is False
             and basis["store_revision"] >= least_revision(memory_folder(), basis["store_id"])
         )
     except (KeyError, TypeError, AttributeError):
