@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from monitor.alerting import Place
 from monitor.faults import STORE_ERRORS
 from monitor.storage.evidence import StoredEvidence
+from monitor.storage_thread import StorageThread
 from trust_store.api.answers import Answers, Checked
 from trust_store.api.app import build_app
 from trust_store.api.readings import Readings
 from trust_store.api.server import APIServer
 from trust_store.bundles import sealed_bundle
+from trust_store.query import snapshot
+from trust_store.storage.connection import connect
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.alerting import Alerting
-    from monitor.storage_thread import StorageThread
     from trust_store.api.readings import ReaderServer
     from trust_store.model.package_facts import PackageFacts
     from trust_store.model.verdict import Verdict
 
+_T = TypeVar("_T")
 UPLOADS = "uploads"
 
 
@@ -47,8 +50,14 @@ def api_server(
 
     uploads = trust.store.directory / UPLOADS
     uploads.mkdir(mode=0o700, exist_ok=True)
+    questions = StorageThread(lambda: connect(trust.store.database, read_only=True))
+
+    async def look(function: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await questions.run(lambda c: _at_one_moment(c, function))
+
     answers = Answers(
         run=storage.run,
+        look=look,
         readings=Readings(reader),
         vendors=trust.vendors,
         folders=tuple(Path(folder) for folder in trust.api.folders),
@@ -60,4 +69,9 @@ def api_server(
     app = build_app(
         answers, max_upload_bytes=trust.api.max_upload_bytes, uploads=uploads, version=version("rootwarden")
     )
-    return APIServer(app, trust.api)
+    return APIServer(app, trust.api, at_end=questions.close)
+
+
+def _at_one_moment(connection: sqlite3.Connection, function: Callable[[sqlite3.Connection], _T]) -> _T:
+    with snapshot(connection):
+        return function(connection)

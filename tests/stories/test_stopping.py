@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.stories.demo import vendor_file
@@ -111,3 +113,16 @@ def test_askers_keep_the_intake_from_nothing(place: Installation) -> None:
         (place.incoming / "dten/small.bin").write_bytes(b"unsigned")
         await_("the alert", place.alerts)
         assert len(readers(place)) == READINGS_OF_A_USER
+
+
+def test_questions_wait_for_no_writer_and_keep_none_waiting(place: Installation) -> None:
+    """While somebody else holds the store's write lock, what is known is answered; what has to be recorded waits."""
+    with closing(sqlite3.connect(place.folder / "state/rootwarden.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(place.folder / "api.sock")), base_url="http://x"
+        ) as http:
+            for path in ("/v1/anchors", "/v1/bundle", "/readyz"):
+                assert http.get(path).status_code == 200
+            assert http.get(f"/v1/packages/{'a' * 64}?vendor=dten").status_code == 404
+        other.rollback()

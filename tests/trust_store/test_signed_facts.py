@@ -389,8 +389,8 @@ async def test_the_api_passes_nothing_by_a_forged_row(
         raise AssertionError
 
     answers = Answers(
-        run=ask, readings=cast("Readings", None), vendors=(vendor(),), folders=(), record=unused, evidence=lambda _: None, sealed=unused,
-        now=lambda: AT,
+        run=ask, look=ask, readings=cast("Readings", None), vendors=(vendor(),), folders=(), record=unused,
+        evidence=lambda _: None, sealed=unused, now=lambda: AT,
     )  # fmt: skip
     app = build_app(answers, max_upload_bytes=len(CONTENT), uploads=tmp_path, version="1")
     app.dependency_overrides[peer_of] = lambda: Peer(0, frozenset())

@@ -64,12 +64,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """``record`` saves what was seen, judges it and alerts, in one transaction.
+    """``look`` gives a connection that reads the store as of one moment, beside the one that writes and that ``run`` gives: what many
+    ask, and what takes long to decode, keeps neither the intake nor a decision waiting.
+
+    ``record`` saves what was seen, judges it and alerts, in one transaction.
 
     ``evidence`` and ``sealed`` (the signed bundle) are the composition root's too.
     """
 
     run: StorageRun
+    look: StorageRun
     readings: Readings
     vendors: tuple[Vendor, ...]
     folders: tuple[Path, ...]
@@ -107,7 +111,7 @@ class Answers:
 
         def candidates_for(hints: Iterable[Identifier]) -> tuple[CandidateKey, ...]:
             known = tuple(hints)
-            asked = self.run(lambda c: query.candidates(c, checked.vendor.id or ANY_VENDOR, known))
+            asked = self.look(lambda c: query.candidates(c, checked.vendor.id or ANY_VENDOR, known))
             return asyncio.run_coroutine_threadsafe(asked, loop).result()
 
         names = {f"{descriptor}": name for name, descriptor in sides.items()}
@@ -142,7 +146,7 @@ class Answers:
         if len(digest) != DIGEST_DIGITS:
             raise ProblemError(HTTPStatus.BAD_REQUEST, "a package is named by its SHA-256: 64 hex digits")
         try:
-            verdict = await self.run(
+            verdict = await self.look(
                 lambda c: verify_stored(
                     c, digest, expected, self.vendors, at=self.now(), evidence=self.evidence(c), asked=asked,
                 )
@@ -155,7 +159,7 @@ class Answers:
         """Every anchor that a digest, fingerprint or key id points at; what identifies a key awaiting decision is withheld."""
         value = normalise_hex(identifier) or identifier
         wanted = [Identifier(kind, value) for kind in IdentifierKind]
-        found = await self.run(lambda c: query.anchors_with(c, wanted))
+        found = await self.look(lambda c: query.anchors_with(c, wanted))
         decided = [anchor for anchor in found if anchor.state is not AnchorState.PENDING]
         if not decided:
             raise ProblemError(HTTPStatus.NOT_FOUND, "no key that was decided about has this identifier")
@@ -167,14 +171,14 @@ class Answers:
             wanted = [AnchorState(state) for state in states] or None
         except ValueError as error:
             raise UsageError(f"state: {error}") from error
-        found, awaiting, revision = await self.run(
+        found, awaiting, revision = await self.look(
             lambda c: (query.anchors(c, vendor, wanted), awaiting_decision(c), query.store_revision(c))
         )
         return {"store_revision": revision, "anchors": [anchor_to_dict(a, awaiting=awaiting) for a in found]}
 
     async def bundle(self, validity: timedelta) -> tuple[bytes, str]:
         """The signed bundle of this revision and the SHA-256 of its bytes."""
-        data = await self.run(lambda c: self.sealed(c, validity))
+        data = await self.look(lambda c: self.sealed(c, validity))
         return data, hashlib.sha256(data).hexdigest()
 
     async def revision(self) -> int:

@@ -12,6 +12,8 @@ from trust_store.api.peer import PeerProtocol
 from trust_store.unix_listener import listen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
 
     from trust_store.settings import APISettings
@@ -22,8 +24,8 @@ STOP_SECONDS = 1
 class APIServer:
     """Serves an application until stopped; raises ConfigError where it cannot listen."""
 
-    def __init__(self, app: FastAPI, settings: APISettings) -> None:
-        self._settings = settings
+    def __init__(self, app: FastAPI, settings: APISettings, *, at_end: Callable[[], None] = lambda: None) -> None:
+        self._settings, self._at_end = settings, at_end
         config = uvicorn.Config(
             app,
             http=PeerProtocol,
@@ -50,9 +52,11 @@ class APIServer:
     async def stop(self) -> None:
         """Finish what is being answered, at most a second, and remove the socket."""
         if self._task is None:
+            self._at_end()
             return
         self._server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         with contextlib.suppress(OSError):
             self._settings.socket.unlink()
+        self._at_end()
