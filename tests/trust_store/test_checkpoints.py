@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from contextlib import closing
@@ -206,8 +207,10 @@ def test_verify_takes_checkpoints_from_anywhere(store: sqlite3.Connection, tmp_p
     )
     newer = replace(made(store), head=audit.Head(3, "a" * 64, 3)).line
     assert run(tmp_path, "verify", "--checkpoint", newer)[0] == 4
+    os.mkfifo(tmp_path / "pipe")  # that nobody writes to
     for wrong in (
         "rootwarden-checkpoint/1 nothing",
+        str(tmp_path / "pipe"),
         str(tmp_path / "missing"),
         str(tmp_path),
         str(tmp_path / "rootwarden.toml"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -211,7 +212,8 @@ def test_the_commands_link_and_show(run: Any, tmp_path: Path) -> None:
     assert (code, out, "nothing is recorded" in err) == (0, "", True)
     (tmp_path / "cross.der").write_bytes(cross(ROOTS[0], ROOTS[1]))
     (tmp_path / "empty").write_bytes(b"")
-    for proof in ("empty", "missing"):
+    os.mkfifo(tmp_path / "pipe")  # that nobody writes to
+    for proof in ("empty", "missing", "pipe"):
         assert run("anchor", "link", old, new, "--proof", str(tmp_path / proof))[0] == 2
     code, out, _ = run(
         "anchor", "link", old, new, "--proof", str(tmp_path / "cross.der"), "--reference", "SEC-1 \x1b[31m"

@@ -14,6 +14,7 @@ import click
 from trust_store import query
 from trust_store.anchor_rules import disclosed
 from trust_store.cli.deciding import JSON_OPTION, decide, stated
+from trust_store.cli.files import read_start
 from trust_store.cli.output import write_line
 from trust_store.errors import UsageError
 from trust_store.lineage import MAX_PROOF_BYTES
@@ -89,13 +90,9 @@ def link(old: str, new: str, proof: Path | None, reference: str, *, as_json: boo
 
 
 def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_PROOF_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    data = read_start(file, MAX_PROOF_BYTES + 1)
     if not 0 < len(data) <= MAX_PROOF_BYTES:
-        raise UsageError(f"{file} is no proof: it must hold 1 to {MAX_PROOF_BYTES} bytes")
+        raise UsageError(f"{safe(str(file), 300)} is no proof: it must hold 1 to {MAX_PROOF_BYTES} bytes")
     return data
 
 

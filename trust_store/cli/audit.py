@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ import click
 from trust_store import audit, checkpoints, client_memory
 from trust_store.anchor_rules import disclosed
 from trust_store.cli.audit_instance import accept_restored, rekey_command
+from trust_store.cli.files import read_capped
 from trust_store.errors import MalformedError, StoreInconsistentError, StoreUnavailableError, UsageError
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.query import snapshot
@@ -163,14 +163,10 @@ def _given(text: str) -> tuple[Checkpoint, ...]:
     """The checkpoints that an option names: a line itself, or a file with any number of them."""
     try:
         if not text.lstrip().startswith("rootwarden-checkpoint/"):
-            with Path(text).open("rb") as stream:
-                data = stream.read(checkpoints.MAX_TEXT_BYTES + 1)
-            if len(data) > checkpoints.MAX_TEXT_BYTES:
-                raise UsageError(f"--checkpoint {text}: larger than {checkpoints.MAX_TEXT_BYTES} bytes")
-            text = data.decode("utf-8", "replace")
+            text = read_capped(text, checkpoints.MAX_TEXT_BYTES).decode("utf-8", "replace")
         return checkpoints.parse_all(text)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--checkpoint: cannot be read: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"--checkpoint: {error}") from error
     except MalformedError as error:
         raise UsageError(f"--checkpoint: {error}") from error
 
