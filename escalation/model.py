@@ -57,7 +57,7 @@ class AlertContext:
 
     ``proposals`` are the pending anchors that fit the package's signer or missing issuer. Paths are those of this host;
     ``rotation_note`` is one sentence about the rotation case, if there is one. ``owner`` is another vendor a valid anchor of which
-    vouches for the package.
+    vouches for the package. ``asker`` is the origin of what was read over the API, empty for the incoming folders.
     """
 
     verdict: Verdict
@@ -69,13 +69,7 @@ class AlertContext:
     config_path: str | None = None
     rotation_note: str | None = None
     owner: Vendor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """No alert, and the reason why there is none."""
-
-    reason: str
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which verdict alerts, how loudly, and in which words (pure); ``triage`` is the shell that writes it down.
 
-Every verdict other than ``passed`` alerts. ``Silence`` carries the reason why there is none, so that silence can be explained.
+Every verdict other than ``passed`` alerts.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from escalation.deduplication import notice_key, verdict_key
-from escalation.model import AlertContext, AlertDraft, CallPurpose, Severity, Silence
+from escalation.model import AlertContext, AlertDraft, CallPurpose, Severity
 from escalation.redaction import Redactor, redactor_for, redactor_of
-from trust_store.model.verdict import Outcome, Reason
+from trust_store.model.verdict import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,14 +67,7 @@ RULES: dict[Reason, Rule] = {
 _UNFORESEEN = Rule(Severity.HIGH, "not passed", CallPurpose.INSPECT)
 
 
-def decide(context: AlertContext) -> AlertDraft | Silence:
-    """The alert that ``context`` calls for, or the reason for silence."""
-    if context.verdict.outcome is Outcome.PASSED:
-        return Silence("the package passed: a valid anchor vouches for it")
-    return alert_of(context)
-
-
-def alert_of(context: AlertContext) -> AlertDraft:
+def decide(context: AlertContext) -> AlertDraft:
     """The alert about a verdict that did not pass."""
     verdict = context.verdict
     # A reason without a rule still alerts: silence must never come from a gap in a table.
@@ -84,13 +77,13 @@ def alert_of(context: AlertContext) -> AlertDraft:
     name = redactor.text(verdict.name, 80) or "package"
     first = _elsewhere(context, redactor)
     return AlertDraft(
-        dedup_key=verdict_key(verdict),
+        dedup_key=verdict_key(verdict, context.asker),
         kind=VERDICT_KIND,
         reason=verdict.reason.value,
         severity=rule.severity,
         title=f"{vendor}: {name}: {rule.headline}",
         summary=f"{first} {verdict.outcome} / {verdict.reason}: {redactor.text(verdict.summary, 600) or rule.headline}".strip(),
-        lines=_lines(verdict, redactor),
+        lines=_lines(verdict, redactor, context.asker),
         vendor_id=verdict.vendor.id,
         package_sha256=verdict.sha256,
         purpose=_purpose(rule, context),
@@ -145,9 +138,10 @@ def _purpose(rule: Rule, context: AlertContext) -> CallPurpose:
     return rule.purpose
 
 
-def _lines(verdict: Verdict, redactor: Redactor) -> tuple[str, ...]:
-    """What else is worth a line: further reasons, the signatures' details, the verdict's advice."""
-    lines = [f"also: {', '.join(verdict.also)}"] if verdict.also else []
+def _lines(verdict: Verdict, redactor: Redactor, asker: str) -> tuple[str, ...]:
+    """What else is worth a line: who asked, further reasons, the signatures' details, the verdict's advice."""
+    lines = [f"asked about by {asker}; what lies in the incoming folders is told of by itself"] if asker else []
+    lines += [f"also: {', '.join(verdict.also)}"] if verdict.also else []
     lines += [f"{s.scheme}: {s.reason}: {s.detail}" for s in verdict.signatures[:8] if s.detail]
     lines += list(verdict.advice[:8])
     return tuple(redactor.text(line, 400) for line in lines)

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from escalation.deduplication import same_matter
+from escalation.deduplication import package_key, supersedes
 from escalation.model import CallPurpose, Severity
 from escalation.rules import VERDICT_KIND
 from escalation.scripts.render import render
@@ -95,16 +95,16 @@ def resolve_below(
 
 
 def resolve_for_package(
-    connection: sqlite3.Connection, package_sha256: str, vendor_id: str | None, resolution: str, at: datetime
+    connection: sqlite3.Connection,
+    package_sha256: str,
+    vendor_id: str | None,
+    resolution: str,
+    at: datetime,
+    *,
+    asker: str = "",
 ) -> int:
-    """Resolve every unresolved verdict alert about these bytes for this vendor; return how many there were."""
-    with transaction(connection):
-        cursor = connection.execute(
-            "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ?"
-            " WHERE package_sha256 = ? AND coalesce(vendor_id, '') = ? AND kind = ? AND status <> 'resolved'",
-            [format_time(at), format_time(at), resolution, package_sha256, vendor_id or "", VERDICT_KIND],
-        )
-        return cursor.rowcount
+    """Resolve every unresolved verdict alert about these bytes for this vendor and asker; return how many there were."""
+    return resolve_below(connection, package_key(vendor_id, package_sha256, asker), resolution, at)
 
 
 def _queue(
@@ -180,7 +180,7 @@ def _supersede(connection: sqlite3.Connection, alert_id: str, draft: AlertDraft,
         [draft.package_sha256, VERDICT_KIND, alert_id],
     ).fetchall()
     for row in rows:
-        if same_matter(row["dedup_key"], draft.dedup_key):
+        if supersedes(draft.dedup_key, row["dedup_key"]):
             connection.execute(
                 "UPDATE alert SET status = 'resolved', resolved_at = ?, updated_at = ?, resolution = ? WHERE id = ?",
                 [now, now, f"superseded by {alert_id}", row["id"]],

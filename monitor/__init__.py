@@ -11,7 +11,8 @@ Reading order::
     analysis         documents -> claims (pure);  extraction  one part of a document
     visits           one source read;  scheduler  when next;  pipeline  the shell of a poll;  ledger  how it ended
     intake_plan      what to do about files (pure);  intake_folder, intake  look and act
-    alerting         facts to a verdict on record and its alert;  matching  the proposal that fits a package
+    places           where packages were seen;  matching  the proposal that fits a package
+    alerting         facts to a verdict on record and its alert;  faults, fault_watch  an error about one item stops no other
     tamper_watch     what was changed behind the daemon's back
     jobs             what runs now and then;  control, serving  the two sockets
     process_setup    memory, log and end of the process;  daemon  all of it;  cli  the ``rootwarden`` command

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from escalation.deduplication import notice_key
+from escalation.deduplication import notice_key, verdict_key
 from escalation.digest import defer, waits
 from escalation.model import AlertContext, Severity
 from escalation.redaction import anchor_secrets
-from escalation.rules import alert_of, notice
+from escalation.rules import decide, notice
 from escalation.triage import raise_alert, resolve_for_package, resolve_matter, stands
 from monitor.faults import STORE_ERRORS, fault_key, fault_notice, taken_back_alone, unjudged
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
@@ -31,7 +30,14 @@ from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.fact_signatures import FactsNotSignedError
-from trust_store.storage.facts import discard_facts, load_facts, record_retained, record_sighting, retained, save_facts
+from trust_store.storage.facts import (
+    discard_facts,
+    load_facts,
+    record_retained,
+    record_sighting,
+    retained,
+    save_facts,
+)
 from trust_store.storage.vendors import effective_vendor, record_vendors
 from trust_store.stored_verdict import judge, seen_before, stored_view, with_evidence, with_stored_keys
 from trust_store.terminal import safe
@@ -43,41 +49,21 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+    from pathlib import Path
     from typing import Any
 
     from escalation.model import AlertDraft
     from monitor.config import MonitorSettings, Source
+    from monitor.places import Place
     from trust_store.model.package_facts import Problem
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
-    from trust_store.storage.affected import Affected
     from trust_store.storage.vendors import VendorChange
 
 SOURCE_KIND = "source_failing"
 FAILURES_BEFORE_ALERT = 3
-_PLACES = """
-    SELECT package_sha256, path, vendor_id, max(last_seen_at) FROM sighting
-    WHERE {where} GROUP BY package_sha256, vendor_id ORDER BY max(last_seen_at) DESC"""
 REASONS_ABOUT_KEYS = frozenset({Reason.UNKNOWN_ROOT, Reason.UNEXPECTED_SIGNER})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a package was seen: its file, and the vendor in whose folder it lay (None: in nobody's).
-
-    ``origin`` and ``basis`` are intake and folder, or who asked over the API and that the vendor was stated.
-    """
-
-    path: Path
-    vendor_id: str | None
-    origin: str = "intake"
-    basis: str = "folder"
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +126,7 @@ class Alerting:
     def _judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
         verdict = self.verdict(connection, facts, place)
         if verdict.outcome is Outcome.PASSED:
-            resolve_for_package(connection, facts.sha256, place.vendor_id, "the package passes now", self.now())
+            self._settle(connection, facts, place, "the package passes now")
             return verdict
         proposals = self._proposals(connection, facts, place) if verdict.reason in REASONS_ABOUT_KEYS else ()
         if proposals:
@@ -148,8 +134,14 @@ class Alerting:
             said = StoredEvidence(connection).evidence_for(sorted(about))
             verdict = replace(verdict, evidence=tuple(dict.fromkeys((*said, *verdict.evidence))))
         owner = self._owner(connection, facts, place) if verdict.reason is Reason.UNKNOWN_ROOT else None
+        if place.asker and stands(connection, verdict_key(verdict, "")):
+            self._settle(connection, facts, place, "told of as that of the incoming folder")
+            return verdict
         self._raise(connection, self._draft(connection, verdict, place, kept, proposals=proposals, owner=owner))
         return verdict
+
+    def _settle(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, resolution: str) -> None:
+        resolve_for_package(connection, facts.sha256, place.vendor_id, resolution, self.now(), asker=place.asker)
 
     def _draft(
         self,
@@ -162,7 +154,7 @@ class Alerting:
         owner: Vendor | None = None,
     ) -> AlertDraft:
         """The alert that a verdict which did not pass calls for."""
-        return alert_of(
+        return decide(
             AlertContext(
                 verdict=verdict,
                 vendor=self._vendor(connection, place.vendor_id),
@@ -172,6 +164,7 @@ class Alerting:
                 retained_path=str(kept) if kept is not None else None,
                 config_path=str(self.settings.trust.file),
                 owner=owner,
+                asker=place.asker,
             )
         )
 
@@ -228,7 +221,7 @@ class Alerting:
     def _judge_stored(self, connection: sqlite3.Connection, sha256: str, place: Place) -> Verdict | None:
         """The verdict by what is stored about a package, None where that does not suffice."""
         try:
-            facts = load_facts(connection, sha256)
+            facts = load_facts(connection, sha256, asker=place.origin)
         except FactsNotSignedError as error:
             self._report_foreign(connection, error)
             return None
@@ -365,17 +358,3 @@ class Alerting:
             propose_narrowest(connection, anchor.id, rule, limits, at=self.now())
         # The rules as they are now: they are what the approver is shown.
         return tuple(now for a in found if (now := query.anchor(connection, a.id)) is not None)
-
-
-def places_of(connection: sqlite3.Connection, affected: Affected) -> tuple[tuple[str, Place], ...]:
-    """The packages affected by a change, each with the place where it was seen last (one for each vendor it was said to be of)."""
-    found: dict[tuple[str, str], tuple[str, Place]] = {}
-    asked: list[tuple[str, tuple[str, ...]]] = [(_PLACES.format(where="TRUE"), ())]
-    if not affected.everything:
-        asked = [(_PLACES.format(where="vendor_id = ?"), (vendor_id,)) for vendor_id in sorted(affected.vendors)]
-        asked += [(_PLACES.format(where="package_sha256 = ?"), (sha256,)) for sha256 in sorted(affected.packages)]
-    for statement, values in asked:
-        for row in connection.execute(statement, values):
-            place = Place(Path(row[1]), str(row[2]) or None)
-            found[(str(row[0]), str(row[2]))] = (str(row[0]), place)
-    return tuple(found.values())

@@ -22,7 +22,7 @@ from escalation.decisions import perform as perform_alert_command
 from escalation.delivery import open_channels
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
-from monitor.alerting import Alerting, Place, places_of
+from monitor.alerting import Alerting
 from monitor.config import load_monitor_settings
 from monitor.control import ControlServer
 from monitor.fault_watch import FaultWatch
@@ -30,6 +30,7 @@ from monitor.fetch.http import HTTPFetcher
 from monitor.intake import Intake, drop_folder
 from monitor.jobs import PeriodicJobs, Upkeep
 from monitor.pipeline import poll_due
+from monitor.places import Place, places_of
 from monitor.process_setup import bound_arenas, finished_before, log_to_journal
 from monitor.revocation import RevocationRefresh
 from monitor.schema import open_store
@@ -213,7 +214,7 @@ class Daemon:
             batch = places[first : first + RECONSIDER_BATCH]
             needing = await self.storage.run(lambda c, batch=batch: self.alerting.reconsider(c, batch))  # type: ignore[misc]
             for sha256, place in batch:
-                if sha256 in needing and (self.settings.trust.store.retained / sha256).is_file():
+                if sha256 in needing and not place.asker and (self.settings.trust.store.retained / sha256).is_file():
                     await self.intake.reread(sha256, place, self.settings.trust.store.retained / sha256)
         self._send.set()
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.alerting import Place
 from monitor.faults import STORE_ERRORS, fault_text
 from monitor.intake_folder import look
 from monitor.intake_plan import Examine, IntakeRow, IntakeStatus, IntakeTiming, Steady, plan_intake
+from monitor.places import Place
 from monitor.retention import keep
 from monitor.storage.intake import load_rows, save_row
 from trust_store import query

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from monitor.alerting import Place
 from monitor.faults import STORE_ERRORS
+from monitor.places import Place
 from monitor.storage.evidence import StoredEvidence
 from monitor.storage_thread import StorageThread
 from trust_store.api.answers import Answers, Checked

@@ -75,7 +75,7 @@ def page() -> str:
         "# Alerts",
         "",
         "Generated from the rules themselves: `python -m tests.docs_tables`. Every verdict other than `passed` is an alert, once a",
-        "package and matter; it ends by itself when the package passes. `rootwarden alert list` shows what is open,",
+        "package, matter and asker; it ends by itself when the package passes. `rootwarden alert list` shows what is open,",
         '`rootwarden script show` prints the script for the call. Vendors with `mode = "observe"` wait for the daily digest, but for',
         "what the team decided against: `compromised`, `distrusted`, `revoked`, `withdrawn`, as reason or in `also`. A matter that got",
         "more severe is sent again.",

@@ -6,7 +6,6 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from escalation.model import AlertDraft
 from escalation.rules import decide
 from escalation.scripts.render import render
 from tests.escalation.conftest import KEY_SHA256, PACKAGE, colons, make_context
@@ -45,7 +44,6 @@ HOSTILE = (
 def made(context: AlertContext) -> tuple[str, str]:
     """Sheet and script."""
     draft = decide(context)
-    assert isinstance(draft, AlertDraft)
     script = render(ALERT, draft)[0]
     return script.sheet, script.script
 

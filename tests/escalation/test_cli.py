@@ -13,12 +13,11 @@ from click.testing import CliRunner
 from escalation.cli import alert as alert_cli
 from escalation.cli import script as script_cli
 from escalation.model import Severity
-from escalation.rules import notice
+from escalation.rules import decide, notice
 from escalation.storage.schema import MIGRATIONS
 from escalation.triage import raise_alert
 from monitor.cli import Invocation
 from tests.escalation.conftest import AT, make_context, make_verdict
-from tests.escalation.test_rules import draft_of
 from trust_store.errors import DecisionRefusedError, StoreUnavailableError, TrustStoreError
 from trust_store.storage.connection import connect
 from trust_store.storage.migrations import migrate
@@ -42,7 +41,7 @@ class Office:
         connection = connect(folder / "rootwarden.db", create=True)
         migrate(connection, folder / "migrate.lock", (TRUST_MIGRATIONS, MIGRATIONS))
         verdict = replace(make_verdict(name="evil\x1b[2J.zip"), also=("expired",))
-        draft = draft_of(make_context(verdict=verdict))
+        draft = decide(make_context(verdict=verdict))
         self.alert = raise_alert(connection, draft, channels=("smtp",), at=AT, randomness=randomness)
         quiet = notice("source_stale", "stale", Severity.LOW, "Feed unread", subject="s1")
         self.notice = raise_alert(connection, quiet, channels=(), at=AT, randomness=randomness)

@@ -10,7 +10,7 @@ import pytest
 
 from escalation.dispatch import DELIVERY_SECONDS, dispatch_due, next_due, recover
 from escalation.errors import PermanentDeliveryError, TransientDeliveryError
-from escalation.model import AlertDraft, Delivery, DeliveryState, Receipt
+from escalation.model import Delivery, DeliveryState, Receipt
 from escalation.rules import decide
 from escalation.storage.rows import deliveries
 from escalation.triage import raise_alert
@@ -87,7 +87,6 @@ class Bench:
         self, *channels: str, name: str = "update.zip", reason: Reason = Reason.UNKNOWN_ROOT, vendor: str = "dten"
     ) -> str:
         draft = decide(make_context(verdict=make_verdict(reason, vendor=vendor, name=name)))
-        assert isinstance(draft, AlertDraft)
         return raise_alert(
             self.connection, draft, channels=channels or ("line",), at=self.time, randomness=self.randomness
         )

@@ -16,11 +16,11 @@ from escalation.config import DeliverySettings, SMTPSettings
 from escalation.delivery.smtp import open_channel
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
+from escalation.rules import decide
 from escalation.storage.rows import deliveries
 from escalation.triage import raise_alert
 from tests.escalation.conftest import AT, make_context
 from tests.escalation.test_dispatch import Run
-from tests.escalation.test_rules import draft_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,7 +50,7 @@ asyncio.run(dispatch_due(run, {"smtp": channel}, now, bytes))
 @pytest.fixture
 def alert_id(store: sqlite3.Connection, randomness: Callable[[int], bytes]) -> str:
     """One alert waiting for its mail."""
-    return raise_alert(store, draft_of(make_context()), channels=("smtp",), at=AT, randomness=randomness)
+    return raise_alert(store, decide(make_context()), channels=("smtp",), at=AT, randomness=randomness)
 
 
 def start(folder: Path, port: int) -> subprocess.Popen[bytes]:

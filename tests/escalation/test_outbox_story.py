@@ -11,11 +11,11 @@ from escalation.config import DeliverySettings, SlackSettings, SMTPSettings
 from escalation.delivery import open_channels
 from escalation.dispatch import dispatch_due, recover
 from escalation.model import DeliveryState
+from escalation.rules import decide
 from escalation.storage.rows import deliveries
 from escalation.triage import raise_alert
 from tests.escalation.conftest import AT, THREAD, make_context
 from tests.escalation.test_dispatch import CrashError, Run
-from tests.escalation.test_rules import draft_of
 from tests.simulator.slack import Fault, SlackServer, shown
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class House:
             SlackSettings(webhook_file=folder / "webhook", timeout_seconds=5),
         )  # fmt: skip
         self.alert = raise_alert(
-            store, draft_of(make_context()), channels=("slack", "smtp"), at=AT, randomness=randomness
+            store, decide(make_context()), channels=("slack", "smtp"), at=AT, randomness=randomness
         )
 
     async def run(self, *, die_before: int | None = None, die_after: int | None = None) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from escalation.model import AlertDraft
 from escalation.rules import decide
 from escalation.scripts.render import render
 from escalation.scripts.rules_text import rule_lines
@@ -150,7 +149,6 @@ def test_where_texts_are_withheld_the_rules_are_named(monkeypatch: pytest.Monkey
     """A sheet without outside texts shows no rules, and says where they are; their code stays."""
     monkeypatch.setattr("escalation.scripts.render._clean", lambda *_: False)
     draft = decide(make_context(proposals=(ruled(),)))
-    assert isinstance(draft, AlertDraft)
     sheet = render(ALERT, draft)[0].sheet
     assert "O=DTEN" not in sheet
     assert f"rootwarden anchor show {ruled().id}" in " ".join(sheet.split())
@@ -161,7 +159,6 @@ def test_the_owner_of_the_root_is_named_first() -> None:
     """A root that another vendor's anchor vouches for is the first thing said, in summary, sheet and script."""
     context = make_context(owner=replace(DTEN, id="acme", name="ACME\x1b[2J"), proposals=())
     draft = decide(context)
-    assert isinstance(draft, AlertDraft)
     assert draft.summary.startswith("Its root is a valid anchor of vendor ACME\\u001b[2J (acme): was the package put")
     sheet, script = made(context)
     assert "right folder?" in sheet

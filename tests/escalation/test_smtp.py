@@ -17,7 +17,7 @@ from escalation.config import DeliverySettings, SMTPSettings
 from escalation.delivery import smtp as channel_module
 from escalation.delivery.mail_message import build_mail
 from escalation.errors import DeliveryTakenError, PermanentDeliveryError, TransientDeliveryError
-from escalation.model import AlertDraft, Delivery, DeliveryState, Message, Severity
+from escalation.model import Delivery, DeliveryState, Message, Severity
 from escalation.rules import decide
 from escalation.scripts.render import render
 from tests.escalation.conftest import AT, make_context
@@ -36,7 +36,6 @@ PASSWORD = "pass word 'with' signs"
 def make_delivery(**changes: Any) -> Delivery:
     """The story's message in the outbox."""
     draft = decide(make_context())
-    assert isinstance(draft, AlertDraft)
     _, message = render("alert_1", draft)
     delivery = Delivery("delivery_1", "alert_1", "smtp", "delivery_1.alert_1@rootwarden.invalid", message,
                         DeliveryState.QUEUED, 0, AT, AT)  # fmt: skip

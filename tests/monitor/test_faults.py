@@ -13,11 +13,11 @@ from escalation.model import AlertStatus, Severity
 from escalation.storage.rows import deliveries
 from monitor import alerting as alerting_module
 from monitor import expiry_alerts, jobs
-from monitor.alerting import Place
 from monitor.expiry_alerts import tell
 from monitor.fault_watch import FaultWatch
 from monitor.faults import FAULT_KIND, fault_notice
 from monitor.intake import FAULT_PAUSE
+from monitor.places import Place
 from monitor.retention import enforce
 from monitor.serving import api_server
 from tests.monitor.test_intake import DTEN, InProcess, Place1, place
@@ -175,10 +175,10 @@ async def test_a_second_look_whose_alert_fails_is_told_too(place: Place1, monkey
     taken = await place.settled()
     real = alerting_module.load_facts
 
-    def load(connection: sqlite3.Connection, sha256: str) -> Any:
+    def load(connection: sqlite3.Connection, sha256: str, *, asker: str) -> Any:
         if sha256 == taken[f"dten/{BAD}"].sha256:  # type: ignore[union-attr]
             raise ValueError("crafted")
-        return real(connection, sha256)
+        return real(connection, sha256, asker=asker)
 
     monkeypatch.setattr(alerting_module, "load_facts", load)
     places = [(str(v.sha256), Place(place.incoming / path, "dten")) for path, v in taken.items() if v is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from escalation.model import Severity
-from monitor.alerting import Place
+from monitor.places import Place
 from monitor.set_alerts import STORE_KIND
 from tests.monitor.test_intake import Place1, place
 from tests.simulator.vendor_pki import vendor_bundle

@@ -14,9 +14,10 @@ import pytest
 
 from escalation.model import AlertStatus
 from escalation.storage.rows import alerts
-from monitor.alerting import Alerting, Place, places_of
+from monitor.alerting import Alerting
 from monitor.config import IntakeSettings, MonitorSettings, PollingSettings, Source, SourceKind
 from monitor.intake import Intake, drop_folder
+from monitor.places import Place, places_of
 from monitor.schema import open_store
 from monitor.storage.intake import load_rows
 from monitor.storage.sources import SourceState

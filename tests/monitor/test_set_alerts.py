@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from escalation.model import AlertStatus
-from monitor.alerting import Place
+from monitor.places import Place
 from tests.monitor.test_intake import Place1, place
 from tests.simulator.vendor_pki import vendor_bundle
 from trust_store.model.verdict import Outcome, Reason
