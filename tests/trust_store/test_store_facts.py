@@ -7,11 +7,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.trust_store.store_setup import AT, certificate, fingerprint, package, randomness
 from tests.trust_store.verified_store_setup import store
+from trust_store.decode.facts_json import facts_to_json
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.package_facts import KeyCheck, PackageFacts, SignatureFact, SignatureOrigin, SignerHint
+from trust_store.storage import facts as stored_facts
 from trust_store.storage.connection import transaction
+from trust_store.storage.fact_signatures import FactsNotSignedError
 from trust_store.storage.facts import (
     forget_retained,
     load_facts,
@@ -61,6 +66,24 @@ def test_facts_come_back_as_they_were(store: sqlite3.Connection) -> None:
     changed = replace(facts(), size=100)
     assert save(store, changed, later=1) == first
     assert load_facts(store, "12" * 32, readers=READERS) == changed
+
+
+def test_no_longer_row_is_written_or_fetched_than_can_be_decoded(
+    store: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys tried earlier are left out before a row grows past the cap, and a row past it is an error and not loaded."""
+    save(store, facts())
+    other = replace(facts().signatures[0], key_checks=(KeyCheck("22" * 20, "22" * 20, holds=False),))
+    fewer = replace(facts(), signatures=(other,))
+    monkeypatch.setattr(stored_facts, "MAX_FACTS_BYTES", len(facts_to_json(facts())))
+    save(store, fewer)
+    assert load_facts(store, "12" * 32, readers=READERS) == fewer
+    monkeypatch.setattr(stored_facts, "MAX_FACTS_BYTES", 10)
+    loaded: list[str] = []
+    store.set_trace_callback(loaded.append)
+    with pytest.raises(FactsNotSignedError):
+        load_facts(store, "12" * 32, readers=READERS)
+    assert not [statement for statement in loaded if ", facts FROM" in statement]
 
 
 def test_stale_facts_are_never_returned(store: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trust_store import instance_key
-from trust_store.decode.facts_json import facts_from_json, facts_to_json
+from trust_store.decode.facts_json import MAX_FACTS_BYTES, facts_from_json, facts_to_json
 from trust_store.model.identifiers import RANDOM_BYTES, Identifier, format_time, new_id, parse_time
 from trust_store.quick_dataclass import dataclass
 from trust_store.storage import fact_signatures
@@ -84,7 +84,9 @@ def save_facts(
     before = _row_of(connection, facts)
     if before is not None:
         fact_signatures.of_store(connection).require(before)
-        facts = _with_earlier_checks(facts, facts_from_json(before["facts"]))
+        merged = _with_earlier_checks(facts, facts_from_json(before["facts"]))
+        # What is longer could not be read again: then the keys tried earlier are left out.
+        facts = merged if len(facts_to_json(merged)) <= MAX_FACTS_BYTES else facts
     text = facts_to_json(facts)
     row = {
         "id": before["id"] if before else new_id("facts", at, randomness(RANDOM_BYTES)),
@@ -230,8 +232,13 @@ def _fresh(connection: sqlite3.Connection, package_sha256: str, readers: Mapping
 
 
 def _facts_of(connection: sqlite3.Connection, fact_set_id: str) -> PackageFacts:
-    """One set, its signature checked."""
+    """One set, its signature checked. A longer one than is ever written is not fetched at all."""
     try:
+        size = connection.execute(
+            "SELECT length(CAST(facts AS BLOB)) FROM fact_set WHERE id = ?", (fact_set_id,)
+        ).fetchone()
+        if size[0] is not None and size[0] > MAX_FACTS_BYTES:
+            raise fact_signatures.not_signed(fact_set_id)
         row = connection.execute(
             f"SELECT {fact_signatures.COLUMNS}, facts FROM fact_set WHERE id = ?",  # noqa: S608 - own names
             (fact_set_id,),
