@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trust_store.exchange.exporting.protocol import ExportedFile
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
-CONTEXT = ExportContext("code", AT, "store_01", 7, {"acme": "Acme"})
+CONTEXT = ExportContext("code", AT, "store_01", 7)
 
 
 def anchor(kind: AnchorKind, material: bytes, **changes: Any) -> TrustAnchor:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, m
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from trust_store.decode.asn1 import BIT_STRING, SEQUENCE, Element, read_one
+from trust_store.decode.library_panic import panic_is_malformed
 from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
@@ -57,16 +58,12 @@ def _holds(issuer_spki: bytes, der: bytes) -> bool:
     try:
         if not _well_signed(der, issuer_spki):
             return False
-        certificate = _parsed(der)
-        key = load_der_public_key(issuer_spki)
-        _verify(key, certificate)
+        with panic_is_malformed:
+            certificate = _parsed(der)
+            key = load_der_public_key(issuer_spki)
+            _verify(key, certificate)
     except (*_UNREADABLE, IndexError, MalformedError, ResourceLimitError):
         return False
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
-        if type(error).__name__ == "PanicException":
-            return False
-        raise
     return True
 
 
@@ -165,13 +162,10 @@ def weak_key(certificate: Certificate) -> str | None:
 def weak_spki(spki: bytes, owner: str) -> str | None:
     """Why a SubjectPublicKeyInfo holds too weak a key, or none that can be read; None where nothing is wrong with it."""
     try:
-        key = load_der_public_key(spki)
-    except _UNREADABLE:
+        with panic_is_malformed:
+            key = load_der_public_key(spki)
+    except (*_UNREADABLE, MalformedError):
         return f"the key of {owner} cannot be read"
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":
-            return f"the key of {owner} cannot be read"
-        raise
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return f"an RSA key of {key.key_size} bits"
     if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS:

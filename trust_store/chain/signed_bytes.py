@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from trust_store.chain.algorithms import MAX_EXPONENT_BITS, MAX_RSA_BITS, MIN_EC_BITS, MIN_RSA_BITS
 from trust_store.decode.asn1 import NULL, SEQUENCE, Element, read_one
+from trust_store.decode.library_panic import panic_is_malformed
 from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
@@ -54,17 +55,13 @@ def strong_algorithm(signed: SignedBytes) -> bool:
 def signed_by(spki: bytes, signed: SignedBytes) -> bool:
     """Whether the key ``spki`` (DER SubjectPublicKeyInfo) signed it with an algorithm and a size that count; never raises."""
     try:
-        _verify(load_der_public_key(spki), signed, pss_only=_key_oid(spki) == _PSS)
+        with panic_is_malformed:
+            _verify(load_der_public_key(spki), signed, pss_only=_key_oid(spki) == _PSS)
     except (
         InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, LookupError, MalformedError,
         ResourceLimitError,
     ):  # fmt: skip
         return False
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
-        if type(error).__name__ == "PanicException":
-            return False
-        raise
     return True
 
 

@@ -82,7 +82,7 @@ def command(
         graves = query.buried(connection, valid)
         context = ExportContext(
             purpose, invocation.now(), query.store_id(connection) or "", query.store_revision(connection),
-            {v.id: v.name for v in settings.vendors}, **_password(password_file),
+            **_password(password_file),
         )  # fmt: skip
     chosen = _chosen(valid, exporter, purpose, anchor_ids, graves)
     lost = losses(exporter, chosen)

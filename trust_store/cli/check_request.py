@@ -214,11 +214,6 @@ def batch_options(asked: dict[str, Any], otherwise: CheckOptions) -> tuple[str, 
     return values.pop("path"), replace(otherwise, **values)
 
 
-def require_revocation_list(name: str) -> None:
-    """Raises UsageError unless the file holds revocation lists or an OCSP response."""
-    _revocation((name,), pipes=True)
-
-
 def _revocation(names: Iterable[str], *, pipes: bool) -> tuple[bytes, ...]:
     """Lists and responses that were handed over, each once; raises UsageError."""
     files = ((read_capped(name, MAX_SUPPLIED_BYTES, pipes=pipes), safe(name, 200)) for name in names)

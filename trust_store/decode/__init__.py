@@ -11,4 +11,5 @@ Reading order::
     zip_archive      the strict walk, with zip_directory and zip_names;  manifest  SHA256SUMS
     apk_lineage      Android's proof of rotation;  tuf_root, sigstore_identity  those of two other worlds
     strict_json      JSON from outside, with json_values;  facts_json, anchor_json  what this program writes and reads back
+    library_panic    what a failure of the library is taken for
 """

@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from trust_store.decode.library_panic import panic_is_malformed
+from trust_store.errors import MalformedError
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
@@ -37,29 +40,22 @@ def verifies(spki: bytes, algorithm: str, digest_algorithm: str, signature: byte
     ``algorithm`` is rsa-pkcs1, ``rsa-pss/<salt octets>``, ecdsa or dsa. Never raises for bad input.
     """
     try:
-        return _verify(spki, algorithm, digest_algorithm, signature, digest)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, KeyError):
+        with panic_is_malformed:
+            return _verify(spki, algorithm, digest_algorithm, signature, digest)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, KeyError, MalformedError):
         return False
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own; it proves nothing about the signature
-        if type(error).__name__ == "PanicException":
-            return False
-        raise
 
 
 def verifies_message(spki: bytes, signature: bytes, message: bytes) -> bool:
     """Whether an Ed25519 ``signature`` over ``message`` verifies (RFC 8032); any other kind of key gives False."""
     try:
-        key = load_der_public_key(spki)
-        if not isinstance(key, ed25519.Ed25519PublicKey):
-            return False
-        key.verify(signature, message)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        with panic_is_malformed:
+            key = load_der_public_key(spki)
+            if not isinstance(key, ed25519.Ed25519PublicKey):
+                return False
+            key.verify(signature, message)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError, MalformedError):
         return False
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":
-            return False
-        raise
     return True
 
 
@@ -97,13 +93,10 @@ def rsa_bits(spki: bytes) -> int | None:
 def _loaded(spki: bytes) -> PublicKeyTypes | None:
     """The key, or None where it cannot be read."""
     try:
-        return load_der_public_key(spki)
-    except (UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        with panic_is_malformed:
+            return load_der_public_key(spki)
+    except (UnsupportedAlgorithm, ValueError, TypeError, OverflowError, MalformedError):
         return None
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":
-            return None
-        raise
 
 
 def _verify(spki: bytes, algorithm: str, digest_algorithm: str, signature: bytes, digest: bytes) -> bool:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from trust_store.decode import asn1
+from trust_store.decode.library_panic import panic_is_malformed
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 
@@ -109,16 +110,12 @@ def whole(material: bytes) -> Identifier:
 def guarded(decode: Callable[[], T], what: str) -> T:
     """What ``decode`` returns; whatever the library raises for hostile input is malformed or unsupported."""
     try:
-        return decode()
+        with panic_is_malformed:
+            return decode()
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"a {what} of a kind that is not supported: {str(error)[:200]}") from error
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedError(f"not a readable {what}: {str(error)[:200]}") from error
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own
-        if type(error).__name__ == "PanicException":
-            raise MalformedError(f"not a readable {what}") from error
-        raise
 
 
 def _described(key: PublicKeyTypes, bits: bytes) -> str:

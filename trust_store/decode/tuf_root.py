@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from trust_store.decode.library_panic import panic_is_malformed
 from trust_store.decode.strict_json import parse_object
 from trust_store.errors import MalformedError, ResourceLimitError
 
@@ -140,17 +141,13 @@ def _key(value: Any) -> RootKey | None:
 
 def _spki(scheme: str, public: str) -> bytes | None:
     try:
-        key = _loaded(scheme, public)
-        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name != _CURVES.get(scheme):
-            return None
-        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
+        with panic_is_malformed:
+            key = _loaded(scheme, public)
+            if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name != _CURVES.get(scheme):
+                return None
+            return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, MalformedError):
         return None
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own
-        if type(error).__name__ == "PanicException":
-            return None
-        raise
 
 
 def _loaded(scheme: str, public: str) -> PublicKeyTypes:

@@ -14,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from trust_store.decode import asn1
+from trust_store.decode.library_panic import panic_is_malformed
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.certificate import Certificate
 
@@ -137,7 +138,8 @@ def _guarded(decode: Callable[[], T], what: str) -> T:
             warnings.simplefilter(
                 "ignore"
             )  # oddities that the library will refuse one day (serial numbers) are judged elsewhere
-            return decode()
+            with panic_is_malformed:
+                return decode()
     except (
         ValueError,
         TypeError,
@@ -148,11 +150,6 @@ def _guarded(decode: Callable[[], T], what: str) -> T:
         x509.InvalidVersion,
     ) as error:
         raise MalformedError(f"not a readable {what}: {str(error)[:200]}") from error
-    except BaseException as error:
-        # pyo3 reports a panic of the Rust core as a BaseException of its own
-        if type(error).__name__ == "PanicException":
-            raise MalformedError(f"not a readable {what}") from error
-        raise
 
 
 def _load(der: bytes) -> Certificate:

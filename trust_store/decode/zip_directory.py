@@ -80,7 +80,6 @@ class Directory:
 
     members: tuple[Member, ...]
     start: int
-    end_record: int
     comment: bytes
     tail: bytes
 
@@ -117,7 +116,7 @@ def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     if not members and end.directory_offset != 0:
         raise MalformedError("zip: bytes before an empty central directory")
     _refuse_signing_block(source, end, members)
-    return Directory(members, end.directory_offset, end.offset, end.comment, tail)
+    return Directory(members, end.directory_offset, end.comment, tail)
 
 
 def _tail(source: Bytes, end: _End, limits: ArchiveLimits) -> bytes:

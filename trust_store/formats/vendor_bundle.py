@@ -31,7 +31,6 @@ strict walk only makes sure that it cannot change which files there are and what
 
 MANIFEST = "SHA256SUMS"
 SIGNATURE_SUFFIXES = (".asc", ".p7s", ".sig")
-MAX_SIGNATURE_FILES = len(SIGNATURE_SUFFIXES)
 
 
 @dataclass(slots=True)

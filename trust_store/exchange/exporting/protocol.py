@@ -10,7 +10,7 @@ from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import Constraints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from trust_store.model.trust_anchor import AnchorKind, TrustAnchor
 
@@ -29,7 +29,7 @@ class ExportedFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportContext:
-    """What formats say beside the keys: the purpose, the moment of the export, the store's id and revision, vendor names by id.
+    """What formats say beside the keys: the purpose, the moment of the export, and the store's id and revision.
 
     ``password`` protects formats that have one.
     """
@@ -38,7 +38,6 @@ class ExportContext:
     at: datetime
     store_id: str
     store_revision: int
-    vendor_names: Mapping[str, str]
     password: bytes = b"changeit"
 
 
