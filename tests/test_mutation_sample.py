@@ -16,7 +16,7 @@ PICKED = (
     ("monitor/intake_plan.py", "writing or at < ready", "Or -> And"),
     ("monitor/intake_plan.py", "row.status is IntakeStatus.CHECKED", "Is -> IsNot"),
     ("monitor/intake_plan.py", "at < deadline:", "Lt -> LtE"),
-    ("escalation/rules.py", "verdict.outcome is Outcome.PASSED", "Is -> IsNot"),
+    ("escalation/rules.py", "rule.purpose is CallPurpose.CONFIRM_KEY", "Is -> IsNot"),
     ("escalation/deduplication.py", "return _joined(kind", "returns None"),
 )
 
@@ -28,7 +28,7 @@ def picked(module: str, text: str, what: str) -> Mutant:
 
 
 def test_mutants_of_decisions_are_killed(tmp_path: Path) -> None:
-    """Examined too early or twice, an alert on what passed and none on what did not: the tests notice each."""
+    """Examined too early or twice, a call to confirm a key that nobody has, two matters as one: the tests notice each."""
     fates = mutation.run([picked(*choice) for choice in PICKED], tmp_path, known_good=True)
     assert [f.mutant for f in fates if not f.killed] == []
     assert len(fates) == len(PICKED)

@@ -82,13 +82,14 @@ def command(
         from trust_store.storage.connection import StoreClosedError
 
         options = CheckOptions(**asked)
-        with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
-            session.use_bundle(bundle, bundle_keys, options)
-            if batch:
-                return answer_batch(session, paths, options)
-            return answer_all(session, paths, options, as_json=as_json)
-    except StoreClosedError as closed:
-        raise StoreClosedError(f"{closed}; {_FOR_EVERYBODY}") from closed
+        try:
+            with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
+                session.use_bundle(bundle, bundle_keys, options)
+                if batch:
+                    return answer_batch(session, paths, options)
+                return answer_all(session, paths, options, as_json=as_json)
+        except StoreClosedError as closed:
+            raise StoreClosedError(f"{closed}; {_FOR_EVERYBODY}") from closed
     finally:
         reader.close()
 
