@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from trust_store.api.access import Peer  # noqa: TC001 - FastAPI reads the annotations
 from trust_store.api.answers import Answers, Checked
-from trust_store.api.described import CHECK_BODY, PROBLEMS
+from trust_store.api.described import CHECK_BODY, PROBLEMS, WHOSE
 from trust_store.api.front import Front
 from trust_store.api.peer import proven
 from trust_store.api.problems import ASCIIResponse, ProblemError, add_handlers
@@ -88,7 +88,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
     async def check(
         request: Request,
         peer: Annotated[Peer, Depends(peer_of)],
-        vendor: str | None = None,
+        vendor: Annotated[str | None, Query(description=f"{WHOSE}; in JSON it stands in the body")] = None,
         name: Annotated[str, Query(max_length=255)] = "upload",
     ) -> ASCIIResponse:
         """``application/json``: ``{"path": ..., "vendor": ...}``; else the bytes, with ``vendor`` in the query.
@@ -111,7 +111,7 @@ def _check(answers: Answers, max_upload_bytes: int, uploads: Path) -> APIRouter:
     async def package(
         sha256: str,
         peer: Annotated[Peer, Depends(peer_of)],
-        vendor: str | None = None,
+        vendor: Annotated[str, Query(description=WHOSE)],
         name: Annotated[str | None, Query(max_length=255)] = None,
         path: Annotated[str | None, Query(max_length=MAX_PATH_CHARACTERS)] = None,
         material: Annotated[list[str] | None, Query(max_length=16)] = None,

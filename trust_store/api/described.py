@@ -26,6 +26,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "Refused, and why", **_PROBLEM},
     "5XX": {"description": "No answer, and why", **_PROBLEM},
 }
+WHOSE = "whose package this is said to be, or any"
 _FILE = {"type": "string", "format": "binary"}
 CHECK_BODY: dict[str, Any] = {
     "required": True,
@@ -33,7 +34,7 @@ CHECK_BODY: dict[str, Any] = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "required": ["path"],
+                "required": ["path", "vendor"],
                 "properties": {"path": {"type": "string"}, "vendor": {"type": "string"}},
                 "additionalProperties": False,
             }

@@ -71,7 +71,8 @@ def add_handlers(app: FastAPI) -> None:
         if isinstance(error, RequestValidationError):
             first = error.errors()[0] if error.errors() else {}
             place = ".".join(str(part) for part in first.get("loc", ()))
-            return problem(HTTPStatus.BAD_REQUEST, f"{place}: {first.get('msg', 'not understood')}")
+            said = "is missing" if first.get("type") == "missing" else first.get("msg", "not understood")
+            return problem(HTTPStatus.BAD_REQUEST, f"{place}: {said}")
         if isinstance(error, TrustStoreError):
             status = next((s for kind, s in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
             return problem(status, error.diagnostics())
