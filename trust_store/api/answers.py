@@ -183,7 +183,7 @@ class Answers:
 
     async def revision(self) -> int:
         """The store's revision: the store answers."""
-        return await self.run(query.store_revision)
+        return await self.look(query.store_revision)
 
 
 def _named(facts: PackageFacts, names: dict[str, str]) -> PackageFacts:
