@@ -225,6 +225,15 @@ def test_an_indirect_list_counts_where_the_certificate_names_its_issuer() -> Non
     assert ask(_indirect(), web_pki=True) is None  # no partition
 
 
+def test_who_makes_indirect_lists_was_told_so() -> None:
+    """A certificate of the list maker's name that is no CA and has no key usage signs no lists (4.2.1.3), with cRLSign it does."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    for told, expected in (((), UNKNOWN), ((usage("crl_sign"),), None)):
+        maker = issue("list maker", ROOT, *told, private=key)
+        asked = about_leaf([_indirect(signed_with=key)], path=(BY_OTHER, CA, ROOT), untrusted=[maker])
+        assert asked[0] == expected
+
+
 def test_a_delta_brings_a_list_up_to_date() -> None:
     """The delta's word is the later one; it needs the same scope and a base that is not after the list (5.2.4)."""
 
