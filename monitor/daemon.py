@@ -42,6 +42,7 @@ from monitor.tamper_watch import TamperWatch
 from trust_store import audit, checkpoints, decisions
 from trust_store.errors import DecisionRefusedError, TrustStoreError
 from trust_store.formats.worker import ForkServerReader
+from trust_store.model.identifiers import format_time
 from trust_store.policy_approval import person_deciding
 from trust_store.storage.affected import by_anchors, since
 from trust_store.storage.connection import connect, transaction
@@ -74,12 +75,13 @@ def run_daemon(config: Path, *, now: Callable[[], datetime], randomness: Callabl
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError, StoreUnavailableError, StoreInconsistentError."""
     log_to_journal()
     bound_arenas()
+    loaded_at = now()
     settings = load_monitor_settings(config)
     with writer_lock(settings.trust.store.lock):
         reader = ForkServerReader()
         try:
             open_store(settings.trust.store).close()
-            return asyncio.run(Daemon(settings, reader, now=now, randomness=randomness).serve())
+            return asyncio.run(Daemon(settings, reader, loaded_at=loaded_at, now=now, randomness=randomness).serve())
         finally:
             reader.close()
 
@@ -92,9 +94,11 @@ class Daemon:
         settings: MonitorSettings,
         reader: ForkServerReader,
         *,
+        loaded_at: datetime,
         now: Callable[[], datetime],
         randomness: Callable[[int], bytes],
     ) -> None:
+        self._loaded_at = loaded_at
         self.settings, self._reader, self._now, self._randomness = settings, reader, now, randomness
         delivery = load_delivery_settings({"delivery": settings.delivery_tables}, settings.trust.file)
         self._channels = open_channels(delivery, os.environ, now)
@@ -149,7 +153,11 @@ class Daemon:
     async def answer(self, command: str, arguments: dict[str, Any], uid: int) -> dict[str, Any]:
         """Carry out one request of the control socket for the peer with this uid."""
         if command == "ping":
-            return {"store": str(self.settings.trust.store.database), "uid": uid}
+            return {
+                "store": str(self.settings.trust.store.database),
+                "uid": uid,
+                "loaded_at": format_time(self._loaded_at),
+            }
         if command == "poll":
             return {"sources": [o.to_dict() for o in await self._poll(arguments.get("source"), force=True)]}
         try:

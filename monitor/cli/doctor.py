@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import socket
-import struct
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from monitor.cli.findings import Finding, configuration_findings
 from trust_store.errors import TrustStoreError
+from trust_store.model.identifiers import parse_time
 from trust_store.terminal import safe
 
 if TYPE_CHECKING:
@@ -65,7 +62,7 @@ def command(invocation: Invocation, *, as_json: bool) -> int:
 def examine(settings: MonitorSettings, now: datetime) -> Iterator[Finding]:
     """Every finding about an installation with these settings, its configuration apart; reads only."""
     yield from _store(settings, now)
-    yield from _daemon(settings, now)
+    yield from _daemon(settings)
     yield from _sandbox()
 
 
@@ -158,41 +155,28 @@ def _instance(trust: TrustSettings, owner: int) -> Iterator[Finding]:
         )
 
 
-def _daemon(settings: MonitorSettings, now: datetime) -> Iterator[Finding]:
+def _daemon(settings: MonitorSettings) -> Iterator[Finding]:
     from trust_store import client
 
     path = settings.trust.control.socket
     try:
-        client.request(path, "ping", {}, timeout=5.0)
+        told = client.request(path, "ping", {}, timeout=5.0)
+        loaded_at = parse_time(str(told.get("loaded_at"))).timestamp()
     except TrustStoreError as error:
         yield Finding("warning", error.diagnostics(), "rootwarden config check, then: systemctl status rootwarden")
         return
+    except ValueError:
+        yield Finding("warning", f"what answers on {path} is no daemon of this version", "systemctl restart rootwarden")
+        return
     yield Finding("ok", f"the daemon answers on {path}")
-    began = _began(path, now)
     folder = settings.trust.file.parent / "vendors.d"
     for file in (settings.trust.file, folder, *sorted(folder.glob("*.toml"))):
-        if began is not None and file.exists() and file.stat().st_mtime > began:
+        if file.exists() and file.stat().st_mtime > loaded_at:
             yield Finding(
                 "warning",
-                f"{file} was changed since the daemon's start: nothing of that counts yet",
+                f"{file} was changed since the daemon loaded it: nothing of that counts yet",
                 "systemctl restart rootwarden",
             )
-
-
-def _began(path: Path, now: datetime) -> float | None:
-    """When the process that listens at a socket began, in seconds since 1970; None where the kernel does not tell (proc(5))."""
-    try:
-        with socket.socket(socket.AF_UNIX) as peer:
-            peer.connect(os.fspath(path))
-            pid, _, _ = struct.unpack(
-                "3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            )
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(after_name[19])  # starttime, the 22nd field
-    except (OSError, ValueError, IndexError):
-        return None
-    since = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return now.timestamp() - since
 
 
 def _sandbox() -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,7 +192,7 @@ def listening(config: Path) -> Iterator[None]:
                     return
                 with peer:
                     if peer.makefile("rb").readline():
-                        peer.sendall(b'{"ok": true, "result": {}}\n')
+                        peer.sendall(b'{"ok": true, "result": {"loaded_at": "2026-03-01T10:00:00Z"}}\n')
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -203,13 +203,13 @@ def listening(config: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("listening")
 def test_a_configuration_newer_than_the_daemon_is_told(config: Path) -> None:
-    """A file changed after the daemon's start names the restart; one changed before it does not."""
+    """A file changed after the daemon loaded it names the restart; one changed before does not."""
     files = (config, config.parent / "vendors.d", config.parent / "vendors.d/dten.toml")
-    before = (datetime.now(UTC) - timedelta(days=3650)).timestamp()
+    loaded_at = datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp()
     for file in files:
-        os.utime(file, (before, before))
+        os.utime(file, (loaded_at, loaded_at))
     assert "systemctl restart rootwarden" not in findings(config).values()
-    os.utime(files[2])
+    os.utime(files[2], (loaded_at, loaded_at + 1))
     (changed,) = [what for what, advice in findings(config).items() if advice == "systemctl restart rootwarden"]
     assert str(files[2]) in changed
 
