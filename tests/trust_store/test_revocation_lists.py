@@ -229,7 +229,11 @@ def test_who_makes_indirect_lists_was_told_so() -> None:
     """One of the list maker's name that is no CA and has no key usage signs no lists (4.2.1.3); with cRLSign any CA below may make it."""
     key = ec.generate_private_key(ec.SECP256R1())
     beside = authority("ca beside", ROOT, SIGNS)
-    for issuer, told, expected in ((ROOT, (), UNKNOWN), (ROOT, (usage("crl_sign"),), None), (beside, (usage("crl_sign"),), None)):
+    for issuer, told, expected in (
+        (ROOT, (), UNKNOWN),
+        (ROOT, (usage("crl_sign"),), None),
+        (beside, (usage("crl_sign"),), None),
+    ):
         more = [issue("list maker", issuer, *told, private=key), beside]
         lists = [_indirect(signed_with=key), revocation_list(beside)]
         assert about_leaf(lists, path=(BY_OTHER, CA, ROOT), untrusted=more)[0] == expected
