@@ -149,9 +149,13 @@ def everything(connection: sqlite3.Connection, vendor_id: str | None) -> TrustVi
         key=lambda s: s.anchor.id,
     )
     overruled = [s for s in stored if s.anchor.state in BURIED and s not in chosen]
-    helping = [load_certificate(s.anchor.material) for s in chosen if s.anchor.state is AnchorState.PENDING]
-    helping += [load_certificate(s.anchor.material) for s in overruled]
-    return TrustView(anchors=tuple(s.anchor for s in chosen), untrusted=tuple(helping))
+    # The newest first: where several of them end in nothing, it is the first one's missing issuer that is told.
+    helping = sorted(
+        [*(s for s in chosen if s.anchor.state is AnchorState.PENDING), *overruled],
+        key=lambda s: (-s.anchor.recorded_at.timestamp(), s.anchor.id),
+    )
+    untrusted = tuple(load_certificate(s.anchor.material) for s in helping)
+    return TrustView(anchors=tuple(s.anchor for s in chosen), untrusted=untrusted)
 
 
 def _overruled(
