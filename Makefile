@@ -63,7 +63,7 @@ test-system: setup-test
 
 fuzz: setup-test
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_PER_TARGET)
-	STATE_MACHINE_EXAMPLES=$(STATE_MACHINE_EXAMPLES) STATE_MACHINE_STEPS=60 $(BIN)/python -m pytest -q tests/trust_store/test_state_machine.py
+	STATE_MACHINE_EXAMPLES=$(STATE_MACHINE_EXAMPLES) STATE_MACHINE_STEPS=60 $(BIN)/python -m pytest -q --hypothesis-profile=random tests/trust_store/test_state_machine.py
 
 mutation: setup-test
 	$(BIN)/python -m tests.mutation

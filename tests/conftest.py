@@ -9,10 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# The same examples each time, so that a failure is the change's; ``make fuzz`` asks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("random", settings.get_profile("default"))
+settings.load_profile("repeatable")
 
 # A runner in the background (``&``, nohup) hands ignored signals on, which a shell can then not even trap: the programs under test
 # are to get them as they would from a terminal.
