@@ -11,7 +11,7 @@ from monitor.analysis.model import AnalysisInput, Post
 from monitor.config import LOOPBACK_HOSTS, SourceKind
 from monitor.documents.quotes import own_words, quoted_words
 from monitor.key_material import MAX_KEYS, identifiers_named, identifiers_of, is_key_file, proposals_of, read_keys
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.claim import Authority
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ MAX_CLAIMS = 20
 MAX_IDENTIFIERS = 64
 """Of one claim; with MAX_CLAIMS the most rows that one hostile post can cost."""
 EXCERPT_CHARACTERS = 400
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +223,7 @@ class _Shown:
         """The keys in a block; none where it does not decode, which is noted."""
         try:
             keys = read_keys(material.data)
-        except _UNREADABLE as error:
+        except READ_ERRORS as error:
             self.unreadable.append(f"{material.kind}: {error}")
             return ()
         for proposal in proposals_of(keys, vendor_id=self._vendor_id, authority=word, reference=self._reference):

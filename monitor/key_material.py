@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trust_store.decode.x509 import decode_certificates
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.model.certificate import Certificate
 from trust_store.model.claim import Authority, Proposal
 from trust_store.model.identifiers import Identifier, IdentifierKind, normalise_hex
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MAX_KEYS = 32
 KEY_FILE_SUFFIXES = (".asc", ".cer", ".crt", ".der", ".gpg", ".key", ".p7b", ".pem")
 _OPENPGP_SUFFIXES = (".asc", ".gpg", ".key")
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 def is_key_file(url: str) -> bool:
@@ -48,7 +47,7 @@ def read_keys(data: bytes, name: str = "") -> tuple[Key, ...]:
     for read in reversed(readers) if openpgp_first else readers:
         try:
             keys = read(data)
-        except _UNREADABLE as error:
+        except READ_ERRORS as error:
             first = first or error
             continue
         if keys:

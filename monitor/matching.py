@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget, find_paths
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints, Purpose, SignerRule, TrustAnchor
 
@@ -89,6 +89,6 @@ def _certificates(material: Iterable[bytes]) -> list[Certificate]:
     for der in material:
         try:
             found.append(load_certificate(der))
-        except (MalformedError, ResourceLimitError, UnsupportedError):
+        except READ_ERRORS:
             continue
     return found

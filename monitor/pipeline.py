@@ -26,7 +26,7 @@ from monitor.storage import attachments as files
 from monitor.storage.documents import Stored, known_documents, store_document
 from monitor.storage.sources import claim_due, state_of, validators_of
 from monitor.visits import Memory, Reading, visit
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.model.claim import Authority
 from trust_store.model.identifiers import format_time
 from trust_store.storage.connection import transaction
@@ -303,7 +303,7 @@ class _Poll:
         keys: tuple[Key, ...] = ()
         try:
             keys = await asyncio.to_thread(read_keys, answer.body, pending.url)
-        except (MalformedError, ResourceLimitError, UnsupportedError) as error:
+        except READ_ERRORS as error:
             unreadable = safe(str(error), PROBLEM_CHARACTERS)
         at = self._now()
         proposals = proposals_of(keys, vendor_id=self._source.vendor_id, authority=authority, reference=pending.url)

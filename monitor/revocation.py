@@ -15,7 +15,7 @@ from monitor.fetch.protocol import Expected, FetchRequest
 from trust_store.decode.crl import load_list
 from trust_store.decode.ocsp import load_response
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.revocation_sources import due, is_proven, published
 from trust_store.storage.connection import transaction
 from trust_store.storage.revocation_material import CRL, MAX_MATERIAL_BYTES, FetchedMaterial, save
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=6)
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class RevocationRefresh:
             new = await self.storage.run(lambda c: _keep(c, kept))
         except STORE_ERRORS:
             raise
-        except (FetchError, *_UNREADABLE) as error:
+        except (FetchError, *READ_ERRORS) as error:
             return self._left_alone(place, str(error)[:300])
         except Exception as error:  # noqa: BLE001 - what one answer does to its reader is told, and ends no other
             return self._left_alone(place, fault_text(error))

@@ -37,7 +37,7 @@ from trust_store.anchor_rules import (
     rules_code,
 )
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import DecisionRefusedError, MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, DecisionRefusedError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.anchors import current
 from trust_store.storage.approvals import Approval, acceptances, record_approval
@@ -383,7 +383,7 @@ def _require_signer_rule(anchor: TrustAnchor) -> None:
         return
     try:
         is_ca = anchor.kind is AnchorKind.SPKI or load_certificate(anchor.material).is_ca
-    except (MalformedError, ResourceLimitError, UnsupportedError) as error:
+    except READ_ERRORS as error:
         raise DecisionRefusedError(f"the certificate of {anchor.id} cannot be read: {error}") from error
     if is_ca:
         raise DecisionRefusedError(

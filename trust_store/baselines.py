@@ -16,10 +16,8 @@ from trust_store.anchor_changes import clean_text, first_sighting, move, require
 from trust_store.anchor_management import constrain, propose
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import (
+    READ_ERRORS,
     DecisionRefusedError,
-    MalformedError,
-    ResourceLimitError,
-    UnsupportedError,
     UsageError,
 )
 from trust_store.model.identifiers import RANDOM_BYTES, new_id, normalise_hex
@@ -280,7 +278,7 @@ def _may_issue(kind: AnchorKind, material: bytes) -> bool:
         return False
     try:
         return load_certificate(material).is_ca
-    except (MalformedError, ResourceLimitError, UnsupportedError):
+    except READ_ERRORS:
         return True
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from trust_store.errors import UsageError
+from trust_store.errors import READ_ERRORS, UsageError
 from trust_store.exchange.bundle import TOLD_STATES
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR, RevocationMaterial, TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
-from trust_store.storage import lookup, revocation_material
+from trust_store.storage import revocation_material
 from trust_store.storage.fact_identifiers import identifiers_in, tried_in
 from trust_store.verification import verify_package
 
@@ -90,7 +90,7 @@ class BundledTrust:
         found: list[OpenPGPKey] = []
         for anchor in self._bundle.anchors:
             if anchor.kind is AnchorKind.OPENPGP and named & set(anchor.identifiers):
-                with contextlib.suppress(*lookup.UNREADABLE):
+                with contextlib.suppress(*READ_ERRORS):
                     found += load_keys(anchor.material)
         return tuple(found)
 

@@ -77,3 +77,7 @@ class DecisionRefusedError(TrustStoreError):
     def __init__(self, message: str, *, kind: str = "refused") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+READ_ERRORS = (MalformedError, ResourceLimitError, UnsupportedError)
+"""What a reader of bytes from outside raises: they cannot be read, are too much, or of a kind that is not read."""

@@ -19,7 +19,7 @@ from trust_store.chain.timestamping import readable
 from trust_store.decode.openpgp import load_keys
 from trust_store.decode.timestamp_token import parse_token
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import format_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import RevocationMaterial
@@ -44,7 +44,6 @@ _STANDING = frozenset({AnchorState.VALID, AnchorState.SUPERSEDED})
 _PUBLIC_KEYS = frozenset({AnchorKind.SPKI, AnchorKind.RAW, AnchorKind.NPM})
 _STEPS = (timedelta(0), timedelta(microseconds=1), timedelta(seconds=1))
 """A limit may count until its moment, through it, or through the second it lies in."""
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 MAX_NAME = 120
 MAX_MOMENTS = 200
 """Moments of one package that are looked at, the earliest first."""
@@ -130,7 +129,7 @@ def _of_material(anchor: TrustAnchor, at: datetime) -> Iterator[tuple[datetime, 
         elif anchor.kind not in _PUBLIC_KEYS:
             return
         spki = certificate.spki if anchor.kind is AnchorKind.X509 else anchor.material
-    except _UNREADABLE:
+    except READ_ERRORS:
         return
     limit = cut_off(spki)
     if limit is not None:
@@ -195,7 +194,7 @@ def _of_openpgp(subject: Subject, at: datetime) -> Iterator[datetime]:
     keys = list(subject.view.untrusted_keys)
     for anchor in subject.view.anchors if facts else ():
         if anchor.kind is AnchorKind.OPENPGP:
-            with contextlib.suppress(*_UNREADABLE):
+            with contextlib.suppress(*READ_ERRORS):
                 keys += load_keys(anchor.material)
     for fact in facts:
         made_by = {check.owner for check in fact.key_checks if check.holds}
@@ -210,7 +209,7 @@ def _stamping(tokens: Iterable[bytes]) -> Iterator[bytes]:
     for token in tokens:
         try:
             yield from parse_token(token).certificates
-        except _UNREADABLE:
+        except READ_ERRORS:
             continue
 
 

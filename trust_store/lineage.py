@@ -22,7 +22,7 @@ from trust_store.decode.apk_lineage import FILE_MAGIC, VERSION, read_lineage
 from trust_store.decode.public_keys import rsa_bits, verifies, verifies_message
 from trust_store.decode.tuf_root import TUFRoot, read_root
 from trust_store.decode.x509 import decode_certificates, load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.trust_anchor import AnchorKind
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ MAX_PROOF_BYTES = 512 * 1024
 MAX_CROSS_CERTIFICATES = 64
 MIN_RSA_BITS = 2048
 INDEPENDENT_PLACES = 2
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 _KEY_KINDS = (AnchorKind.RAW, AnchorKind.SPKI)
 
 
@@ -127,7 +126,7 @@ def _attempt(
 ) -> bytes | None:
     try:
         return verify(predecessor, successor, material)
-    except _UNREADABLE:
+    except READ_ERRORS:
         return None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trust_store import audit, client_memory
 from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
-from trust_store.errors import StoreInconsistentError
+from trust_store.errors import READ_ERRORS, StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR, TrustView
@@ -366,7 +366,7 @@ def _untrusted(helping: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...]
         elif stored.anchor.kind is AnchorKind.OPENPGP:
             from trust_store.decode.openpgp import load_keys  # most stores hold certificates only
 
-            with contextlib.suppress(*lookup.UNREADABLE):
+            with contextlib.suppress(*READ_ERRORS):
                 keys += load_keys(stored.anchor.material)
     return tuple(certificates), tuple(keys)
 

@@ -23,7 +23,7 @@ from trust_store.decode.crl import load_list
 from trust_store.decode.distribution_points import URI
 from trust_store.decode.ocsp import load_response
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import parse_time
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.storage.affected import by_anchors
@@ -47,7 +47,6 @@ MAX_PLACES = 1000
 MAX_URL_CHARACTERS = 1024
 DAILY = timedelta(days=1)
 SHORTEST = timedelta(hours=1)
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def is_proven(kind: str, material: bytes, issuer: Certificate) -> bool:
             signed_by(responder.spki, response.signed) and signature_holds(issuer.spki, responder)
             for responder in delegated
         )
-    except _UNREADABLE:
+    except READ_ERRORS:
         return False
 
 
@@ -116,7 +115,7 @@ def _below(connection: sqlite3.Connection, anchor: TrustAnchor) -> Iterator[Publ
     """What the paths of the packages seen name, from their end entities up to this anchor."""
     try:
         root = load_certificate(anchor.material)
-    except _UNREADABLE:
+    except READ_ERRORS:
         return
     for sha256 in sorted(by_anchors(connection, [anchor.id]).packages)[:MAX_PACKAGES]:
         try:
@@ -135,7 +134,7 @@ def _readable(certificates: Iterable[bytes]) -> Iterator[Certificate]:
     for der in certificates:
         try:
             yield load_certificate(der)
-        except _UNREADABLE:
+        except READ_ERRORS:
             continue
 
 

@@ -12,7 +12,7 @@ from trust_store.decode.asn1 import read_one
 from trust_store.decode.crl import MAX_LISTS, RevocationList, decode_lists
 from trust_store.decode.crl_entries import read_bits
 from trust_store.decode.ocsp import StatusResponse, load_response
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +94,7 @@ class RevocationSet:
                     continue
                 response = load_response(data)
                 responses[response.signed.sha256] = response
-            except (MalformedError, ResourceLimitError, UnsupportedError):
+            except READ_ERRORS:
                 unreadable += 1
         return cls(tuple(lists.values()), tuple(responses.values()), unreadable, left_out)
 

@@ -19,7 +19,7 @@ from trust_store.chain.validation import PathProblem, ValidationParameters, vali
 from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.timestamp_token import ID_CT_TST_INFO, parse_token
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.trust_anchor import Purpose
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
@@ -41,7 +41,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a TSA's clock may be ahead of the one here, its stated accuracy apart."""
 STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
 MAX_SIGNER_CANDIDATES = 8
-_UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def prove(
     # (1) The token is one CMS SignedData around a TSTInfo (RFC 3161 2.4.2).
     try:
         parsed = parse_token(token)
-    except _UNREADABLE as error:
+    except READ_ERRORS as error:
         return ProvenTime(None, None, (_unreadable(error),))
     stated = parsed.info.generated_at
     # (2) to (6) What the token is over, and that it is signed.
@@ -230,7 +229,7 @@ def readable(certificates: Iterable[bytes]) -> list[Certificate]:
     for der in certificates:
         try:
             found.append(load_certificate(der))
-        except _UNREADABLE:
+        except READ_ERRORS:
             continue
     return found
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.storage import lookup
 
@@ -86,6 +87,6 @@ def _tokens(signature: SignatureFact) -> tuple[SignedData, ...]:
 
     found: list[SignedData] = []
     for token in signature.timestamps:
-        with contextlib.suppress(*lookup.UNREADABLE):
+        with contextlib.suppress(*READ_ERRORS):
             found.append(parse_signed_data(token))
     return tuple(found)

@@ -17,7 +17,7 @@ from trust_store.chain.named_key import name_of
 from trust_store.chain.names import canonical
 from trust_store.decode.public_keys import canonical_spki_sha256
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind
 
@@ -34,7 +34,6 @@ _ORGANISATION = "2.5.4.10"
 _PUBLIC_KEYS = frozenset({AnchorKind.SPKI, AnchorKind.RAW, AnchorKind.NPM})
 MAX_OWNERS = 1000
 """So many anchors of one identifier are looked at, the oldest first: a flood of proposals puts none out that stood before it."""
-UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @lru_cache(maxsize=512)
@@ -42,7 +41,7 @@ def name_digest(name_der: bytes) -> str | None:
     """SHA-256 of a DER Name in canonical form, lower-case hex; None for a name that cannot be read: it is nobody's issuer."""
     try:
         rdns = canonical(name_der)
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
     plain = [
         [[kind, value if isinstance(value, str) else ["bytes", value.hex()]] for kind, value in _sorted(rdn)]
@@ -61,7 +60,7 @@ def certificate_of(der: bytes) -> Certificate | None:
     """The certificate, or None where it cannot be read."""
     try:
         return load_certificate(der)
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
 
 
@@ -147,7 +146,7 @@ def written_name(name: str) -> str | None:
     """The digest of a name written as in RFC 4514; None where it is none."""
     try:
         return name_digest(name_of(name))
-    except UNREADABLE:
+    except READ_ERRORS:
         return None
 
 
@@ -155,7 +154,7 @@ def near_name(name: str) -> frozenset[Identifier]:
     """What anchors are found by that are like an issuer of that name (RFC 4514): of the name, issued under it, of its organisation."""
     try:
         der = name_of(name)
-    except UNREADABLE:
+    except READ_ERRORS:
         return frozenset()
     digest = name_digest(der)
     if digest is None:
@@ -168,7 +167,7 @@ def _organisations(name_der: bytes) -> frozenset[Identifier]:
     """The organisations in a name. They are looked up for people who ask what a missing issuer is like, and for nothing else."""
     try:
         rdns = canonical(name_der)
-    except UNREADABLE:
+    except READ_ERRORS:
         return frozenset()
     said = [value for rdn in rdns for kind, value in rdn if kind == _ORGANISATION and isinstance(value, str)]
     digests = (hashlib.sha256(b"rootwarden/organisation/1\0" + value.encode()).hexdigest() for value in said)

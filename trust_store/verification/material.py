@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trust_store.chain.named_key import certificate_of, name_of
 from trust_store.decode.public_keys import canonical_spki_sha256, key_kind
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.errors import READ_ERRORS
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR
@@ -36,7 +36,6 @@ _KEY_KINDS = frozenset(
 )
 _PUBLIC_KEYS = frozenset({AnchorKind.SPKI, AnchorKind.RAW, AnchorKind.NPM})
 """Kinds whose material is a SubjectPublicKeyInfo."""
-UNREADABLE = (MalformedError, ResourceLimitError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def prepare(view: TrustView, question: Question) -> TrustMaterial:
         reachable = reason is not None or (anchor.state in _REACHABLE and counts_for(anchor, question))
         try:
             gathered.add(anchor, reason, reachable=reachable)
-        except UNREADABLE:
+        except READ_ERRORS:
             continue
     return gathered.material()
 
@@ -127,7 +126,7 @@ class _Gathered:
         self._buried |= {Tombstone(value, reason, anchor.effective_from) for value in values}
 
     def add(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
-        """Decode one anchor; raises one of UNREADABLE."""
+        """Decode one anchor; raises one of READ_ERRORS."""
         if anchor.kind is AnchorKind.X509:
             self._add_certificate(anchor, reason, reachable=reachable)
         elif anchor.kind in _PUBLIC_KEYS:

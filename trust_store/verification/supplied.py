@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode.x509 import load_certificate, pem_blocks
-from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError, UsageError
+from trust_store.errors import READ_ERRORS, UsageError
 from trust_store.model.trust_anchor import (
     AnchorKind,
     AnchorState,
@@ -78,7 +78,7 @@ def read_material(data: bytes, name: str) -> SuppliedMaterial:
             _openpgp(keys) if keys else (),
             tuple(key for key in found if key.kind is not AnchorKind.OPENPGP and not _plain(key)),
         )
-    except (MalformedError, ResourceLimitError, UnsupportedError) as error:
+    except READ_ERRORS as error:
         raise UsageError(f"{name}: no keys that can be read: {error}") from error
     if not found:
         raise UsageError(f"{name}: every key in it is listed as distrusted")
@@ -111,7 +111,7 @@ def read_revocation(data: bytes, name: str) -> tuple[bytes, ...]:
                 load_response(item)
             else:
                 load_list(item)
-    except (MalformedError, ResourceLimitError, UnsupportedError) as error:
+    except READ_ERRORS as error:
         raise UsageError(f"{name}: no revocation list and no OCSP response that can be read: {error}") from error
     if not found:
         raise UsageError(f"{name}: there is no revocation list in it")

@@ -14,13 +14,13 @@ from trust_store.chain.names import same_name
 from trust_store.chain.validation import ValidationParameters, validate_path
 from trust_store.decode.public_keys import canonical_spki_sha256, rsa_bits
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import UnsupportedError
+from trust_store.errors import READ_ERRORS, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import MissingIssuer, PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings, path_scope_findings
 from trust_store.verification.judging import SignatureJudging
-from trust_store.verification.material import UNREADABLE, counts_for, vendor_findings
+from trust_store.verification.material import counts_for, vendor_findings
 from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
 from trust_store.verification.relatives import missing_issuer
 from trust_store.verification.revocation import revocation_findings
@@ -276,7 +276,7 @@ def _decoded(carried: Iterable[bytes]) -> tuple[tuple[Certificate, ...], dict[st
     for der in carried:
         try:
             certificates.append(load_certificate(der))
-        except UNREADABLE as error:
+        except READ_ERRORS as error:
             unsupported = isinstance(error, UnsupportedError)
             reason = Reason.UNSUPPORTED_FORMAT if unsupported else Reason.MALFORMED
             refused[hashlib.sha256(der).hexdigest()] = reason
