@@ -1,0 +1,1 @@
+"""The tests of package formats: fixtures made by real tools, and hostile ones."""
