@@ -193,15 +193,18 @@ def parse_signed_data(data: bytes) -> SignedData:
         raise MalformedError("CMS: no signer infos, so nothing is signed")
     if len(infos) > MAX_SIGNER_INFOS:
         raise ResourceLimitError(f"CMS: more than {MAX_SIGNER_INFOS} signer infos")
-    signers = tuple(_signer_info(info) for info in infos)
+    signers = tuple(signer_info(info) for info in infos)
     if not {signer.digest_algorithm for signer in signers} <= {DIGESTS.get(oid) for oid in announced}:
         # RFC 5652 5.1 leaves it open; openssl refuses it, and what one verifier refuses must not pass here
         raise MalformedError("CMS: a signer's digest algorithm is not among those of the message")
     return SignedData(content_type, inside, certificates, signers)
 
 
-def parse_attributes(element: Element) -> SignedAttributes:
-    """Read signed attributes (RFC 5652 5.3, 11.1 to 11.3): each at most once, content type and digest exactly once."""
+def parse_attributes(element: Element, *, countersignature: bool = False) -> SignedAttributes:
+    """Read signed attributes (RFC 5652 5.3, 11.1 to 11.3): each at most once, content type and digest exactly once.
+
+    Those of a ``countersignature`` have no content type (11.4), which is then empty.
+    """
     attributes = element.children()
     if not 0 < len(attributes) <= MAX_ATTRIBUTES:
         raise MalformedError(f"CMS: {len(attributes)} signed attributes")
@@ -220,18 +223,34 @@ def parse_attributes(element: Element) -> SignedAttributes:
         values[kind] = content
         body = der(parts[0]) + der_set([der(value) for value in content])
         encodings.append(bytes([SEQUENCE]) + length_octets(len(body)) + body)
-    if ID_CONTENT_TYPE not in values or ID_MESSAGE_DIGEST not in values:
-        raise MalformedError("CMS: signed attributes lack the content type or the message digest")
-    content_type, digest = values.pop(ID_CONTENT_TYPE)[0], values.pop(ID_MESSAGE_DIGEST)[0]
+    if (ID_CONTENT_TYPE in values) is countersignature or ID_MESSAGE_DIGEST not in values:
+        raise MalformedError("CMS: signed attributes lack the content type or the message digest, or have one too many")
+    content_type = "" if countersignature else values.pop(ID_CONTENT_TYPE)[0].oid("content type")
+    digest = values.pop(ID_MESSAGE_DIGEST)[0]
     stated = values.pop(ID_SIGNING_TIME, None)
     # RFC 5652 5.4: the digest is over the DER of SET OF, not over the implicit [0] that stands in the message
     return SignedAttributes(
         der_set(encodings),
-        content_type.oid("content type"),
+        content_type,
         digest.expect(OCTET_STRING, "message digest").content,
         _time(stated[0]) if stated else None,
         tuple(values.items()),
     )
+
+
+def content_octets(signed_data: SignedData, *, max_bytes: int) -> bytes:
+    """The eContent (RFC 5652 5.2): one OCTET STRING, in BER perhaps in pieces (X.690 8.7.3); raises MalformedError where there is none."""
+    if signed_data.content is None:
+        raise MalformedError("CMS: there is no content inside")
+    inner = signed_data.content.expect(_IMPLICIT_0, "eContent").children()
+    if len(inner) != 1:
+        raise MalformedError("CMS: more than one content")
+    whole = inner[0].tag == OCTET_STRING
+    pieces = inner if whole else inner[0].expect(OCTET_STRING | 0x20, "eContent").children()
+    content = b"".join(piece.expect(OCTET_STRING, "a piece of eContent").content for piece in pieces)
+    if len(content) > max_bytes:
+        raise ResourceLimitError(f"CMS: a content of more than {max_bytes} bytes")
+    return content
 
 
 def certificate_names(certificate: bytes) -> CertificateNames:
@@ -272,7 +291,8 @@ def _certificates(element: Element) -> tuple[bytes, ...]:
     return found
 
 
-def _signer_info(element: Element) -> SignerInfo:
+def signer_info(element: Element) -> SignerInfo:
+    """Read one SignerInfo (RFC 5652 5.3); raises MalformedError or UnsupportedError."""
     parts = list(element.expect(SEQUENCE, "SignerInfo").children())
     if len(parts) < 5:  # version, sid, digestAlgorithm, signatureAlgorithm, signature
         raise MalformedError("CMS: a SignerInfo lacks a part")

@@ -37,7 +37,6 @@ _BOOLEAN, _TRUE = 0x01, b"\xff"
 _MILLIS, _MICROS = 0x80, 0x81
 _TSA, _EXTENSIONS = 0xA0, 0xA1
 _DIRECTORY_NAME = 0xA4
-_CONSTRUCTED_OCTETS = 0x24
 _TIME = re.compile(rb"([0-9]{14})(?:\.([0-9]{0,15}[1-9]))?Z")
 
 
@@ -116,9 +115,7 @@ def parse_token(data: bytes) -> TimestampToken:
     message = cms.parse_signed_data(data)
     if message.content_type != ID_CT_TST_INFO:  # 2.4.2
         raise UnsupportedError(f"timestamp: content type {message.content_type} is not TSTInfo")
-    if message.content is None:
-        raise MalformedError("timestamp: there is no TSTInfo inside")
-    content = _octets(message.content)
+    content = cms.content_octets(message, max_bytes=MAX_CONTENT_BYTES)
     signer = message.signer_infos[0]
     if signer.attributes is None:  # RFC 5652 5.3: content of another type than data needs signed attributes
         raise MalformedError("timestamp: there are no signed attributes")
@@ -128,7 +125,7 @@ def parse_token(data: bytes) -> TimestampToken:
         content,
         message.signer_infos,
         attributes,
-        tuple(_certificate_ids(attributes)),
+        tuple(certificate_ids(attributes)),
         message.certificates,
     )
 
@@ -166,18 +163,6 @@ def parse_info(content: bytes) -> TimestampInfo:
         nonce=nonce,
         tsa_name=name,
     )
-
-
-def _octets(wrapper: Element) -> bytes:
-    """eContent (RFC 5652 5.2): one OCTET STRING, in BER perhaps in pieces (X.690 8.7.3)."""
-    inner = wrapper.expect(0xA0, "eContent").children()
-    if len(inner) != 1:
-        raise MalformedError("timestamp: more than one content")
-    pieces = inner if inner[0].tag == OCTET_STRING else inner[0].expect(_CONSTRUCTED_OCTETS, "eContent").children()
-    content = b"".join(piece.expect(OCTET_STRING, "a piece of eContent").content for piece in pieces)
-    if len(content) > MAX_CONTENT_BYTES:
-        raise ResourceLimitError(f"timestamp: a TSTInfo of more than {MAX_CONTENT_BYTES} bytes")
-    return content
 
 
 def _imprint(element: Element) -> tuple[str, bytes]:
@@ -267,7 +252,7 @@ def _extensions(element: Element) -> None:
             raise UnsupportedError(f"timestamp: critical extension {oid}")
 
 
-def _certificate_ids(attributes: cms.SignedAttributes) -> list[CertificateID]:
+def certificate_ids(attributes: cms.SignedAttributes) -> list[CertificateID]:
     """The first identifier of each signing-certificate attribute (RFC 2634 5.4, RFC 5035 3, RFC 5816 2.2.1)."""
     found = []
     for kind, values in attributes.others:

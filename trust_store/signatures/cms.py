@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
@@ -46,28 +47,43 @@ class PendingCMSSignature:
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact, with the digest over the content compared with the one that was signed (RFC 5652 5.6)."""
         digest = states[self.digests[0]].copy().digest()
-        attributes, unsigned = self.attributes, unsigned_attributes(self.info)
-        return SignatureFact(
-            scheme=NAME,
-            origin=self.origin,
-            file=self.file,
-            hint=SignerHint(
-                issuer_der=self.info.issuer_der,
-                issuer=name_text(self.info.issuer_der),
-                serial_number=self.info.serial_number,
-                subject_key_identifier=self.info.subject_key_identifier,
-            ),
-            digest_algorithm=self.info.digest_algorithm,
-            signature_algorithm=self.info.signature_algorithm,
-            signature=self.info.signature,
-            signed=attributes.signed if attributes else b"",
-            digest=digest,
-            content_matches=attributes is None or hmac.compare_digest(attributes.message_digest, digest),
-            certificates=self.certificates,
-            claimed_at=attributes.signing_time if attributes else None,
-            timestamps=unsigned.timestamps,
-            countersignatures=unsigned.countersignatures,
-        )
+        fact = signer_fact(self.info, self.attributes, digest, scheme=NAME, origin=self.origin)
+        return replace(fact, file=self.file, certificates=self.certificates)
+
+
+def signer_fact(
+    info: cms.SignerInfo,
+    attributes: cms.SignedAttributes | None,
+    digest: bytes,
+    *,
+    scheme: str,
+    origin: SignatureOrigin,
+) -> SignatureFact:
+    """What a SignerInfo says over content whose digest is ``digest``, without the certificates that the message carries.
+
+    ``content_matches`` is whether the digest in the signed attributes is that one; True where there are none.
+    """
+    unsigned = unsigned_attributes(info)
+    return SignatureFact(
+        scheme=scheme,
+        origin=origin,
+        file=None,
+        hint=SignerHint(
+            issuer_der=info.issuer_der,
+            issuer=name_text(info.issuer_der),
+            serial_number=info.serial_number,
+            subject_key_identifier=info.subject_key_identifier,
+        ),
+        digest_algorithm=info.digest_algorithm,
+        signature_algorithm=info.signature_algorithm,
+        signature=info.signature,
+        signed=attributes.signed if attributes else b"",
+        digest=digest,
+        content_matches=attributes is None or hmac.compare_digest(attributes.message_digest, digest),
+        claimed_at=attributes.signing_time if attributes else None,
+        timestamps=unsigned.timestamps,
+        countersignatures=unsigned.countersignatures,
+    )
 
 
 class CMSScheme:
