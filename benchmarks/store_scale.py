@@ -16,7 +16,7 @@ from tests.trust_store.store_setup import open_store, randomness, vendor
 from trust_store import instance_key, query
 from trust_store.decode.facts_json import facts_to_json
 from trust_store.decode.x509 import load_certificate
-from trust_store.formats.detect import READERS
+from trust_store.formats.registry import READERS
 from trust_store.model.identifiers import Identifier, IdentifierKind, format_time, new_id
 from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, SignerRule, TrustAnchor
@@ -136,10 +136,10 @@ def _facts(connection: sqlite3.Connection, count: int) -> None:
     """Packages seen, in bulk: the rows that ``save_facts`` and ``record_sighting`` write, all with one fact text."""
     now = format_time(AT)
     reader = READERS[0]
-    text = facts_to_json(PackageFacts("00" * 32, 1, reader.NAME, reader.VERSION))
+    text = facts_to_json(PackageFacts("00" * 32, 1, reader.name, reader.version))
     digest, key = "printf('%064x', n)", "printf('%064x', n / 3 + 1000000000)"
     signed = (
-        f"printf('facts_%08d', n), {digest}, '', '{reader.NAME}', {reader.VERSION}, '', 'bulk', '{text_digest(text)}', "
+        f"printf('facts_%08d', n), {digest}, '', '{reader.name}', {reader.version}, '', 'bulk', '{text_digest(text)}', "
         f"'{now}', '{now}'"
     )
     connection.create_function("signature", len(fact_signatures.COVERED), _signer(connection))

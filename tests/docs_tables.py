@@ -17,7 +17,7 @@ from monitor.config import IntakeSettings, PollingSettings, Source
 from tests import docs_alerts, docs_http_api
 from tests.docs_trust_model import TABLES
 from trust_store.bundled_trust import TRIED
-from trust_store.formats.detect import READERS
+from trust_store.formats import registry
 from trust_store.model.trust_anchor import AnchorKind
 from trust_store.model.vendor import Contact, VendorPolicy
 from trust_store.settings import APISettings, ControlSettings, StoreSettings
@@ -55,14 +55,14 @@ def formats() -> str:
         "",
         "| format | container | reader version |",
         "| --- | --- | ---: |",
-        *(f"| `{reader.NAME}` | {reader.CONTAINER} | {reader.VERSION} |" for reader in READERS),
+        *(f"| `{reader.name}` | {reader.container} | {reader.version} |" for reader in registry.READERS),
         "",
         "## Formats",
         "",
-        *_sections(READERS),
+        *_sections(reader.load() for reader in registry.READERS),
         "## Signature schemes",
         "",
-        *_sections(SCHEMES),
+        *_sections(scheme.load() for scheme in SCHEMES),
         "## Kinds of keys",
         "",
         f"Signatures are tried with keys of the kinds {_kinds(TRIED)}. No scheme reads signatures by",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trust_store.verification import Question
 
 _TOMBSTONES = frozenset({AnchorState.DISTRUSTED, AnchorState.COMPROMISED})
-TRIED = frozenset({AnchorKind.X509, AnchorKind.OPENPGP, AnchorKind.SPKI, AnchorKind.RAW})
+TRIED = frozenset(AnchorKind) - {AnchorKind.SIGSTORE_IDENTITY, AnchorKind.SIGSTORE_ROOT}
 """Kinds of keys that some signature scheme reads signatures by."""
 
 
@@ -82,7 +82,7 @@ class BundledTrust:
 
     def _copies(self, facts: PackageFacts) -> tuple[OpenPGPKey, ...]:
         """Every vendor's copies of the OpenPGP keys that the package names: in one of them the key may be revoked."""
-        if all(signature.scheme != AnchorKind.OPENPGP.value for signature in facts.signatures):
+        if all(signature.scheme != AnchorKind.OPENPGP.value for signature in facts.every_signature):
             return ()
         from trust_store.decode.openpgp import load_keys  # most packages carry no such signature
 

@@ -219,9 +219,9 @@ def _require_known(name: str, values: Iterable[str], known: Iterable[str]) -> No
 def _formats(request: Request) -> tuple[str, ...]:
     values = request.texts("formats")
     if values:
-        from trust_store.formats.detect import READERS  # every reader, for the few decisions that name one
+        from trust_store.formats.registry import READERS  # for the few decisions that name one
 
-        _require_known("formats", values, [reader.NAME for reader in READERS])
+        _require_known("formats", values, [reader.name for reader in READERS])
     return values
 
 

@@ -380,6 +380,8 @@ def _hinted(hint: SignerHint | Identifier) -> tuple[Identifier, ...]:
         (IdentifierKind.OPENPGP, hint.openpgp),
         (IdentifierKind.OPENPGP_SUBKEY, hint.openpgp),
         (IdentifierKind.KEY_ID, hint.key_id),
+        (IdentifierKind.SHA256, hint.key_sha256),
+        (IdentifierKind.SPKI_SHA256, hint.key_sha256),
     )
     issued = lookup.issued(hint.issuer_der, hint.serial_number) if hint.serial_number is not None else frozenset()
     return (*(Identifier(kind, value) for kind, value in named if value), *issued)

@@ -122,7 +122,7 @@ def _below(connection: sqlite3.Connection, anchor: TrustAnchor) -> Iterator[Publ
             found = tuple(all_facts(connection, sha256, MAX_FACT_SETS))
         except FactsNotSignedError:
             continue  # somebody else's row keeps no list of the other packages from being fetched
-        for signature in (one for facts in found for one in facts.signatures):
+        for signature in (one for facts in found for one in facts.every_signature):
             carried = tuple(_readable(signature.certificates))
             for leaf in carried:
                 for path in find_paths(leaf, carried, (root,), SignatureBudget()).paths:

@@ -280,7 +280,11 @@ def with_keys(facts: PackageFacts, candidates: tuple[CandidateKey, ...]) -> Pack
         with_candidates,  # few packages need more than what their reader has tried
     )
 
-    return replace(facts, signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures))
+    return replace(
+        facts,
+        signatures=tuple(with_candidates(fact, candidates) for fact in facts.signatures),
+        members=tuple(replace(m, facts=with_keys(m.facts, candidates)) for m in facts.members),
+    )
 
 
 def _unnamed_signer(facts: PackageFacts) -> bool:
@@ -289,6 +293,7 @@ def _unnamed_signer(facts: PackageFacts) -> bool:
         fact.problem is None
         and not fact.certificates
         and fact.hint.serial_number is None
-        and not (fact.hint.subject_key_identifier or fact.hint.openpgp or fact.hint.key_id)
-        for fact in facts.signatures
+        and not fact.keys
+        and not (fact.hint.subject_key_identifier or fact.hint.openpgp or fact.hint.key_id or fact.hint.key_sha256)
+        for fact in facts.every_signature
     )

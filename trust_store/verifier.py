@@ -23,7 +23,7 @@ from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import hints_of, with_evidence, with_keys
 from trust_store.verification import Question, verify_package
-from trust_store.verification.question import NOW, REQUESTED
+from trust_store.verification.question import DEFAULT_NAMESPACE, NOW, REQUESTED, ExpectedIdentity
 from trust_store.verification.supplied import SuppliedMaterial, supplied_anchors
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from trust_store.model.verdict import Verdict
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
-    from trust_store.verification import Finding
 
 UNREAD_SCHEME = "unknown"
 
@@ -89,7 +88,8 @@ class CheckRequest:
     anchors: SuppliedMaterial = field(default_factory=SuppliedMaterial)
     untrusted: SuppliedMaterial = field(default_factory=SuppliedMaterial)
     only_supplied: bool = False
-    unmet: tuple[Finding, ...] = ()
+    identity: ExpectedIdentity | None = None
+    namespace: str = DEFAULT_NAMESPACE
     revocation: tuple[bytes, ...] = ()
     require_anchor: bool = False
     given: str | None = None
@@ -128,7 +128,8 @@ class Verifier:
             time_basis=REQUESTED if request.at or request.known_at else NOW,
             name=request.path.name or request.place,
             path=request.place,
-            unmet=request.unmet,
+            identity=request.identity,
+            namespace=request.namespace,
             require_anchor=request.require_anchor,
         )
         try:
@@ -288,7 +289,7 @@ def _text(name: str) -> str:
 def _opinion_missing(facts: PackageFacts) -> bool:
     return any(
         check.holds and check.second_opinion is None
-        for fact in facts.signatures
+        for fact in facts.every_signature
         if fact.scheme == "openpgp"
         for check in fact.key_checks
     )

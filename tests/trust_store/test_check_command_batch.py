@@ -37,9 +37,9 @@ def test_batch_answers_every_line_in_order(run: Run) -> None:
     assert all(set(a) == TOP_KEYS | {"id"} for a in answers)
 
 
-@pytest.mark.parametrize("demand", ["certificate_identity", "certificate_oidc_issuer", "namespace"])
+@pytest.mark.parametrize("demand", ["certificate_identity", "certificate_oidc_issuer"])
 def test_a_demand_of_a_batch_line_that_cannot_be_met_never_passes(run: Run, demand: str) -> None:
-    """What a line asks for and nobody here can check stands against every signature, an empty text included."""
+    """An identity that a line asks for stands against every signature that states none, an empty text included."""
     line = {"path": "firmware.bin", "anchors": ["root.pem"], "only_anchors": True}
     code, answers = _batch(run, line, *({**line, demand: text} for text in ("file", "")))
     assert code == 3

@@ -388,6 +388,7 @@ def test_noise_raises_only_our_errors(noise: bytes) -> None:
 
 def test_registry() -> None:
     """Scheme names are unique and stand in alphabetical order, each with its documentation."""
-    names = [scheme.NAME for scheme in SCHEMES]
+    names = [scheme.name for scheme in SCHEMES]
     assert names == sorted(set(names))
-    assert all(scheme.DOC for scheme in SCHEMES)
+    assert [entry.load().NAME for entry in SCHEMES] == names
+    assert all(entry.load().DOC for entry in SCHEMES)

@@ -102,7 +102,7 @@ def test_lost_and_added_keys_are_malformed() -> None:
         "[" * 100_000,
         "null",
         "\xff",
-        facts_to_json(SAMPLE).replace("facts/1", "facts/2"),
+        facts_to_json(SAMPLE).replace("facts/2", "facts/1"),
         facts_to_json(SAMPLE).replace('"malformed"', '"trusted"'),
         facts_to_json(SAMPLE).replace('"given"', '"invented"'),
         facts_to_json(SAMPLE).replace('"-5"', '"-05"'),

@@ -4,15 +4,19 @@ import hashlib
 import struct
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.trust_store.package_craft import LIMITS, Signer, archive, bundle, ota, passes, read, run, side
+from trust_store.decode.containers import CONTAINERS, container_of
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.manifest import parse_manifest
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError
-from trust_store.formats.detect import READERS, container_of, read_package
+from trust_store.formats import readers
+from trust_store.formats.detect import read_package
+from trust_store.formats.registry import NONE, READERS
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import Coverage, SignatureOrigin, Uncovered
 from trust_store.model.verdict import Reason
@@ -21,8 +25,6 @@ from trust_store.signatures.protocol import CandidateKey
 from trust_store.signatures.schemes import with_candidates
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trust_store.model.package_facts import PackageFacts
 
 FILES = {"firmware.bin": b"\x7fELF" + bytes(500), "notes/readme.txt": b"read me\n"}
@@ -52,9 +54,16 @@ def reason(facts: PackageFacts) -> Reason | None:
 
 
 def test_registry() -> None:
-    """Readers are all in the order of detection, with unique names, and each container's last one takes what is left."""
-    assert [reader.NAME for reader in READERS] == ["android-ota", "vendor-bundle", "zip", "detached"]
-    assert all(reader.DOC and reader.VERSION >= 1 for reader in READERS)
+    """Every reader stands once in the registry, which says the same of it as its module, and has its documentation."""
+    modules = {path.stem for path in Path(readers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert sorted(entry.module for entry in READERS) == sorted(modules)
+    assert len({entry.name for entry in READERS}) == len(READERS)
+    for entry in READERS:
+        reader = entry.load()
+        assert (entry.name, entry.version, entry.container) == (reader.NAME, reader.VERSION, reader.CONTAINER)
+        assert reader.DOC
+        assert reader.VERSION >= 1
+    assert {entry.container for entry in READERS} <= {name for name, _ in CONTAINERS} | {NONE}
 
 
 def test_nothing_to_read() -> None:

@@ -16,7 +16,8 @@ from trust_store.model.trust_anchor import AnchorState, Constraints, TrustBasis
 from trust_store.model.trust_view import DigestDecision, TrustView
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason, Verdict
 from trust_store.verdict_json import verdict_to_dict
-from trust_store.verification import Finding, Question, verify_package
+from trust_store.verification import Question, verify_package
+from trust_store.verification.question import ExpectedIdentity
 
 DAY = timedelta(days=1)
 
@@ -100,7 +101,7 @@ def test_a_decision_that_does_not_fit_allows_nothing(facts: PackageFacts, change
         {"vendor": ExpectedVendor(None, "none")},
         {"vendor": ExpectedVendor("any", "any")},
         {"vendor": ExpectedVendor("acme", "stated")},
-        {"unmet": (Finding(Reason.UNEXPECTED_SIGNER, "a demand"),)},
+        {"identity": ExpectedIdentity("somebody@example.org", None)},
         {"at": AT - 2 * DAY, "time_basis": "requested"},
         {"at": AT + 2 * DAY, "time_basis": "requested"},
     ],

@@ -82,7 +82,7 @@ def test_every_reason_has_a_sentence_and_a_next_action(pki: VendorPKI, reason: R
     """Nobody is left without words: one sentence for each reason, and what to do unless it passed."""
     facts = signed(pki)
     question = Question(ExpectedVendor("dten", "stated"), AT, AT, "now", "firmware.bin")
-    summary = summary_of([reason], facts, None, question, 1)
+    summary = summary_of([reason], facts, None, 1)
     assert summary.endswith(".")
     assert "{" not in summary
     assert bool(advice_for(reason, facts, None, question, vendor_counts=True)) is (reason is not Reason.TRUSTED)

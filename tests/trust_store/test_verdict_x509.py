@@ -26,7 +26,8 @@ from trust_store.model.trust_anchor import AnchorState, Constraints, SignerRule
 from trust_store.model.trust_view import TrustView
 from trust_store.model.vendor import VendorPolicy
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
-from trust_store.verification import Finding, Question, verify_package
+from trust_store.verification import Question, verify_package
+from trust_store.verification.question import ExpectedIdentity
 
 DAY = timedelta(days=1)
 
@@ -313,15 +314,13 @@ def test_given_signatures_must_each_verify(pki: VendorPKI, stranger: VendorPKI) 
         assert ask(read(CONTENT, *sides), anchor(der(pki.root))).reason is reason
 
 
-def test_demands_that_cannot_be_met_never_pass(pki: VendorPKI) -> None:
-    """A revocation list that is not looked at leaves the answer revocation_unknown."""
-    question = Question(
-        ExpectedVendor("dten", "stated"), AT, AT, "now", "a",
-        unmet=(Finding(Reason.REVOCATION_UNKNOWN, "not implemented: revocation lists"),),
-    )  # fmt: skip
+def test_an_identity_that_is_asked_for_must_be_stated(pki: VendorPKI) -> None:
+    """Where a sigstore identity is asked for, a signature that can state none is by an unexpected signer."""
+    identity = ExpectedIdentity("somebody@example.org", None)
+    question = Question(ExpectedVendor("dten", "stated"), AT, AT, "now", "a", identity=identity)
     verdict = verify_package(signed(pki), TrustView(anchors=(anchor(der(pki.root)),)), question)
-    assert (verdict.outcome, verdict.reason) == (Outcome.INDETERMINATE, Reason.REVOCATION_UNKNOWN)
-    assert "not implemented: revocation lists" in verdict.summary
+    assert (verdict.outcome, verdict.reason) == (Outcome.INDETERMINATE, Reason.UNEXPECTED_SIGNER)
+    assert "sigstore identity" in verdict.summary
 
 
 def test_how_long_an_answer_stands(pki: VendorPKI) -> None:

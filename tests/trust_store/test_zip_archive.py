@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.trust_store.package_craft import LIMITS, archive, read
 from trust_store.decode import zip_archive, zip_directory
+from trust_store.decode.member_names import NameSet, check_name
 from trust_store.decode.zip_archive import read_directory, walk
-from trust_store.decode.zip_names import NameSet, check_name
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.formats.streaming import BytesSource, PackageStream
 from trust_store.model.verdict import Reason

@@ -33,9 +33,9 @@ _FOR_EVERYBODY = "'check --vendor ID PATH' without other options is answered by 
 )
 @click.option("--crl", "crls", multiple=True, type=_FILE, metavar="FILE", help="Revocation lists or an OCSP response.")
 @click.option("--require-anchor", is_flag=True, help="A decision that allows the package's digest does not do.")
-@click.option("--certificate-identity", metavar="TEXT", help="Sigstore identity (not implemented yet).")
-@click.option("--certificate-oidc-issuer", metavar="URL", help="Sigstore issuer (not implemented yet).")
-@click.option("--namespace", metavar="TEXT", help="Namespace of SSH signatures (not implemented yet).")
+@click.option("--certificate-identity", metavar="TEXT", help="Whose sigstore signature it must be.")
+@click.option("--certificate-oidc-issuer", metavar="URL", help="Who must have vouched for that identity.")
+@click.option("--namespace", metavar="TEXT", help="What an SSH signature must have been made for (file).")
 @click.option("--bundle", type=_FILE, metavar="FILE", help="Ask a signed bundle instead of the store.")
 @click.option(
     "--bundle-key", "bundle_keys", multiple=True, type=_FILE, metavar="FILE",

@@ -12,13 +12,13 @@ from trust_store.cli.files import read_capped
 from trust_store.errors import ConfigError, UsageError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.trust_view import ANY_VENDOR
-from trust_store.model.verdict import ExpectedVendor, Reason
+from trust_store.model.verdict import ExpectedVendor
 from trust_store.quick_dataclass import dataclass
 from trust_store.settings import load_trust_settings
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.stored_verdict import StoredTrust
 from trust_store.terminal import safe
-from trust_store.verification.question import Finding
+from trust_store.verification.question import DEFAULT_NAMESPACE, ExpectedIdentity
 from trust_store.verification.supplied import MAX_SUPPLIED_BYTES, SuppliedMaterial, read_material, read_revocation
 from trust_store.verifier import CheckRequest, Verifier, suggested_vendor
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from trust_store.settings import TrustSettings
     from trust_store.verifier import FactReader
 
-NO_IDENTITIES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: sigstore identities")
-NO_NAMESPACES = Finding(Reason.UNEXPECTED_SIGNER, "not implemented: namespaces of SSH signatures")
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
 _OTHER_SIGNATURES = (b"untrusted comment: ", b"-----BEGIN SSH SIGNATURE-----", b"{")
@@ -104,11 +102,7 @@ class CheckSession:
 
         ``pipes``: keys and lists may come through pipes that the shell passed, once.
         """
-        unmet: tuple[Finding, ...] = ()
-        if options.certificate_identity is not None or options.certificate_oidc_issuer is not None:
-            unmet += (NO_IDENTITIES,)
-        if options.namespace is not None:
-            unmet += (NO_NAMESPACES,)
+        said = (options.certificate_identity, options.certificate_oidc_issuer)
         signatures = tuple(Path(name) for name in options.signatures)
         for signature in signatures:
             _require_signature(signature)
@@ -121,7 +115,8 @@ class CheckSession:
             anchors=_material(options.anchors, pipes=pipes),
             untrusted=_material(options.untrusted, pipes=pipes),
             only_supplied=options.only_anchors,
-            unmet=unmet,
+            identity=ExpectedIdentity(*said) if said != (None, None) else None,
+            namespace=DEFAULT_NAMESPACE if options.namespace is None else options.namespace,
             revocation=_revocation(options.crls, pipes=pipes),
             require_anchor=options.require_anchor,
         )

@@ -8,7 +8,7 @@ Reading order::
     crl              revocation lists, with crl_entries and distribution_points;  ocsp  responses
     openpgp          transferable keys, with openpgp_packets, openpgp_signature and openpgp_arithmetic
     key_files        files of keys of any kind, by key_readers;  pkcs12, ssh_keys, certificate_keys  what some of them hold
-    zip_archive      the strict walk, with zip_directory and zip_names;  manifest  SHA256SUMS
+    zip_archive      the strict walk, with zip_directory and member_names;  manifest  SHA256SUMS
     apk_lineage      Android's proof of rotation;  tuf_root, sigstore_identity  those of two other worlds
     strict_json      JSON from outside, with json_values;  facts_json, anchor_json  what this program writes and reads back
     library_panic    what a failure of the library is taken for

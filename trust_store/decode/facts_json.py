@@ -23,13 +23,17 @@ from trust_store.decode.json_values import (
 from trust_store.errors import MalformedError
 from trust_store.model.identifiers import format_time
 from trust_store.model.package_facts import (
+    CarriedKey,
     Coverage,
     KeyCheck,
+    Member,
     PackageFacts,
     Problem,
+    Product,
     SideFile,
     SignatureFact,
     SignatureOrigin,
+    SignatureRole,
     SignerHint,
     Uncovered,
 )
@@ -38,9 +42,11 @@ from trust_store.model.verdict import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMA = "rootwarden/facts/1"
+SCHEMA = "rootwarden/facts/2"
 MAX_FACTS_BYTES = 64 * 1024**2
 MAX_SIGNATURES = 4096
+MAX_MEMBERS = 256
+MAX_MEMBER_DEPTH = 4
 MAX_INTEGER = 1 << 512
 _HEX = frozenset("0123456789abcdef")
 _FACTS = frozenset(
@@ -56,42 +62,51 @@ _FACTS = frozenset(
         "certificates",
         "coverage",
         "isolated",
+        "product",
+        "members",
     )
 )
 _COVERAGE = frozenset(("covered_bytes", "uncovered"))
 _SIGNATURE = frozenset(
     (
         "scheme", "origin", "file", "problem", "hint", "digest_algorithm", "signature_algorithm", "signature", "signed", "digest",
-        "content_matches", "packet", "certificates", "claimed_at", "timestamps", "countersignatures", "key_checks",
+        "content_matches", "packet", "certificates", "claimed_at", "timestamps", "countersignatures", "key_checks", "role", "keys",
+        "namespace",
     )
 )  # fmt: skip
-_HINT = frozenset(("issuer_der", "issuer", "serial_number", "subject_key_identifier", "openpgp", "key_id"))
+_HINT = frozenset(
+    ("issuer_der", "issuer", "serial_number", "subject_key_identifier", "openpgp", "key_id", "key_sha256")
+)
 _T = TypeVar("_T")
 
 
 def facts_to_json(facts: PackageFacts) -> str:
     """The facts as one line of ASCII JSON."""
+    return json.dumps(_facts_out(facts), separators=(",", ":"))
+
+
+def _facts_out(facts: PackageFacts) -> dict[str, Any]:
     table: dict[bytes, int] = {}
     signatures = [_signature_out(fact, table) for fact in facts.signatures]
-    return json.dumps(
-        {
-            "schema": SCHEMA,
-            "sha256": facts.sha256,
-            "size": facts.size,
-            "format": facts.format,
-            "reader_version": facts.reader_version,
-            "material": list(facts.material),
-            "problem": _problem_out(facts.problem),
-            "signatures": signatures,
-            "certificates": [_base64(certificate) for certificate in table],
-            "coverage": {
-                "covered_bytes": facts.coverage.covered_bytes,
-                "uncovered": [[u.start, u.end, u.member, u.inert] for u in facts.coverage.uncovered],
-            },
-            "isolated": facts.isolated,
+    product = facts.product
+    return {
+        "schema": SCHEMA,
+        "sha256": facts.sha256,
+        "size": facts.size,
+        "format": facts.format,
+        "reader_version": facts.reader_version,
+        "material": list(facts.material),
+        "problem": _problem_out(facts.problem),
+        "signatures": signatures,
+        "certificates": [_base64(certificate) for certificate in table],
+        "coverage": {
+            "covered_bytes": facts.coverage.covered_bytes,
+            "uncovered": [[u.start, u.end, u.member, u.inert] for u in facts.coverage.uncovered],
         },
-        separators=(",", ":"),
-    )
+        "isolated": facts.isolated,
+        "product": [product.name, product.version] if product else None,
+        "members": [[member.name, _facts_out(member.facts)] for member in facts.members],
+    }
 
 
 def facts_from_json(data: str | bytes) -> PackageFacts:
@@ -102,6 +117,10 @@ def facts_from_json(data: str | bytes) -> PackageFacts:
         value = json.loads(data, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"facts: not JSON: {str(error)[:100]}") from error
+    return _facts_in(value, MAX_MEMBER_DEPTH)
+
+
+def _facts_in(value: object, depth: int) -> PackageFacts:
     outer = object_of(value, _FACTS)
     if outer["schema"] != SCHEMA:
         raise MalformedError("facts: another schema")
@@ -117,7 +136,21 @@ def facts_from_json(data: str | bytes) -> PackageFacts:
         signatures=list_of(outer["signatures"], lambda item: _signature_in(item, certificates), MAX_SIGNATURES),
         coverage=Coverage(natural(coverage["covered_bytes"]), list_of(coverage["uncovered"], _uncovered_in)),
         isolated=boolean(outer["isolated"]),
+        product=optional(outer["product"], _product_in),
+        members=list_of(outer["members"], lambda item: _member_in(item, depth), MAX_MEMBERS),
     )
+
+
+def _product_in(value: object) -> Product:
+    name, version = row_of(value, 2)
+    return Product(text(name), optional(version, text))
+
+
+def _member_in(value: object, depth: int) -> Member:
+    if depth <= 0:
+        raise MalformedError("facts: packages inside packages, too deep")
+    name, facts = row_of(value, 2)
+    return Member(text(name), _facts_in(facts, depth - 1))
 
 
 def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, Any]:
@@ -134,6 +167,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
             "subject_key_identifier": hint.subject_key_identifier,
             "openpgp": hint.openpgp,
             "key_id": hint.key_id,
+            "key_sha256": hint.key_sha256,
         },
         "digest_algorithm": fact.digest_algorithm,
         "signature_algorithm": fact.signature_algorithm,
@@ -147,6 +181,9 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "timestamps": [_base64(token) for token in fact.timestamps],
         "countersignatures": fact.countersignatures,
         "key_checks": [[c.key, c.owner, c.holds, c.second_opinion] for c in fact.key_checks],
+        "role": fact.role.value,
+        "keys": [[key.kind, _base64(key.material)] for key in fact.keys],
+        "namespace": fact.namespace,
     }
 
 
@@ -170,7 +207,15 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         timestamps=list_of(item["timestamps"], octets),
         countersignatures=natural(item["countersignatures"]),
         key_checks=list_of(item["key_checks"], _check_in),
+        role=_member(SignatureRole, item["role"]),
+        keys=list_of(item["keys"], _key_in),
+        namespace=optional(item["namespace"], text),
     )
+
+
+def _key_in(value: object) -> CarriedKey:
+    kind, material = row_of(value, 2)
+    return CarriedKey(text(kind), octets(material))
 
 
 def _hint_in(value: object) -> SignerHint:
@@ -182,6 +227,7 @@ def _hint_in(value: object) -> SignerHint:
         subject_key_identifier=optional(item["subject_key_identifier"], _hex),
         openpgp=optional(item["openpgp"], _hex),
         key_id=optional(item["key_id"], _hex),
+        key_sha256=optional(item["key_sha256"], _digest),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from trust_store.decode.zip_names import check_name, folded
+from trust_store.decode.member_names import check_name, folded
 from trust_store.errors import MalformedError, ResourceLimitError
 
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]([^\n]+)")

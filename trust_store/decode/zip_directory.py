@@ -10,7 +10,7 @@ import stat
 import struct
 from typing import Protocol
 
-from trust_store.decode.zip_names import NameSet, decode_name
+from trust_store.decode.member_names import NameSet, decode_name
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.quick_dataclass import dataclass
 

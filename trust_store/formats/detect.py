@@ -5,39 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trust_store.decode import zip_archive
-from trust_store.errors import MalformedError, TrustStoreError, UnsupportedError
-from trust_store.formats import android_ota, detached, vendor_bundle, zip_plain
+from trust_store.decode.containers import container_of
+from trust_store.errors import TrustStoreError, UnsupportedError
 from trust_store.formats.protocol import Reading
+from trust_store.formats.registry import NONE, of_container
 from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import FileSource, PackageStream
-from trust_store.model.package_facts import Coverage, PackageFacts, Problem, SignatureOrigin
+from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
-from trust_store.signatures import openpgp
-from trust_store.signatures.schemes import with_candidates
+from trust_store.signatures.schemes import OPENPGP, with_candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from trust_store.formats.protocol import PackageReader, PackageSource, ReadLimits, SideMaterial
+    from trust_store.formats.protocol import MemberPackage, PackageReader, PackageSource, ReadLimits, SideMaterial
     from trust_store.model.package_facts import KeyCheck, SignatureFact
     from trust_store.signatures.protocol import CandidateKey
 
-CONTAINERS: tuple[tuple[str, Callable[[PackageSource], bool]], ...] = (("zip", zip_archive.recognises),)
-"""Container -> whether the bytes are one. Containers are disjoint: two at once is malformed."""
-
 MAX_OPINIONS = 8
-READERS: tuple[PackageReader, ...] = (android_ota, vendor_bundle, zip_plain, detached)
-"""All there are, in the order in which the readers of one container are asked; the last of each takes whatever is left."""
+MAX_MEMBER_DEPTH = 2
 
 
 def read_package(
-    source: PackageSource, side: tuple[SideMaterial, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits
+    source: PackageSource,
+    side: tuple[SideMaterial, ...],
+    candidates: tuple[CandidateKey, ...],
+    limits: ReadLimits,
+    depth: int = 0,
 ) -> PackageFacts:
     """Read ``source`` with the signatures beside it, and try every signature's own certificates and ``candidates``.
 
     What is wrong with the package stands in the facts' ``problem``. ``sha256`` is always that of the whole file, except where
-    it could not be read to its end, or is larger than ``limits`` allow: then it is empty.
+    it could not be read to its end, or is larger than ``limits`` allow: then it is empty. ``depth`` counts the containers around it.
     """
     facts = PackageFacts(
         sha256="", size=source.size, format=None, reader_version=0, material=tuple(sorted(s.file.sha256 for s in side))
@@ -45,19 +42,19 @@ def read_package(
     if source.size > limits.max_package_bytes:
         return replace(facts, problem=Problem(Reason.RESOURCE_LIMIT, f"a package of {source.size} bytes"))
     try:
-        return _read(facts, source, side, candidates, limits)
+        return _read(facts, source, side, candidates, limits, depth)
     except OSError as error:
         return replace(facts, problem=Problem(Reason.UNREADABLE, f"could not be read: {error.strerror or error}"[:500]))
 
 
-def container_of(
-    source: PackageSource, containers: Iterable[tuple[str, Callable[[PackageSource], bool]]] = CONTAINERS
-) -> str:
-    """The one container the bytes are, or ``none``; raises MalformedError naming both where they are two."""
-    found = [name for name, recognises in containers if recognises(source)]
-    if len(found) > 1:
-        raise MalformedError(f"two containers at once: {' and '.join(found)}")
-    return found[0] if found else "none"
+def import_readers(source: PackageSource) -> None:
+    """Import what may read ``source``: before the isolation, and so going by the magic of its container alone."""
+    try:
+        container = container_of(source)
+    except (TrustStoreError, OSError):
+        return
+    for entry in of_container(container):
+        entry.load()
 
 
 def _read(
@@ -66,30 +63,50 @@ def _read(
     side: tuple[SideMaterial, ...],
     candidates: tuple[CandidateKey, ...],
     limits: ReadLimits,
+    depth: int,
 ) -> PackageFacts:
     try:
-        container = _container(source, side)
-        if container == zip_plain.CONTAINER:  # what a broken archive is called
-            facts = replace(facts, format=zip_plain.NAME, reader_version=zip_plain.VERSION)
-        reader = next(r for r in READERS if container == r.CONTAINER and r.recognises(source, limits))
+        container = _container(source)
+        readers = of_container(container)
+        if container != NONE and readers:  # what one that is broken is called
+            facts = replace(facts, format=readers[-1].name, reader_version=readers[-1].version)
+        reader = _reader(container, source, limits)
+        if reader.NAME == _ANYTHING and not side:
+            raise UnsupportedError("no known package format, and no signature beside it")
         facts = replace(facts, format=reader.NAME, reader_version=reader.VERSION)
         reading = reader.read(source, side, limits)
     except TrustStoreError as error:
         reading = Reading(_sha256(source), (), Coverage(), problem_of(error))
-    signatures = tuple(_tried(fact, candidates, source, reading) for fact in reading.signatures)
+    signatures = tuple(_tried(n, fact, candidates, source, reading) for n, fact in enumerate(reading.signatures))
     return replace(
-        facts, sha256=reading.sha256, signatures=signatures, coverage=reading.coverage, problem=reading.problem
+        facts,
+        sha256=reading.sha256,
+        signatures=signatures,
+        coverage=reading.coverage,
+        problem=reading.problem,
+        product=reading.product,
+        members=_members(reading.members, candidates, limits, depth),
     )
 
 
-def _container(source: PackageSource, side: tuple[SideMaterial, ...]) -> str:
-    """The container; raises UnsupportedError where no reader can say anything about the bytes."""
+_ANYTHING = "detached"
+"""The reader that takes whatever no other one does: only where there is a signature beside it."""
+
+
+def _container(source: PackageSource) -> str:
+    """The container; raises UnsupportedError for no bytes at all, MalformedError where the bytes are two."""
     if source.size == 0:
         raise UnsupportedError("the file is empty")
-    container = container_of(source)
-    if container == "none" and not side:
-        raise UnsupportedError("no known package format, and no signature beside it")
-    return container
+    return container_of(source)
+
+
+def _reader(container: str, source: PackageSource, limits: ReadLimits) -> PackageReader:
+    """The first reader of the container that recognises it; of a container without one, the reader of anything."""
+    for entry in (*of_container(container), *(() if container == NONE else of_container(NONE)[-1:])):
+        reader = entry.load()
+        if reader.recognises(source, limits):
+            return reader
+    raise UnsupportedError("no known package format")
 
 
 def _sha256(source: PackageSource) -> str:
@@ -99,39 +116,52 @@ def _sha256(source: PackageSource) -> str:
     return stream.sha256
 
 
+def _members(
+    packages: tuple[MemberPackage, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits, depth: int
+) -> tuple[Member, ...]:
+    """The facts of the packages inside, each read as if it stood alone; what is no package is left out."""
+    found: list[Member] = []
+    for package in packages if depth < MAX_MEMBER_DEPTH else ():
+        try:
+            facts = read_package(package.open(), package.side, candidates, limits, depth + 1)
+        except TrustStoreError as error:
+            facts = PackageFacts("", 0, None, 0, problem=problem_of(error))
+        if facts.problem is None or facts.problem.reason is not Reason.UNSUPPORTED_FORMAT:
+            found.append(Member(package.name, facts))
+    return tuple(found)
+
+
 def _tried(
-    fact: SignatureFact, candidates: tuple[CandidateKey, ...], source: PackageSource, reading: Reading
+    number: int, fact: SignatureFact, candidates: tuple[CandidateKey, ...], source: PackageSource, reading: Reading
 ) -> SignatureFact:
     """``fact`` with its key checks, and the second opinion on each OpenPGP key under which it holds."""
     fact = with_candidates(fact, candidates)
-    if fact.scheme != openpgp.SCHEME.NAME or not any(check.holds for check in fact.key_checks):
+    if fact.scheme != OPENPGP or not any(check.holds for check in fact.key_checks):
         return fact
-    checks = tuple(_with_opinion(check, fact, candidates, source, reading) for check in fact.key_checks)
-    return replace(fact, key_checks=checks)
+    signed = _signed(number, fact, source, reading)
+    if signed is None:
+        return fact
+    return replace(fact, key_checks=tuple(_with_opinion(check, fact, candidates, signed) for check in fact.key_checks))
+
+
+def _signed(number: int, fact: SignatureFact, source: PackageSource, reading: Reading) -> bytes | int | None:
+    """What the signature is over: a descriptor of the file, or bytes; None where nobody can show it."""
+    content = reading.signed
+    if content is not None and not isinstance(content, bytes) and number in content:
+        return content[number]
+    if fact.origin is SignatureOrigin.EMBEDDED:
+        return content if isinstance(content, bytes) else None
+    return source.descriptor if isinstance(source, FileSource) else source.read_at(0, source.size)
 
 
 def _with_opinion(
-    check: KeyCheck,
-    fact: SignatureFact,
-    candidates: tuple[CandidateKey, ...],
-    source: PackageSource,
-    reading: Reading,
+    check: KeyCheck, fact: SignatureFact, candidates: tuple[CandidateKey, ...], signed: bytes | int
 ) -> KeyCheck:
     if not check.holds:
         return check
-    signed: bytes | int | None = source.descriptor if isinstance(source, FileSource) else None
-    if fact.origin is SignatureOrigin.EMBEDDED:
-        signed = reading.signed
-    elif signed is None:
-        signed = source.read_at(0, source.size)
-    if signed is None:
-        return check
-    keys = [key.material for key in candidates if _makes(fact, key, check)][:MAX_OPINIONS]
+    from trust_store.signatures import openpgp
+
+    keys = [key.material for key in candidates if openpgp.makes(fact, key, check)][:MAX_OPINIONS]
     opinions = {openpgp.second_opinion(signed, fact, key) for key in keys}
     # two states of one certificate may be at hand, an older one without an extension: either may be the one that counts
     return replace(check, second_opinion=next((o for o in (True, False) if o in opinions), None))
-
-
-def _makes(fact: SignatureFact, key: CandidateKey, check: KeyCheck) -> bool:
-    found = openpgp.SCHEME.holds(fact, key) if key.kind == "openpgp" else None
-    return found is not None and found.key == check.key and found.owner == check.owner

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from trust_store.model.package_facts import Coverage, Problem, SideFile, SignatureFact, SignatureOrigin
+    from collections.abc import Callable, Mapping
+
+    from trust_store.model.package_facts import Coverage, Problem, Product, SideFile, SignatureFact, SignatureOrigin
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -44,17 +46,32 @@ class PackageSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberPackage:
+    """What may be a package inside a container: its name there, how to get at its bytes, and the signatures that lie beside it.
+
+    ``open`` raises MalformedError or ResourceLimitError; it is called once, so that one member is in memory at a time.
+    """
+
+    name: str
+    open: Callable[[], PackageSource]
+    side: tuple[SideMaterial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one reader found; the sha256 of the whole file comes out of the same single pass.
 
-    ``signed`` are the bytes that embedded signatures cover where that is a member and not the file itself.
+    ``signed`` is what embedded OpenPGP signatures cover where that is not the file itself: one content for all of them, or by their
+    place in ``signatures``. ``product`` is stated by signed metadata; ``members`` may be packages, inside a container without a signature.
     """
 
     sha256: str
     signatures: tuple[SignatureFact, ...]
     coverage: Coverage
     problem: Problem | None = None
-    signed: bytes | None = None
+    signed: bytes | Mapping[int, bytes] | None = None
+    product: Product | None = None
+    members: tuple[MemberPackage, ...] = ()
 
 
 class PackageReader(Protocol):

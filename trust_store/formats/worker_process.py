@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import cryptography.hazmat.backends.openssl.backend  # noqa: F401 - else the first signature of every package would load it
 
 from trust_store.decode.facts_json import facts_to_json
-from trust_store.formats.detect import read_package
+from trust_store.formats.detect import import_readers, read_package
 from trust_store.formats.isolation import close_all_but, die_with_parent, isolate
 from trust_store.formats.protocol import CHUNK_BYTES
 from trust_store.formats.streaming import FileSource
@@ -42,6 +42,7 @@ def _serve(channel: socket.socket, parent: int) -> None:
     side, candidates, limits = decode_request(request)
     seconds = min(limits.wall_seconds, 86_400.0)
     cpu_seconds = int(4 * seconds) + 2  # several digests at once; the parent's deadline is the real one
+    import_readers(FileSource(descriptors[0]))
     isolated = isolate({channel.fileno(), descriptors[0]}, cpu_seconds=cpu_seconds)
     facts = replace(answer_for(descriptors[0], side, candidates, limits), isolated=isolated)
     channel.sendall(facts_to_json(facts).encode("ascii"))

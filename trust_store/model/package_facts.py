@@ -21,6 +21,18 @@ class SignatureOrigin(StrEnum):
     FOUND = "found"
 
 
+class SignatureRole(StrEnum):
+    """What a signature may do for its package, by the format's own rule; any that is evidence against it fails the package.
+
+    ``alternative``: one good one suffices. ``required``: each of these must pass. ``reported``: it never passes the package (a scheme
+    below the one that decides, a distributor's stamp).
+    """
+
+    ALTERNATIVE = "alternative"
+    REQUIRED = "required"
+    REPORTED = "reported"
+
+
 @dataclass(frozen=True, slots=True)
 class SideFile:
     """A file beside the package that carries signatures."""
@@ -42,7 +54,8 @@ class SignerHint:
     """How a signature names its signer. Hints find candidates; none of them decides anything.
 
     ``issuer_der``/``serial_number`` or ``subject_key_identifier`` (CMS, RFC 5652 5.3), ``openpgp`` fingerprint of the
-    signing component key and ``key_id`` (RFC 9580 5.2.3.35, 5.2.3.12); hex values lower-case.
+    signing component key and ``key_id`` (RFC 9580 5.2.3.35, 5.2.3.12), ``key_sha256`` of a key named as such, in the shape in which
+    anchors of its kind hold it (SubjectPublicKeyInfo, SSH key blob); hex values lower-case.
     """
 
     issuer_der: bytes = b""
@@ -51,6 +64,15 @@ class SignerHint:
     subject_key_identifier: str | None = None
     openpgp: str | None = None
     key_id: str | None = None
+    key_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedKey:
+    """A key that a signature brings along without a certificate; ``kind`` as of anchors (raw, ssh), ``material`` in their shape."""
+
+    kind: str
+    material: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +95,8 @@ class SignatureFact:
 
     ``digest`` is over the signed content (openpgp: content and trailer); ``signed`` the DER of CMS signed attributes that
     the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
-    attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body.
+    attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body, or whatever structure
+    of another scheme is judged later. ``namespace`` is what an SSHSIG is said to be for.
     ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` how many
     PKCS #9 countersignatures (RFC 5652 11.4) stand beside them.
     """
@@ -95,6 +118,9 @@ class SignatureFact:
     timestamps: tuple[bytes, ...] = ()
     countersignatures: int = 0
     key_checks: tuple[KeyCheck, ...] = ()
+    role: SignatureRole = SignatureRole.ALTERNATIVE
+    keys: tuple[CarriedKey, ...] = ()
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +142,22 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """What a package is, by metadata that its signature covers: nobody else's word counts for a ratchet or a rollback."""
+
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A package inside a container that has no signature of its own; ``name`` as the container has it."""
+
+    name: str
+    facts: PackageFacts
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFacts:
     """One fact set, identified by package, side files and material, reader and reader version.
 
@@ -131,3 +173,11 @@ class PackageFacts:
     signatures: tuple[SignatureFact, ...] = ()
     coverage: Coverage = Coverage()
     isolated: bool = True
+    product: Product | None = None
+    members: tuple[Member, ...] = ()
+
+    @property
+    def every_signature(self) -> tuple[SignatureFact, ...]:
+        """The package's own signatures, then those of the packages inside."""
+        inside = (signature for member in self.members for signature in member.facts.every_signature)
+        return (*self.signatures, *inside)

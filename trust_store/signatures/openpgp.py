@@ -231,6 +231,12 @@ def _check(fact: SignatureFact, signature: OpenPGPSignature, key: OpenPGPKey) ->
     return failed if signature.issuer_fingerprint or signature.issuer_key_id else None
 
 
+def makes(fact: SignatureFact, key: CandidateKey, check: KeyCheck) -> bool:
+    """Whether it is ``key`` that ``check`` is about."""
+    found = SCHEME.holds(fact, key) if key.kind == "openpgp" else None
+    return found is not None and found.key == check.key and found.owner == check.owner
+
+
 def second_opinion(content: int | bytes | Path, fact: SignatureFact, key: bytes) -> bool | None:
     """What pysequoia says of the whole signed content under one certificate, as of now and by its own policy.
 

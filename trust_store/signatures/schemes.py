@@ -1,12 +1,16 @@
-"""``SCHEMES`` is all the signature schemes there are: an explicit tuple, alphabetical, no registration by import."""
+"""``SCHEMES`` is all the signature schemes there are: an explicit tuple of names and modules, imported one at a time.
+
+A scheme whose signatures stand in files of their own recognises those; one that is part of a format never does.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from trust_store.signatures import android_ota, cms, openpgp
+from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 
 if TYPE_CHECKING:
@@ -15,26 +19,55 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import KeyCheck, SignatureFact
     from trust_store.signatures.protocol import SignatureScheme
 
-SCHEMES: tuple[SignatureScheme, ...] = (android_ota.SCHEME, cms.SCHEME, openpgp.SCHEME)
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scheme: its NAME, its module in ``signatures``, whether its signatures stand in files beside a package."""
+
+    name: str
+    module: str
+    beside: bool = False
+
+    def load(self) -> SignatureScheme:
+        """The scheme itself: the one of that name in the module's SCHEMES, else its SCHEME."""
+        module = import_module(f"trust_store.signatures.{self.module}")
+        several = getattr(module, "SCHEMES", None)
+        return cast("SignatureScheme", several[self.name] if several else module.SCHEME)
+
+
+OPENPGP = "openpgp"
+SCHEMES: tuple[Entry, ...] = (
+    Entry("android-ota", "android_ota"),
+    Entry("cms", "cms", beside=True),
+    Entry(OPENPGP, "openpgp", beside=True),
+)
+"""Alphabetical."""
 MAX_KEYS_LOOKED_AT = 1024
+
+
+def scheme_named(name: str) -> SignatureScheme | None:
+    """The scheme of that name; None for a signature that nothing here reads."""
+    return next((entry.load() for entry in SCHEMES if entry.name == name), None)
 
 
 def recognising(data: bytes) -> tuple[SignatureScheme, ...]:
     """Every scheme that claims ``data``; more than one means that it is ambiguous."""
-    return tuple(scheme for scheme in SCHEMES if scheme.recognises(data))
+    schemes = (entry.load() for entry in SCHEMES if entry.beside)
+    return tuple(scheme for scheme in schemes if scheme.recognises(data))
 
 
 def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> SignatureFact:
     """``fact`` with a check for each further key that it may be by.
 
-    First the certificates it carries, then ``candidates`` in their order, until MAX_CANDIDATE_KEYS of either may have made it
+    First the certificates and keys it carries, then ``candidates`` in their order, until MAX_CANDIDATE_KEYS of either may have made it
     and were checked: keys that an attacker packs into a message take no place from those at hand. Checks made stay as they are.
     """
-    scheme = next((scheme for scheme in SCHEMES if fact.scheme == scheme.NAME), None)
-    if scheme is None or fact.problem is not None:
+    scheme = scheme_named(fact.scheme) if fact.problem is None else None
+    if scheme is None:
         return fact
     checks = {check.key: check for check in fact.key_checks}
-    carried = (CandidateKey("x509", certificate) for certificate in fact.certificates)
+    carried = [CandidateKey("x509", certificate) for certificate in fact.certificates]
+    carried += [CandidateKey(key.kind, key.material) for key in fact.keys]
     for keys in (carried, candidates):
         _try(scheme, fact, keys, checks)
     return replace(fact, key_checks=tuple(checks.values()))

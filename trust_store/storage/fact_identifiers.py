@@ -22,7 +22,7 @@ def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
     same of the timestamps over a signature.
     """
     found = set(hints_in(facts))
-    for signature in facts.signatures:
+    for signature in facts.every_signature:
         if name := lookup.name_digest(signature.hint.issuer_der):
             found.add(Identifier(IdentifierKind.ISSUER, name))
         for stamper in (signer for token in _tokens(signature) for signer in token.signer_infos):
@@ -41,19 +41,21 @@ def identifiers_in(facts: PackageFacts) -> frozenset[Identifier]:
 def hints_in(facts: PackageFacts) -> frozenset[Identifier]:
     """By what the keys that made the signatures may be found: what signatures say of themselves, and carried certificates."""
     found: set[Identifier] = set()
-    for signature in facts.signatures:
+    for signature in facts.every_signature:
         hint = signature.hint
         for kind, value in (
             (IdentifierKind.SUBJECT_KEY_IDENTIFIER, hint.subject_key_identifier),
             (IdentifierKind.OPENPGP, hint.openpgp),
             (IdentifierKind.KEY_ID, hint.key_id),
+            (IdentifierKind.SHA256, hint.key_sha256),
+            (IdentifierKind.SPKI_SHA256, hint.key_sha256),
         ):
             if value:
                 found.add(Identifier(kind, value))
         if hint.serial_number is not None:
             found |= lookup.issued(hint.issuer_der, hint.serial_number)
-        for der in signature.certificates:
-            found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(der).hexdigest()))
+        for material in (*signature.certificates, *(key.material for key in signature.keys)):
+            found.add(Identifier(IdentifierKind.SHA256, hashlib.sha256(material).hexdigest()))
         for check in signature.key_checks:
             found |= _checked(signature, check) if check.holds else set()
     return frozenset(found)
@@ -62,7 +64,7 @@ def hints_in(facts: PackageFacts) -> frozenset[Identifier]:
 def tried_in(facts: PackageFacts) -> frozenset[Identifier]:
     """The keys that a signature was tried with, whether it holds under them or not."""
     return frozenset(
-        i for signature in facts.signatures for check in signature.key_checks for i in _checked(signature, check)
+        i for signature in facts.every_signature for check in signature.key_checks for i in _checked(signature, check)
     )
 
 

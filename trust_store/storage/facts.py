@@ -360,10 +360,9 @@ def _material(material: Iterable[str]) -> str:
 def _readers(readers: Mapping[str, int] | None) -> Mapping[str, int]:
     if readers is not None:
         return readers
-    # Readers are imported only where nobody said which: this module is also used by commands that read no package.
-    from trust_store.formats.detect import READERS
+    from trust_store.formats.registry import READERS
 
-    return {reader.NAME: reader.VERSION for reader in READERS}
+    return {reader.name: reader.version for reader in READERS}
 
 
 def _registry(readers: Mapping[str, int] | None) -> str:

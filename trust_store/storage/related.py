@@ -103,7 +103,7 @@ def unnamed(
     known_at: datetime | None = None,
 ) -> tuple[StoredAnchor, ...]:
     """Anchors that no identifier in a package leads to (sigstore identities and roots), the newest 64, where a signature needs them."""
-    needed = any(signature.scheme.startswith(_UNNAMED_SCHEME) for signature in facts.signatures)
+    needed = any(signature.scheme.startswith(_UNNAMED_SCHEME) for signature in facts.every_signature)
     if not needed or (vendor_id is None and not every_vendor):
         return ()
     ids = connection.execute(

@@ -61,7 +61,7 @@ def about_subject(certificate: Certificate) -> str:
 
 def about(facts: PackageFacts, anchors: Iterable[TrustAnchor]) -> frozenset[str]:
     """What lists and responses about the certificates of a package and these anchors, and by them, are kept under."""
-    carried = (der for s in facts.signatures for der in (*s.certificates, *stamping_certificates(s)))
+    carried = (der for s in facts.every_signature for der in (*s.certificates, *stamping_certificates(s)))
     told = tuple(anchors)
     stored = (anchor.material for anchor in told if anchor.kind is AnchorKind.X509)
     certificates = [c for c in map(lookup.certificate_of, (*carried, *stored)) if c is not None]

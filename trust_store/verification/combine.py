@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trust_store.model.package_facts import SignatureOrigin
+from trust_store.model.package_facts import SignatureOrigin, SignatureRole
 from trust_store.model.verdict import PRECEDENCE, Outcome, Reason, outcome_of
 from trust_store.quick_dataclass import dataclass
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from trust_store.verification.question import JudgedSignature
 
-BROKEN = "broken"
+BROKEN, INTACT = "broken", "intact"
 _DAMAGED = frozenset({Reason.MALFORMED, Reason.INVALID_SIGNATURE})
 
 
@@ -33,14 +33,16 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     given = [s for s in signatures if s.fact.origin is SignatureOrigin.GIVEN]
     found = [s for s in signatures if s.fact.origin is SignatureOrigin.FOUND]
     # (1) Signatures that speak against the package whatever the others say.
-    against = [s for s in embedded if _failed(s)]
+    against = [s for s in embedded if _speaks_against(s)]
     against += [s for s in given if _known_broken(s)]
     against += [s for s in found if _known_broken(s) or (embedded and _damaged(s))]
-    # (2) Each file that was handed over must verify.
+    # (2) Each file that was handed over must verify, and each signature without which the format does not count.
     against += [s for file in _by_file(given) if not any(_passes(s) for s in file) for s in file]
+    against += [s for s in signatures if s.fact.role is SignatureRole.REQUIRED and not _passes(s)]
     if against:
         return _against(against)
     # (3) Who may speak for it: what was given, with what is embedded; else what is embedded; else what lies beside it.
+    embedded, given, found = (_deciding(some) for some in (embedded, given, found))
     speaking = [*embedded, *given] if given else embedded or found
     good = [s for s in speaking if _passes(s)]
     if good and len({s.key for s in good}) >= required:
@@ -49,7 +51,7 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     rest = [s for s in speaking if not _passes(s)]
     if speaking is found:
         rest = [s for s in rest if s.fact.problem is None] or rest
-    return _against(rest) if rest else Combined((Reason.UNSIGNED,), good[0])
+    return _against(rest) if rest else Combined((Reason.UNSIGNED,), good[0] if good else None)
 
 
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -72,9 +74,18 @@ def _passes(signature: JudgedSignature) -> bool:
     return signature.verdict.outcome is Outcome.PASSED and signature.key is not None
 
 
-def _failed(signature: JudgedSignature) -> bool:
-    """Whether anything at all is evidence against it: that it was costly to judge as well hides nothing."""
-    return any(outcome_of(r) is Outcome.FAILED for r in (signature.verdict.reason, *signature.verdict.also))
+def _speaks_against(signature: JudgedSignature) -> bool:
+    """Whether anything at all is evidence against it: that it was costly to judge as well hides nothing.
+
+    That an intact signature is by a weak algorithm proves nothing and disproves nothing: beside a strong one (dual-signed packages,
+    a scheme below the one that decides) it is told, alone it does not suffice.
+    """
+    against = {r for r in (signature.verdict.reason, *signature.verdict.also) if outcome_of(r) is Outcome.FAILED}
+    return bool(against) if signature.verdict.integrity != INTACT else bool(against - {Reason.WEAK_ALGORITHM})
+
+
+def _deciding(signatures: Iterable[JudgedSignature]) -> list[JudgedSignature]:
+    return [s for s in signatures if s.fact.role is not SignatureRole.REPORTED]
 
 
 def _known_broken(signature: JudgedSignature) -> bool:

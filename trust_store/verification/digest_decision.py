@@ -34,7 +34,7 @@ def allowing(
     Never over evidence against the package (``failed``), never over a demand of the asker that was not met, never where an anchor is
     required or the expected vendor is not stated.
     """
-    if question.require_anchor or question.unmet or question.vendor.id in (None, ANY_VENDOR):
+    if question.require_anchor or question.identity or question.vendor.id in (None, ANY_VENDOR):
         return None
     outcomes = {outcome_of(reason) for reason in reasons}
     if outcomes != {Outcome.INDETERMINATE}:

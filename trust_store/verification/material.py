@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from trust_store.chain.named_key import certificate_of, name_of
+from trust_store.decode.bare_keys import canonical_sha256
 from trust_store.decode.public_keys import canonical_spki_sha256, key_kind
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import READ_ERRORS
@@ -36,6 +37,8 @@ _KEY_KINDS = frozenset(
 )
 _PUBLIC_KEYS = frozenset({AnchorKind.SPKI, AnchorKind.RAW, AnchorKind.NPM})
 """Kinds whose material is a SubjectPublicKeyInfo."""
+_BARE = frozenset({AnchorKind.MINISIGN, AnchorKind.SSH})
+"""Kinds whose material holds a key in a shape of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,9 @@ class TrustMaterial:
     """Each anchor that may be reached paired with its decoded key, tombstones included.
 
     ``certificates``: X.509 anchors, and names with a key (kind ``spki``) in the shape of one. ``keys``: OpenPGP. ``raw``: keys that sign
-    packages themselves, with their canonical digest; ``raw_keys`` the keys of such anchors in any state: (SHA-256, SPKI). Keys of other
-    kinds are reached by no scheme here; their tombstones count. ``helping`` and ``helping_keys`` are everything at hand that names a
+    packages themselves, with their canonical digest; ``raw_keys`` the keys of such anchors in any state: (SHA-256, SPKI). ``bare``: keys
+    of the kinds ``decode.bare_keys`` knows, with the SHA-256 of their material; ``bare_keys`` those in any state: (SHA-256, anchor).
+    ``helping`` and ``helping_keys`` are everything at hand that names a
     signer or fills a gap in a path and is not trusted; of an OpenPGP key every copy, those of anchors first. ``buried`` are keys of any
     vendor that are compromised or distrusted. ``revocation`` is all that is known of it, what was handed over with the question
     (``demanded_revocation``) included. ``view`` is what all of it came from.
@@ -64,6 +68,8 @@ class TrustMaterial:
     keys: tuple[tuple[TrustAnchor, OpenPGPKey], ...]
     raw: tuple[tuple[TrustAnchor, str], ...]
     raw_keys: tuple[tuple[str, bytes], ...]
+    bare: tuple[tuple[TrustAnchor, str], ...]
+    bare_keys: tuple[tuple[str, TrustAnchor], ...]
     helping: tuple[Certificate, ...]
     helping_keys: tuple[OpenPGPKey, ...]
     buried: frozenset[Tombstone]
@@ -116,6 +122,8 @@ class _Gathered:
         self._keys: list[tuple[TrustAnchor, OpenPGPKey]] = []
         self._raw: list[tuple[TrustAnchor, str]] = []
         self._raw_keys: dict[str, bytes] = {}
+        self._bare: list[tuple[TrustAnchor, str]] = []
+        self._bare_keys: dict[str, TrustAnchor] = {}
         self._helping = {certificate.sha256: certificate for certificate in view.untrusted}
         self._helping_keys: dict[tuple[str, bytes], OpenPGPKey] = {}
         self._proposed_keys: dict[tuple[str, bytes], OpenPGPKey] = {}
@@ -133,6 +141,19 @@ class _Gathered:
             self._add_public_key(anchor, reason, reachable=reachable)
         elif anchor.kind is AnchorKind.OPENPGP:
             self._add_openpgp(anchor, reason, reachable=reachable)
+        if anchor.kind in _PUBLIC_KEYS | _BARE and anchor.kind is not AnchorKind.SPKI:
+            self._add_bare(anchor, reason, reachable=reachable)
+
+    def _add_bare(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
+        digest = hashlib.sha256(anchor.material).hexdigest()
+        self._bare_keys.setdefault(digest, anchor)
+        if reason:
+            self.bury(anchor, reason, (digest,))
+        canonical = canonical_sha256(anchor.kind.value, anchor.material)
+        if reason:
+            self.bury(anchor, reason, (canonical,))
+        if reachable:
+            self._bare.append((anchor, digest))
 
     def _add_certificate(self, anchor: TrustAnchor, reason: Reason | None, *, reachable: bool) -> None:
         certificate = load_certificate(anchor.material)
@@ -181,6 +202,8 @@ class _Gathered:
             keys=tuple(self._keys),
             raw=tuple(self._raw),
             raw_keys=tuple(self._raw_keys.items()),
+            bare=tuple(self._bare),
+            bare_keys=tuple(self._bare_keys.items()),
             helping=tuple(self._helping.values()),
             helping_keys=tuple(keys.values()),
             buried=frozenset(self._buried),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.package_facts import Member, PackageFacts
     from trust_store.model.trust_view import TrustView
     from trust_store.verification.question import JudgedSignature, Question
 
@@ -46,7 +46,7 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     required = view.vendor.policy.required_signatures if view.vendor else 1
     combined = combine(judged, required) if judged or facts.problem is None else Combined((), None)
     # (4) What is wrong with the package itself counts whatever its signatures say.
-    reasons = _of_package(facts, question) + combined.reasons
+    reasons = _of_package(facts) + combined.reasons
     # (5) Without a vendor nothing in the store speaks for the package.
     if reasons and question.vendor.id is None and view.trust != SUPPLIED:
         reasons += (Reason.VENDOR_UNSTATED,)
@@ -73,7 +73,7 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         vendor=question.vendor,
         reason=ranked[0],
         also=also,
-        summary=summary_of(ranked, facts, deciding, question, required, decision),
+        summary=summary_of(ranked, facts, deciding, required, decision),
         checked_at=question.checked_at,
         validation_time=deciding.at if deciding is not None and deciding.at is not None else question.at,
         valid_until=_valid_until(judged, moments(view.decisions, facts), question),
@@ -87,11 +87,18 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         signatures=verdicts,
         coverage=facts.coverage,
         needs_file=any(signature.needs_file for signature in judged),
+        members=tuple(_member(member, view, question) for member in facts.members),
         advice=advice_for(ranked[0], facts, deciding, question, vendor_counts=view.trust != SUPPLIED),
     )
 
 
-def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
+def _member(member: Member, view: TrustView, question: Question) -> Verdict:
+    """The verdict on a package inside, as if it had been asked about alone; when the container was seen first says nothing of it."""
+    asked = replace(question, name=member.name.rpartition("/")[2] or member.name, path=member.name, first_seen_at=None)
+    return verify_package(member.facts, view, asked)
+
+
+def _of_package(facts: PackageFacts) -> tuple[Reason, ...]:
     """The reader's own problem; content that no signature covers, where there is a signature; a digest that is missing."""
     reasons: tuple[Reason, ...] = ()
     if facts.problem is not None:
@@ -104,7 +111,7 @@ def _of_package(facts: PackageFacts, question: Question) -> tuple[Reason, ...]:
         reasons += (Reason.RESOURCE_LIMIT,)
     if facts.signatures and any(not uncovered.inert for uncovered in facts.coverage.uncovered):
         reasons += (Reason.UNCOVERED_CONTENT,)
-    return reasons + tuple(finding.reason for finding in question.unmet)
+    return reasons
 
 
 def _overstamped(facts: PackageFacts) -> bool:

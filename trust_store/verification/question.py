@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from trust_store.model.verdict import ExpectedVendor, PathNode, SignatureVerdict, Signer
 
 NOW, REQUESTED = "now", "requested"
+DEFAULT_NAMESPACE = "file"
+"""What ``ssh-keygen -Y sign -n`` is usually given for files (ssh-keygen(1))."""
 NO_MATCH = "content or signature was changed, or they do not belong together"
 
 
@@ -28,13 +30,20 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedIdentity:
+    """Who must have signed, as a Fulcio certificate says it: subject alternative name and OIDC issuer; None is not asked for."""
+
+    name: str | None
+    issuer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """``at`` is the validation time, ``checked_at`` when it is asked; ``time_basis`` is now or requested.
 
-    ``unmet`` are demands of the asker that this program cannot fulfil (a revocation list, a sigstore identity): each stands
-    against every signature, since leaving a demand out would answer another question. ``first_seen_at`` is when this program first
-    saw this very package with these signatures: it counts for keys that have merely expired since. ``require_anchor``: a digest
-    decision does not do.
+    ``identity`` is whose sigstore signature it must be, where the asker says so: a demand that every signature has to meet, of whatever
+    scheme. ``namespace`` is what an SSHSIG must have been made for. ``first_seen_at`` is when this program first saw this very package with
+    these signatures: it counts for keys that have merely expired since. ``require_anchor``: a digest decision does not do.
     """
 
     vendor: ExpectedVendor
@@ -43,7 +52,8 @@ class Question:
     time_basis: str
     name: str
     path: str | None = None
-    unmet: tuple[Finding, ...] = ()
+    identity: ExpectedIdentity | None = None
+    namespace: str = DEFAULT_NAMESPACE
     first_seen_at: datetime | None = None
     require_anchor: bool = False
 

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from trust_store.model.trust_view import TrustView
     from trust_store.verification.judging import SignatureJudging
     from trust_store.verification.material import TrustMaterial
-    from trust_store.verification.openpgp import OpenPGPJudging
     from trust_store.verification.question import PathOutcome, Question
 
 OPENPGP = "openpgp"
+BARE_KEY_SCHEMES = frozenset({"minisign", "npm", "signify", "sshsig"})
+"""Schemes whose keys are anchors themselves, of a kind of their own (``verification.bare_key``)."""
+IDENTITY_SCHEMES = frozenset({"sigstore"})
+"""Schemes whose certificates state an identity that can be asked for."""
 SUPPLIED = "supplied"
 _HARD = (Reason.DISTRUSTED, Reason.COMPROMISED, Reason.REVOKED)
 """Worst first: of several paths none of which passes, one with such a reason is told."""
@@ -35,7 +38,7 @@ def judge_signature(
     """Return the verdict on one signature of a package that is of format ``container``."""
     # (1) What could not be read is not judged.
     if fact.problem is not None:
-        return _unread(fact, question)
+        return _unread(fact)
     # (2) The scheme's own steps.
     judging = _judged(fact, material, view, question, container)
     # (2a) A proven timestamp only ever helps: anybody could have left it out, so that what passes without it passes.
@@ -49,8 +52,8 @@ def judge_signature(
     # (4) Arithmetic is one thing, its strength another.
     if fact.digest_algorithm in WEAK_DIGESTS:
         findings.append(Finding(Reason.WEAK_ALGORITHM, f"{fact.digest_algorithm} does not protect a signature"))
-    # (5) Demands nobody here can meet, and a vendor nobody stated.
-    findings += question.unmet
+    # (5) A demand for an identity that such a signature cannot state, and a vendor nobody stated.
+    findings += _unmet(fact, question)
     if findings and question.vendor.id is None and view.trust != SUPPLIED:
         findings.append(Finding(Reason.VENDOR_UNSTATED, "nobody said whose package this is"))
     reasons = ordered(findings)
@@ -95,8 +98,7 @@ def _judged(
     fact: SignatureFact, material: TrustMaterial, view: TrustView, question: Question, container: str | None
 ) -> SignatureJudging:
     accept = view.vendor is not None and view.vendor.policy.claimed_time == "accept"
-    scheme = _openpgp() if fact.scheme == OPENPGP else X509Judging
-    judging = scheme(fact, material, question, container=container, accept_claimed_time=accept)
+    judging = _steps_for(fact.scheme)(fact, material, question, container=container, accept_claimed_time=accept)
     judging.judge()
     return judging
 
@@ -110,21 +112,33 @@ def _basis(anchor: TrustAnchor) -> str | None:
     return None if anchor.basis is TrustBasis.NONE else anchor.basis.value
 
 
-def _openpgp() -> type[OpenPGPJudging]:
-    """Imported where a signature is one: most packages carry none."""
-    from trust_store.verification.openpgp import OpenPGPJudging
+def _steps_for(scheme: str) -> type[SignatureJudging]:
+    """Whose steps judge a signature of ``scheme``; those of certificates and raw keys unless the scheme has keys of its own kind."""
+    if scheme == OPENPGP:  # imported where a signature is one: most packages carry none
+        from trust_store.verification.openpgp import OpenPGPJudging
 
-    return OpenPGPJudging
+        return OpenPGPJudging
+    if scheme in BARE_KEY_SCHEMES:
+        from trust_store.verification.bare_key import BareKeyJudging
+
+        return BareKeyJudging
+    return X509Judging
+
+
+def _unmet(fact: SignatureFact, question: Question) -> list[Finding]:
+    if question.identity is None or fact.scheme in IDENTITY_SCHEMES:
+        return []
+    return [Finding(Reason.UNEXPECTED_SIGNER, "a sigstore identity is asked for, and this signature states none")]
 
 
 def _decided(outcomes: Sequence[PathOutcome], question: Question) -> bool:
     return any(counts_for(outcome.anchor, question) for outcome in outcomes)
 
 
-def _unread(fact: SignatureFact, question: Question) -> JudgedSignature:
+def _unread(fact: SignatureFact) -> JudgedSignature:
     problem = fact.problem
     assert problem is not None  # noqa: S101 - the caller looked
-    findings = [Finding(problem.reason, problem.detail), *question.unmet]
+    findings = [Finding(problem.reason, problem.detail)]
     reasons = ordered(findings)
     return JudgedSignature(
         fact=fact,

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_SUPPLIED_BYTES = 16 * 1024 * 1024
 SUPPLIED_PURPOSES = (Purpose.CODE.value, Purpose.FIRMWARE.value, Purpose.TIMESTAMP.value)
 """Who hands an anchor over for one check means it for packages and for the timestamps on them, never for TLS or advisories."""
+_TRIED = frozenset({AnchorKind.X509, AnchorKind.RAW, AnchorKind.NPM, AnchorKind.MINISIGN, AnchorKind.SSH})
+"""Kinds of keys beside plain certificates and OpenPGP keys that signatures are tried with."""
 _ANY_SUPPLIED = Constraints(purposes=SUPPLIED_PURPOSES)
 
 
@@ -56,8 +58,7 @@ class SuppliedMaterial:
     def candidates(self) -> tuple[CandidateKey, ...]:
         """All of it as keys to try."""
         certificates = tuple(CandidateKey(AnchorKind.X509.value, c.der) for c in self.certificates)
-        tried = (AnchorKind.X509, AnchorKind.RAW)
-        limited = (CandidateKey(o.kind.value, o.material) for o in self.others if o.kind in tried)
+        limited = (CandidateKey(o.kind.value, o.material) for o in self.others if o.kind in _TRIED)
         keys = (CandidateKey(AnchorKind.OPENPGP.value, key.data) for key in self.keys)
         return (*certificates, *limited, *keys)
 

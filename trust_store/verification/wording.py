@@ -69,7 +69,6 @@ def summary_of(
     ranked: Sequence[Reason],
     facts: PackageFacts,
     deciding: JudgedSignature | None,
-    question: Question,
     required: int,
     decision: DigestDecision | None = None,
 ) -> str:
@@ -77,16 +76,14 @@ def summary_of(
     reason = ranked[0]
     if reason is Reason.TRUSTED and decision is not None:
         until = f" until {format_time(decision.effective_until)}" if decision.effective_until else ""
-        against = _found(ranked[1], facts, deciding, question, required)
+        against = _found(ranked[1], facts, deciding, required)
         return f"Allowed{until} by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}. Without it: {against}"
     if reason is Reason.WITHDRAWN and decision is not None:
         return f"This package is blocked by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}."
-    return _found(reason, facts, deciding, question, required)
+    return _found(reason, facts, deciding, required)
 
 
-def _found(
-    reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question, required: int
-) -> str:
+def _found(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, required: int) -> str:
     signer = _signer(deciding)
     if reason is Reason.TRUSTED and deciding is not None and deciding.verdict.anchor is not None:
         return f"Signed by {signer}, vouched for by the anchor {_quoted(deciding.verdict.anchor[1])}."
@@ -95,7 +92,7 @@ def _found(
     if reason is Reason.UNSIGNED and deciding is not None:
         return f"Signatures by {required} different keys are asked for, and fewer hold."
     sentence = _SENTENCES.get(reason, f"Not passed: {reason}").format(signer=signer)
-    detail = _detail(reason, facts, deciding, question)
+    detail = _detail(reason, facts, deciding)
     return f"{sentence}: {detail}." if detail else f"{sentence}."
 
 
@@ -161,14 +158,12 @@ def _relative_advice(relative: Relative) -> str:
     return f"the {safe(relative.state, 20)} anchor {_quoted(relative.name)} {told}: rootwarden anchor show {safe(relative.anchor_id, 64)}"
 
 
-def _detail(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question) -> str:
+def _detail(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None) -> str:
     if facts.problem is not None and facts.problem.reason is reason:
         return safe(facts.problem.detail, 300)
     if reason is Reason.UNCOVERED_CONTENT:
         first = next((u for u in facts.coverage.uncovered if not u.inert), None)
         return "" if first is None else _quoted(first.member) if first.member else f"bytes {first.start} to {first.end}"
-    if reason in {finding.reason for finding in question.unmet}:
-        return "; ".join(finding.detail for finding in question.unmet if finding.reason is reason)
     return safe(deciding.verdict.detail, 300) if deciding else ""
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from trust_store.errors import MalformedError, ResourceLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_NAME_DEPTH = 128
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -74,3 +78,12 @@ class NameSet:
         both = self._files & self._folders
         if both:
             raise MalformedError(f"archive member {min(both)[:80]!a} is both a file and a folder")
+
+
+def require_distinct(names: Iterable[str]) -> None:
+    """Raise MalformedError for a name that ``check_name`` refuses, and for two that some file system takes for one."""
+    seen = NameSet()
+    for name in names:
+        check_name(name)
+        seen.add(name)
+    seen.check()
