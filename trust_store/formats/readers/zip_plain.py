@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode.zip_archive import read_directory, walk
+from trust_store.formats.members import zip_packages
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
 from trust_store.formats.streaming import PackageStream
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "zip"
-VERSION = 2
+VERSION = 3
 CONTAINER = "zip"
 DOC = """Any zip archive (APPNOTE.TXT), stored or deflated members, zip64; walked strictly whether or not it is signed.
 
-Without a signature beside it, it is unsigned, whatever its members carry. Members are not unpacked."""
+Without a signature beside it, it is unsigned, whatever its members carry. Members that are packages, or have a signature beside them in
+the archive, get verdicts of their own: at most 64, compressed ones up to 32 MiB, two containers deep."""
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
@@ -35,4 +37,5 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     facts = files.complete(stream.states)
     if side:
         return Reading(stream.sha256, facts, Coverage(covered_bytes=source.size))
-    return Reading(stream.sha256, facts, Coverage(uncovered=(Uncovered(start=0, end=source.size),)))
+    coverage = Coverage(uncovered=(Uncovered(start=0, end=source.size),))
+    return Reading(stream.sha256, facts, coverage, members=zip_packages(source, directory.members))
