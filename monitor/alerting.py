@@ -39,7 +39,7 @@ from trust_store.storage.facts import (
     save_facts,
 )
 from trust_store.storage.vendors import effective_vendor, record_vendors
-from trust_store.stored_verdict import judge, seen_before, stored_view, with_evidence, with_stored_keys
+from trust_store.stored_verdict import judge_with_owner, seen_before, stored_view, with_evidence, with_stored_keys
 from trust_store.terminal import safe
 from trust_store.verification import Question
 from trust_store.verification.question import NOW
@@ -124,7 +124,7 @@ class Alerting:
             return verdict
 
     def _judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
-        verdict = self.verdict(connection, facts, place)
+        verdict, anchor = self._verdict(connection, facts, place)
         if verdict.outcome is Outcome.PASSED:
             self._settle(connection, facts, place, "the package passes now")
             return verdict
@@ -133,7 +133,7 @@ class Alerting:
             about = {i for anchor in proposals for i in anchor.identifiers}
             said = StoredEvidence(connection).evidence_for(sorted(about))
             verdict = replace(verdict, evidence=tuple(dict.fromkeys((*said, *verdict.evidence))))
-        owner = self._owner(connection, facts, place) if verdict.reason is Reason.UNKNOWN_ROOT else None
+        owner = self.settings.trust.vendor(anchor.vendor_id) if anchor else None
         if place.asker and stands(connection, verdict_key(verdict, "")):
             self._settle(connection, facts, place, "told of as that of the incoming folder")
             return verdict
@@ -168,17 +168,14 @@ class Alerting:
             )
         )
 
-    def _owner(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Vendor | None:
-        """The other vendor a valid anchor of which vouches for the package: it may lie in the wrong folder."""
-        elsewhere = self.verdict(connection, facts, replace(place, vendor_id=None))
-        named = [s.anchor[0] for s in elsewhere.signatures if s.anchor is not None]
-        for anchor in (query.anchor(connection, anchor_id) for anchor_id in named):
-            if anchor is not None and anchor.state is AnchorState.VALID and anchor.vendor_id != place.vendor_id:
-                return self.settings.trust.vendor(anchor.vendor_id)
-        return None
-
     def verdict(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place) -> Verdict:
         """The verdict on these facts at this moment; nothing is written."""
+        return self._verdict(connection, facts, place)[0]
+
+    def _verdict(
+        self, connection: sqlite3.Connection, facts: PackageFacts, place: Place
+    ) -> tuple[Verdict, TrustAnchor | None]:
+        """The same, with another vendor's anchor that vouches for the package: it may lie in the wrong folder."""
         at = self.now()
         vendor = self.settings.trust.vendor(place.vendor_id) if place.vendor_id else None
         expected = self._expected(place)
@@ -192,8 +189,9 @@ class Alerting:
             first_seen_at=seen_before(connection, facts),
         )
         facts = with_stored_keys(connection, facts, expected.id)
-        verdict = judge(connection, facts, stored_view(connection, facts, expected.id, vendor, at=at), question)
-        return with_evidence(verdict, facts, StoredEvidence(connection))
+        view = stored_view(connection, facts, expected.id, vendor, at=at)
+        verdict, owner = judge_with_owner(connection, facts, view, question)
+        return with_evidence(verdict, facts, StoredEvidence(connection)), owner
 
     def _expected(self, place: Place) -> ExpectedVendor:
         suggested = suggested_vendor(place.name, self.settings.trust.vendors)

@@ -186,11 +186,22 @@ def judge(
     known_at: datetime | None = None,
 ) -> Verdict:
     """The verdict; where no root is known it names the vendor whose package it is instead, else the anchors most like the missing one."""
+    return judge_with_owner(connection, facts, view, question, known_at)[0]
+
+
+def judge_with_owner(
+    connection: sqlite3.Connection,
+    facts: PackageFacts,
+    view: TrustView,
+    question: Question,
+    known_at: datetime | None = None,
+) -> tuple[Verdict, TrustAnchor | None]:
+    """The same, with the valid anchor of another vendor that vouches for a package whose root the stated one does not know."""
     verdict = verify_package(facts, view, question)
     owner = _owner(connection, facts, question, known_at) if verdict.reason is Reason.UNKNOWN_ROOT else None
     if owner is not None:
-        return _of_another(verdict, owner)
-    return _with_relatives(connection, verdict, facts, view, question, known_at)
+        return _of_another(verdict, owner), owner
+    return _with_relatives(connection, verdict, facts, view, question, known_at), None
 
 
 def _owner(
