@@ -54,11 +54,10 @@ from trust_store.decode.manifest import parse_manifest
 from trust_store.decode.ocsp import load_response
 from trust_store.decode.tuf_root import read_root
 from trust_store.errors import (
+    READ_ERRORS,
     ConfigError,
     MalformedError,
-    ResourceLimitError,
     TrustStoreError,
-    UnsupportedError,
     UsageError,
 )
 from trust_store.formats.streaming import BytesSource, PackageStream
@@ -74,7 +73,6 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import SideMaterial
     from trust_store.model.trust_anchor import TrustAnchor
 
-READ_ERRORS = (MalformedError, ResourceLimitError, UnsupportedError)
 FILES = {"manifest.json": b'{"version": "4.2"}\n', "firmware.bin": bytes(range(64)) * 8}
 WHOLE = b"firmware " * 40
 
