@@ -90,6 +90,12 @@ def rsa_bits(spki: bytes) -> int | None:
     return key.key_size if isinstance(key, rsa.RSAPublicKey) else None
 
 
+def rsa_exponent(spki: bytes) -> int | None:
+    """An RSA key's public exponent, None for every other kind of key."""
+    key = _loaded(spki)
+    return key.public_numbers().e if isinstance(key, rsa.RSAPublicKey) else None
+
+
 def _loaded(spki: bytes) -> PublicKeyTypes | None:
     """The key, or None where it cannot be read."""
     try:

@@ -31,6 +31,7 @@ class Entry:
 
 READERS: tuple[Entry, ...] = (
     Entry("zip", "android-ota", 3, "android_ota"),
+    Entry("zip", "nuget", 1, "nuget"),
     Entry("zip", "vendor-bundle", 3, "vendor_bundle"),
     Entry("zip", "zip", 3, "zip_plain"),
     Entry("none", "detached", 4, "detached"),

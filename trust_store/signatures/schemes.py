@@ -39,7 +39,13 @@ OPENPGP = "openpgp"
 SCHEMES: tuple[Entry, ...] = (
     Entry("android-ota", "android_ota"),
     Entry("cms", "cms", beside=True),
+    Entry("minisign", "comment_signatures", beside=True),
+    Entry("nuget-author", "nuget"),
+    Entry("nuget-countersignature", "nuget"),
+    Entry("nuget-repository", "nuget"),
     Entry(OPENPGP, "openpgp", beside=True),
+    Entry("signify", "comment_signatures", beside=True),
+    Entry("sshsig", "sshsig", beside=True),
 )
 """Alphabetical."""
 MAX_KEYS_LOOKED_AT = 1024
