@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from trust_store.model.identifiers import Identifier
     from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
+    from trust_store.native.comparison import Compared
+    from trust_store.native.protocol import NativeTool
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
 
@@ -150,6 +152,25 @@ class Verifier:
     def verify(self, request: CheckRequest) -> Verdict:
         """The verdict alone; raises like ``examine``."""
         return self.examine(request)[1]
+
+    def compare(
+        self, request: CheckRequest, tools: Iterable[NativeTool] | None = None
+    ) -> tuple[Verdict, tuple[Compared, ...]]:
+        """The verdict, with what installed native tools say under the keys at hand; raises like ``examine``."""
+        from trust_store.native import comparison
+
+        facts, verdict = self.examine(request)
+        if facts is None:
+            return verdict, ()
+        sides = request.signatures if request.signatures is not None else tuple(side_paths(request.path))
+        keys = [(key.kind, key.material) for key in self._candidates(request, hints_of(facts))]
+        keys += [("x509", der) for signature in facts.signatures for der in signature.certificates]
+        asked = {} if tools is None else {"tools": tools}
+        try:
+            compared = comparison.ask_tools(verdict, request.path, sides, tuple(dict.fromkeys(keys)), **asked)
+        except OSError as error:
+            raise UsageError(f"native tools cannot be asked: {error.strerror or error}") from error
+        return comparison.with_opinions(verdict, compared), compared
 
     def _facts(self, request: CheckRequest) -> PackageFacts:
         given = request.signatures is not None

@@ -41,6 +41,9 @@ _FOR_EVERYBODY = "'check --vendor ID PATH' without other options is answered by 
     "--bundle-key", "bundle_keys", multiple=True, type=_FILE, metavar="FILE",
     help="Public instance key that must have signed the bundle.",
 )  # fmt: skip
+@click.option(
+    "--compare", is_flag=True, help="Ask installed native tools too; one that disagrees keeps a package from passing."
+)
 @click.option("--batch", is_flag=True, help="Read JSON lines from standard input, answer with one line each.")
 @click.argument("paths", nargs=-1, type=_FILE, metavar="PATH...")
 def command(
@@ -48,6 +51,7 @@ def command(
     *,
     as_json: bool,
     batch: bool,
+    compare: bool,
     bundle: str | None,
     bundle_keys: tuple[str, ...],
     **asked: Any,
@@ -64,10 +68,11 @@ def command(
       rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip
       rootwarden check --only-anchors --anchors root.pem firmware.bin
       rootwarden check --bundle trust.bundle --bundle-key instance.pub --vendor dten upgrade.zip
+      rootwarden check --compare --vendor dten app.apk
       rootwarden check --batch < requests.jsonl
     """
     invocation = click.get_current_context().obj
-    if not batch and bundle is None and paths and _plain(asked):
+    if not batch and not compare and bundle is None and paths and _plain(asked):
         code = _by_daemon(Path(invocation.config), paths, asked["vendor"], as_json=as_json)
         if code is not None:
             return code
@@ -86,8 +91,8 @@ def command(
             with CheckSession(Path(invocation.config), reader, invocation.now, invocation.evidence) as session:
                 session.use_bundle(bundle, bundle_keys, options)
                 if batch:
-                    return answer_batch(session, paths, options)
-                return answer_all(session, paths, options, as_json=as_json)
+                    return answer_batch(session, paths, options, compare=compare)
+                return answer_all(session, paths, options, as_json=as_json, compare=compare)
         except StoreClosedError as closed:
             raise StoreClosedError(f"{closed}; {_FOR_EVERYBODY}") from closed
     finally:

@@ -17,11 +17,14 @@ from trust_store.verdict_json import verdict_to_dict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trust_store.verifier import CheckRequest
 
 MAX_LINE_BYTES = 1024 * 1024
 
 
-def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOptions, *, as_json: bool) -> int:
+def answer_all(
+    session: CheckSession, paths: tuple[str, ...], options: CheckOptions, *, as_json: bool, compare: bool = False
+) -> int:
     """Answer for every path and return the exit code; raises UsageError before the first answer."""
     if not paths:
         raise UsageError("name at least one package: rootwarden check --vendor ID PATH...")
@@ -32,20 +35,19 @@ def answer_all(session: CheckSession, paths: tuple[str, ...], options: CheckOpti
     requests = [session.about(first, path, options) for path in paths]
     codes: list[int] = []
     for request in requests:
-        verdict = session.verifier(request).verify(request)
-        said = verdict_to_dict(verdict)
+        said, code = _verdict(session, request, compare=compare)
         write_line(json.dumps(said) if as_json else "\n".join(verdict_lines(said)))
-        codes.append(outcome_code(verdict.outcome))
+        codes.append(code)
     return exit_code(codes)
 
 
-def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOptions) -> int:
+def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOptions, *, compare: bool = False) -> int:
     """Answer every line of standard input with one line, and return the exit code; raises UsageError for paths beside them."""
     if paths:
         raise UsageError('with --batch every question is a line on standard input: {"id": 1, "path": "...", ...}')
     codes: list[int] = []
     for line in _lines():
-        answer, code = _answer(session, line, options)
+        answer, code = _answer(session, line, options, compare=compare)
         write_line(json.dumps(answer))
         codes.append(code)
     if not codes:
@@ -55,7 +57,9 @@ def answer_batch(session: CheckSession, paths: tuple[str, ...], options: CheckOp
     return exit_code(codes)
 
 
-def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) -> tuple[dict[str, Any], int]:
+def _answer(
+    session: CheckSession, line: bytes | None, otherwise: CheckOptions, *, compare: bool
+) -> tuple[dict[str, Any], int]:
     """The answer to one line and its exit code; a line that is no request, or has no store to ask, is answered too."""
     if line is None:
         return _refused(None, f"a line longer than {MAX_LINE_BYTES} bytes")
@@ -64,10 +68,23 @@ def _answer(session: CheckSession, line: bytes | None, otherwise: CheckOptions) 
         identity, asked = read_question(line)
         path, options = batch_options(asked, otherwise)
         request = session.request(path, options)
-        verdict = session.verifier(request).verify(request)
+        said, code = _verdict(session, request, compare=compare)
     except TrustStoreError as error:
         return _refused(identity, str(error))
-    return {"id": identity, **verdict_to_dict(verdict)}, outcome_code(verdict.outcome)
+    return {"id": identity, **said}, code
+
+
+def _verdict(session: CheckSession, request: CheckRequest, *, compare: bool) -> tuple[dict[str, Any], int]:
+    """The verdict as JSON, and its exit code; with ``native``, what native tools said, where they were to be asked."""
+    if not compare:
+        verdict = session.verifier(request).verify(request)
+        return verdict_to_dict(verdict), outcome_code(verdict.outcome)
+    verdict, compared = session.verifier(request).compare(request)
+    native = [
+        {"tool": c.opinion.tool, "says": c.opinion.says.value, "agrees": c.agrees, "detail": c.opinion.detail}
+        for c in compared
+    ]
+    return {**verdict_to_dict(verdict), "native": native}, outcome_code(verdict.outcome)
 
 
 def _refused(identity: Any, detail: str) -> tuple[dict[str, Any], int]:

@@ -21,6 +21,7 @@ WEAKER_BASES = {
     "break_glass": "weaker than usual: the anchor was approved in an emergency, without all that policy asks for",
 }
 """What is to be known about an anchor that became valid by another way than a call; by ``TrustBasis``."""
+_AGREEMENT = {True: "agrees", False: "DISAGREES", None: "says nothing to compare"}
 _FINGERPRINTS = ("sha256", "openpgp", "openpgp_subkey")
 
 
@@ -48,11 +49,29 @@ def verdict_lines(said: Said) -> list[str]:
     if len(signatures) > MAX_SIGNATURES:
         lines.append(f"  ... and {len(signatures) - MAX_SIGNATURES} more signatures; --json shows all")
     lines += _uncovered(said)
+    lines += _members(said)
+    lines += [
+        f"  native     {_shown(one['tool'], 40)} {_AGREEMENT[one['agrees']]}: {one['says']} ({_shown(one['detail'], 160)})"
+        for one in said.get("native", ())
+    ]
     for evidence in said["evidence"][:MAX_EVIDENCE]:
         lines += _evidence(evidence)
     if said["evidence_available"] and not said["evidence"] and signatures and said["advice"]:
         lines.append("  evidence   no vendor channel has said anything about this key")
     lines += [f"  next       {_shown(advice, 400)}" for advice in said["advice"]]
+    return lines
+
+
+def _members(said: Said) -> list[str]:
+    """The packages inside, one line each."""
+    members = said["members"]
+    lines = [
+        f"  inside     {_shown(m['package']['path'] or m['package']['name'], 200)}: {m['outcome']} / {m['reason']}"
+        f" ({_shown(m['format'] or 'unknown format', 60)})"
+        for m in members[:MAX_SIGNATURES]
+    ]
+    if len(members) > MAX_SIGNATURES:
+        lines.append(f"  ... and {len(members) - MAX_SIGNATURES} more packages inside; --json shows all")
     return lines
 
 
