@@ -12,14 +12,21 @@ MAX_JSON_DEPTH = 32
 MAX_NUMBER_DIGITS = 40
 
 
-def parse_object(data: bytes) -> dict[str, Any]:
-    """The JSON object that ``data`` is (UTF-8); raises MalformedError or ResourceLimitError, nothing else."""
-    if len(data) > MAX_JSON_BYTES:
-        raise ResourceLimitError(f"JSON of {len(data)} bytes; at most {MAX_JSON_BYTES} are read")
+def parse_object(data: bytes, *, max_bytes: int = MAX_JSON_BYTES, fractions: bool = False) -> dict[str, Any]:
+    """The JSON object that ``data`` is (UTF-8); raises MalformedError or ResourceLimitError, nothing else.
+
+    Numbers with a fraction or an exponent are refused unless ``fractions``: then they are kept as the text they are.
+    """
+    if len(data) > max_bytes:
+        raise ResourceLimitError(f"JSON of {len(data)} bytes; at most {max_bytes} are read")
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
         found = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_refuse, parse_int=_number, parse_float=_refuse
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_refuse,
+            parse_int=_number,
+            parse_float=str if fractions else _refuse,
         )
     except RecursionError as error:
         raise ResourceLimitError("JSON nested too deep") from error

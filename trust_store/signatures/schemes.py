@@ -39,12 +39,16 @@ OPENPGP = "openpgp"
 SCHEMES: tuple[Entry, ...] = (
     Entry("android-ota", "android_ota"),
     Entry("cms", "cms", beside=True),
+    Entry("cosign-bundle", "sigstore", beside=True),
     Entry("minisign", "comment_signatures", beside=True),
+    Entry("npm-attestation", "sigstore", beside=True),
     Entry("nuget-author", "nuget"),
     Entry("nuget-countersignature", "nuget"),
     Entry("nuget-repository", "nuget"),
     Entry(OPENPGP, "openpgp", beside=True),
+    Entry("pypi-attestation", "sigstore", beside=True),
     Entry("signify", "comment_signatures", beside=True),
+    Entry("sigstore", "sigstore", beside=True),
     Entry("sshsig", "sshsig", beside=True),
 )
 """Alphabetical."""

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 SIGNER_KINDS = {"minisign": MINISIGN, "signify": MINISIGN, "sshsig": SSH, "npm": RAW}
 """What a signer is called in a verdict, by scheme."""
-ANCHOR_KINDS = {"minisign": (MINISIGN,), "signify": (MINISIGN,), "sshsig": (SSH,), "npm": (NPM, RAW)}
+ANCHOR_KINDS = {
+    "cosign-bundle": (RAW,),
+    "minisign": (MINISIGN,),
+    "npm": (NPM, RAW),
+    "npm-attestation": (NPM, RAW),
+    "signify": (MINISIGN,),
+    "sigstore": (RAW,),
+    "sshsig": (SSH,),
+}
 """Anchors of which kinds count for a scheme: a key that is approved for one protocol does not speak in another."""
 _IDENTIFYING = (IdentifierKind.SHA256, IdentifierKind.SPKI_SHA256, IdentifierKind.KEY_ID)
 

@@ -105,9 +105,8 @@ def prepare(view: TrustView, question: Question) -> TrustMaterial:
         reason = tombstone_reason(anchor)
         if reason:
             gathered.bury(anchor, reason, _values(anchor))
-        reachable = reason is not None or (anchor.state in _REACHABLE and counts_for(anchor, question))
         try:
-            gathered.add(anchor, reason, reachable=reachable)
+            gathered.add(anchor, reason, reachable=reachable(anchor, question))
         except READ_ERRORS:
             continue
     return gathered.material()
@@ -210,6 +209,11 @@ class _Gathered:
             revocation=decode_revocation((*lists.demanded, *lists.crls, *lists.ocsp)),
             demanded_revocation=decode_revocation(lists.demanded),
         )
+
+
+def reachable(anchor: TrustAnchor, question: Question) -> bool:
+    """Whether it may be judged by: one that counts for this question, or a tombstone, which condemns what it is about."""
+    return tombstone_reason(anchor) is not None or (anchor.state in _REACHABLE and counts_for(anchor, question))
 
 
 def counts_for(anchor: TrustAnchor, question: Question) -> bool:

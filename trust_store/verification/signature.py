@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPENPGP = "openpgp"
 BARE_KEY_SCHEMES = frozenset({"minisign", "npm", "signify", "sshsig"})
 """Schemes whose keys are anchors themselves, of a kind of their own (``verification.bare_key``)."""
-IDENTITY_SCHEMES = frozenset({"sigstore"})
+IDENTITY_SCHEMES = frozenset({"cosign-bundle", "npm-attestation", "pypi-attestation", "sigstore"})
 """Schemes whose certificates state an identity that can be asked for."""
 SUPPLIED = "supplied"
 _HARD = (Reason.DISTRUSTED, Reason.COMPROMISED, Reason.REVOKED)
@@ -118,6 +118,10 @@ def _steps_for(scheme: str) -> type[SignatureJudging]:
         from trust_store.verification.openpgp import OpenPGPJudging
 
         return OpenPGPJudging
+    if scheme in IDENTITY_SCHEMES:
+        from trust_store.verification.sigstore import SigstoreJudging
+
+        return SigstoreJudging
     if scheme in BARE_KEY_SCHEMES:
         from trust_store.verification.bare_key import BareKeyJudging
 

@@ -1,0 +1,323 @@
+"""Sigstore bundles, alone, one a line, or in an npm registry's attestations; cosign's older bundles; PyPI's attestations (PEP 740).
+
+The fact holds the document; who made it, when, and what the logs say is judged later (``verification.sigstore``). Here is only the
+arithmetic under the key of the certificate that the document brings, or under a key at hand where it names one by a hint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from trust_store.decode import cms
+from trust_store.decode.bare_keys import NPM, RAW
+from trust_store.decode.distinguished_name import name_text
+from trust_store.decode.dsse import parse_statement
+from trust_store.decode.json_fields import an_object, maybe_object, objects
+from trust_store.decode.key_decides import digests_for, verifies_digest, verifies_octets
+from trust_store.decode.rekor_entry import parse_body
+from trust_store.decode.sigstore_bundle import (
+    MAX_BUNDLE_BYTES,
+    Bundle,
+    is_attestation,
+    is_bundle,
+    is_cosign,
+    parse_said,
+)
+from trust_store.decode.strict_json import parse_object
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
+from trust_store.model.package_facts import CarriedKey, KeyCheck, Problem, SignatureFact, SignerHint
+from trust_store.model.verdict import Reason
+from trust_store.quick_dataclass import dataclass
+from trust_store.signatures.protocol import MAX_SIGNATURES_PER_FILE, X509, DigestRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from trust_store.decode.dsse import Statement
+    from trust_store.model.package_facts import SideFile, SignatureOrigin
+    from trust_store.signatures.protocol import CandidateKey, DigestState, PendingSignature
+
+SIGSTORE, COSIGN, PYPI, NPM_ATTESTATION = "sigstore", "cosign-bundle", "pypi-attestation", "npm-attestation"
+_PURL = "pkg:npm/"
+_LINES = b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBundle:
+    """One bundle whose file has not been read yet; ``algorithms`` are the digests wanted, the likeliest of the signature first."""
+
+    scheme: str
+    bundle: Bundle
+    document: bytes
+    statement: Statement | None
+    algorithms: tuple[str, ...]
+    logged_key: bytes | None
+    origin: SignatureOrigin
+    file: SideFile | None
+
+    @property
+    def digests(self) -> tuple[DigestRequest, ...]:
+        """Over the whole file."""
+        return tuple(DigestRequest(name) for name in self.algorithms)
+
+    def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
+        """The fact: whether the file is the one that is meant, and all that is needed to judge the rest."""
+        digests = {name: states[DigestRequest(name)].copy().digest() for name in self.algorithms}
+        algorithm = self._signed_with(digests)
+        envelope = self.bundle.envelope
+        return SignatureFact(
+            scheme=self.scheme,
+            origin=self.origin,
+            file=self.file,
+            hint=self._hint(),
+            digest_algorithm=algorithm,
+            signature=self.bundle.signature,
+            signed=envelope.signed if envelope else b"",
+            digest=digests.get(algorithm, digests[self.algorithms[0]]),
+            content_matches=self._is_about(digests),
+            packet=self.document,
+            certificates=self.bundle.certificates,
+            keys=(CarriedKey(RAW, self.logged_key),) if self.logged_key else (),
+        )
+
+    def _is_about(self, digests: Mapping[str, bytes]) -> bool:
+        """Whether the digest that the bundle states, or one that its statement is about, is the file's."""
+        if self.statement is not None:
+            about = self.statement.about(digests)
+            return any((subject.name or "").startswith(_PURL) for subject in about) or (
+                self.scheme != NPM_ATTESTATION and bool(about)
+            )
+        message = self.bundle.message
+        if message is None or message.digest is None or message.algorithm is None:
+            return True
+        return hmac.compare_digest(message.digest, digests[message.algorithm])
+
+    def _signed_with(self, digests: Mapping[str, bytes]) -> str:
+        """The digest that the signature is made with: what the certificate's key verifies, else the likeliest."""
+        spki = _key_of(self.bundle.certificates[0]) if self.bundle.certificates else self.logged_key
+        if self.bundle.envelope is not None:
+            return digests_for(spki)[0] if spki else "sha256"
+        value = self.bundle.signature
+        found = (name for name in self.algorithms if spki and verifies_digest(spki, name, value, digests[name]))
+        return next(found, self.algorithms[0])
+
+    def _hint(self) -> SignerHint:
+        if not self.bundle.certificates:
+            return SignerHint(key_sha256=hashlib.sha256(self.logged_key).hexdigest() if self.logged_key else None)
+        names = cms.certificate_names(self.bundle.certificates[0])
+        return SignerHint(
+            issuer_der=names.issuer_der,
+            issuer=name_text(names.issuer_der),
+            serial_number=names.serial_number,
+            subject_key_identifier=names.subject_key_identifier,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PendingProblem:
+    """One of several attestations in a file that cannot be read: it is never left out."""
+
+    fact: SignatureFact
+
+    @property
+    def digests(self) -> tuple[DigestRequest, ...]:
+        """None."""
+        return ()
+
+    def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
+        """The fact as it is."""
+        del states
+        return self.fact
+
+
+class BundleScheme:
+    """One of the four, as the registry holds it."""
+
+    def __init__(self, name: str, doc: str, split: Callable[[bytes], list[dict[str, Any]]]) -> None:
+        self.NAME, self.DOC, self._split = name, doc, split
+
+    def recognises(self, data: bytes) -> bool:
+        """Whether ``data`` is JSON of this shape."""
+        try:
+            return bool(self._split(data))
+        except READ_ERRORS:
+            return False
+
+    def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingSignature, ...]:
+        """Every bundle as one pending signature; raises MalformedError, UnsupportedError or ResourceLimitError where none can be read."""
+        found: list[PendingSignature] = []
+        errors: list[TrustStoreError] = []
+        said = self._split(data)
+        if len(said) > MAX_SIGNATURES_PER_FILE:
+            raise ResourceLimitError(f"{self.NAME}: {len(said)} signatures in one file")
+        for one in said:
+            try:
+                found.append(self._pending(one, origin, file))
+            except READ_ERRORS as error:
+                errors.append(error)
+                problem = Problem(_reason(error), str(error)[:500])
+                found.append(PendingProblem(SignatureFact(self.NAME, origin, file, problem)))
+        if len(errors) == len(said):
+            raise errors[0] if errors else MalformedError(f"{self.NAME}: nothing in it")
+        return tuple(found)
+
+    def holds(self, fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
+        """Whether the signature holds under ``key``: the certificate that it brings and no other, or any key where it brings none."""
+        if fact.scheme != self.NAME or fact.problem is not None:
+            return None
+        if fact.certificates:
+            spki = _key_of(key.material) if key.kind == X509 and key.material == fact.certificates[0] else None
+        else:
+            kinds = (RAW, NPM) if self.NAME == NPM_ATTESTATION else (RAW,)
+            spki = key.material if key.kind in kinds else None
+        if spki is None:
+            return None
+        good = fact.content_matches and _verifies(fact, spki)
+        digest = hashlib.sha256(key.material).hexdigest()
+        named = bool(fact.certificates) or fact.hint.key_sha256 == digest
+        return KeyCheck(key=digest, owner=digest, holds=good) if good or named else None
+
+    def _pending(self, said: dict[str, Any], origin: SignatureOrigin, file: SideFile | None) -> PendingBundle:
+        bundle = parse_said(said)
+        statement = parse_statement(bundle.envelope) if bundle.envelope else None
+        for certificate in bundle.certificates:
+            cms.certificate_names(certificate)
+        return PendingBundle(
+            self.NAME,
+            bundle,
+            json.dumps(said, separators=(",", ":")).encode(),  # the one document, however many stood in the file
+            statement,
+            statement.algorithms if statement else _wanted(bundle),
+            None if bundle.certificates else _logged_key(bundle),
+            origin,
+            file,
+        )
+
+
+def _wanted(bundle: Bundle) -> tuple[str, ...]:
+    """The digest that the bundle states, that of its log entry, those that the certificate's key is used with; at the least SHA-256."""
+    names: list[str] = []
+    if bundle.message is not None and bundle.message.algorithm:
+        names.append(bundle.message.algorithm)
+    for entry in bundle.entries:
+        try:
+            names.append(parse_body(entry.body).algorithm)
+        except READ_ERRORS:  # it is judged later, and then refused
+            continue
+    if bundle.certificates:
+        names += digests_for(_key_of(bundle.certificates[0]) or b"")
+    return tuple(dict.fromkeys(names or ["sha256"]))
+
+
+def _logged_key(bundle: Bundle) -> bytes | None:
+    """The bare key that the log entry names: as good as a hint, and told apart from one that does not verify."""
+    for entry in bundle.entries:
+        try:
+            keys = [verifier.key for _, verifier in parse_body(entry.body).signatures]
+        except READ_ERRORS:
+            continue
+        if keys and keys[0] is not None:
+            return keys[0]
+    return None
+
+
+def _verifies(fact: SignatureFact, spki: bytes) -> bool:
+    if fact.signed:
+        return verifies_octets(spki, fact.signature, fact.signed)
+    return verifies_digest(spki, fact.digest_algorithm, fact.signature, fact.digest)
+
+
+def _key_of(certificate: bytes) -> bytes | None:
+    try:
+        return cms.certificate_names(certificate).spki
+    except (MalformedError, ResourceLimitError):
+        return None
+
+
+def _reason(error: TrustStoreError) -> Reason:
+    if isinstance(error, ResourceLimitError):
+        return Reason.RESOURCE_LIMIT
+    return Reason.UNSUPPORTED_FORMAT if isinstance(error, UnsupportedError) else Reason.MALFORMED
+
+
+@lru_cache(maxsize=2)
+def _objects(data: bytes) -> tuple[dict[str, Any], ...]:
+    """The JSON object that ``data`` is, or one a line (JSON Lines); raises one of READ_ERRORS."""
+    if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        raise UnsupportedError("no JSON object")
+    lines = [line for line in data.split(_LINES) if line.strip()]
+    if 1 < len(lines) <= MAX_SIGNATURES_PER_FILE and all(line.rstrip().endswith(b"}") for line in lines):
+        try:
+            return tuple(parse_object(line, max_bytes=MAX_BUNDLE_BYTES, fractions=True) for line in lines)
+        except READ_ERRORS:
+            pass  # one object over several lines
+    return (parse_object(data, max_bytes=MAX_BUNDLE_BYTES, fractions=True),)
+
+
+def _bundles(data: bytes) -> list[dict[str, Any]]:
+    found = _objects(data)
+    return list(found) if all(is_bundle(said) for said in found) else []
+
+
+def _cosign(data: bytes) -> list[dict[str, Any]]:
+    found = _objects(data)
+    return [found[0]] if len(found) == 1 and is_cosign(found[0]) else []
+
+
+def _pypi(data: bytes) -> list[dict[str, Any]]:
+    """An attestation object, or a provenance object: ``{version: 1, attestation_bundles: [{publisher, attestations}]}``."""
+    found = _objects(data)
+    if len(found) != 1:
+        return []
+    if is_attestation(found[0]):
+        return [found[0]]
+    if "attestation_bundles" not in found[0]:
+        return []
+    if found[0].get("version") != 1:
+        raise UnsupportedError("PyPI provenance: a version other than 1")
+    groups = objects(found[0], "attestation_bundles", MAX_SIGNATURES_PER_FILE)
+    return [one for group in groups for one in objects(group, "attestations", MAX_SIGNATURES_PER_FILE)]
+
+
+def _npm(data: bytes) -> list[dict[str, Any]]:
+    """``/-/npm/v1/attestations/NAME@VERSION``: ``{attestations: [{predicateType, bundle}]}``."""
+    found = _objects(data)
+    if len(found) != 1 or "attestations" not in found[0] or is_bundle(found[0]):
+        return []
+    listed = objects(found[0], "attestations", MAX_SIGNATURES_PER_FILE)
+    return [an_object(one, "bundle") for one in listed] if all(maybe_object(o, "bundle") for o in listed) else []
+
+
+_RULES = """The certificate is by one of the sigstore root's authorities, logged (SCT) and valid at a proven time (the log's promise, or
+RFC 3161); the entry in the transparency log is proven and says the same as the bundle; the identity is one that was stated."""
+SCHEMES = {
+    scheme.NAME: scheme
+    for scheme in (
+        BundleScheme(
+            SIGSTORE,
+            f"""Sigstore bundles v0.1 to v0.3, alone or one a line: message signatures and in-toto statements in DSSE.
+
+{_RULES} Or a bare key made it, which is an anchor.""",
+            _bundles,
+        ),
+        BundleScheme(
+            COSIGN, f"""What ``cosign sign-blob --bundle`` wrote before sigstore bundles.\n\n{_RULES}""", _cosign
+        ),
+        BundleScheme(
+            PYPI,
+            f"""PEP 740 attestations and provenance objects; the statement's one subject has the file's name and digest.\n\n{_RULES}""",
+            _pypi,
+        ),
+        BundleScheme(
+            NPM_ATTESTATION,
+            f"""An npm registry's attestations; a subject is a package URL of npm with the file's digest.
+
+{_RULES} Publish attestations are by a key of the registry, which is an anchor.""",
+            _npm,
+        ),
+    )
+}
