@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SIDE_SUFFIXES = (".asc", ".gpg", ".p7m", ".p7s", ".sig")
+SIDE_SUFFIXES = (".asc", ".gpg", ".minisig", ".p7m", ".p7s", ".sig", ".sign", ".sigs")
 """Names under which a signature is looked for beside a package: its own name and one of these."""
 
 

@@ -13,7 +13,7 @@ from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
-from trust_store.signatures.schemes import OPENPGP, with_candidates
+from trust_store.signatures.schemes import OPENPGP, with_candidates, without_long_message
 
 if TYPE_CHECKING:
     from trust_store.formats.protocol import MemberPackage, PackageReader, PackageSource, ReadLimits, SideMaterial
@@ -135,7 +135,7 @@ def _tried(
     number: int, fact: SignatureFact, candidates: tuple[CandidateKey, ...], source: PackageSource, reading: Reading
 ) -> SignatureFact:
     """``fact`` with its key checks, and the second opinion on each OpenPGP key under which it holds."""
-    fact = with_candidates(fact, candidates)
+    fact = without_long_message(with_candidates(fact, candidates))
     if fact.scheme != OPENPGP or not any(check.holds for check in fact.key_checks):
         return fact
     signed = _signed(number, fact, source, reading)

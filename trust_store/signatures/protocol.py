@@ -7,13 +7,13 @@ through the digests they ask for, and calls ``complete``. ``holds`` may be asked
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trust_store.model.package_facts import KeyCheck
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from trust_store.model.package_facts import SideFile, SignatureFact, SignatureOrigin
 
@@ -23,11 +23,20 @@ MAX_SIGNATURES_PER_FILE = 64
 MAX_CANDIDATE_KEYS = 64
 X509, RAW = "x509", "raw"
 """Kinds of keys that a CMS message may be tried with."""
-STRONG_DIGESTS = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"})
+STRONG_DIGESTS = frozenset(
+    {"blake2b", "sha224", "sha256", "sha384", "sha512", "sha3_224", "sha3_256", "sha3_384", "sha3_512"}
+)
+MESSAGE = "message"
+"""In place of a digest: the signed bytes themselves, for Ed25519 (RFC 8032), which reads its message twice."""
+FOREIGN = "foreign"
+"""In place of a digest: nothing, unless the signed bytes are what a key signs in another protocol: then asking raises MalformedError."""
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_KEPT_MESSAGE_BYTES = 64 * 1024
+"""A message that is longer is not kept with the facts: keys that come to hand later need the file again."""
 
 
 class DigestState(Protocol):
-    """A hashlib object, or one whose ``digest`` raises UnsupportedError since what it was given has none."""
+    """A hashlib object, or one whose ``digest`` raises READ_ERRORS where what it was given has none."""
 
     def update(self, data: bytes, /) -> None: ...
     def copy(self) -> DigestState: ...
@@ -36,8 +45,9 @@ class DigestState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DigestRequest:
-    """A digest wanted over the signed bytes: hashlib name; ``text`` means line ends turned into CR LF (RFC 9580 5.2.1.2).
+    """A digest wanted over the signed bytes: hashlib name, MESSAGE or FOREIGN.
 
+    ``text`` means line ends turned into CR LF (RFC 9580 5.2.1.2).
     ``prefix`` is fed to the digest before the first signed byte (the salt of a version 6 signature, RFC 9580 5.2.4).
     """
 
@@ -89,4 +99,13 @@ class SignatureScheme(Protocol):
 
     def holds(self, fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
         """Whether the arithmetic holds under ``key``; None if the key cannot be the one (kind, hint, algorithm)."""
+        ...
+
+
+@runtime_checkable
+class DeterminedByKey(Protocol):
+    """A scheme whose signatures do not say how they were made: the key that fits shows it."""
+
+    def determined(self, fact: SignatureFact, keys: Iterable[CandidateKey]) -> SignatureFact:
+        """``fact`` with what the first key that fits shows; as it is where none does. Asked before ``holds``."""
         ...

@@ -11,7 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
+from trust_store.signatures.protocol import (
+    MAX_CANDIDATE_KEYS,
+    MAX_KEPT_MESSAGE_BYTES,
+    CandidateKey,
+    DeterminedByKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One scheme: its NAME, its module in ``signatures``, whether its signatures stand in files beside a package."""
+    """One scheme: its NAME, its module in ``signatures``, whether its signatures stand in files beside a package.
+
+    ``bare``: they have no shape of their own there, so that it is asked about files that no other scheme knows.
+    """
 
     name: str
     module: str
     beside: bool = False
+    bare: bool = False
 
     def load(self) -> SignatureScheme:
         """The scheme itself: the one of that name in the module's SCHEMES, else its SCHEME."""
@@ -47,12 +56,16 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("nuget-repository", "nuget"),
     Entry(OPENPGP, "openpgp", beside=True),
     Entry("pypi-attestation", "sigstore", beside=True),
-    Entry("signify", "comment_signatures", beside=True),
+    Entry("raw", "raw", beside=True, bare=True),
     Entry("sigstore", "sigstore", beside=True),
+    Entry("signify", "comment_signatures", beside=True),
     Entry("sshsig", "sshsig", beside=True),
+    Entry("wheel-jws", "wheel_jws"),
 )
 """Alphabetical."""
 MAX_KEYS_LOOKED_AT = 1024
+_OVER_THE_PACKAGE = frozenset({"minisign", "raw", "signify"})
+"""Schemes of which ``signed`` may be the whole package."""
 
 
 def scheme_named(name: str) -> SignatureScheme | None:
@@ -62,8 +75,19 @@ def scheme_named(name: str) -> SignatureScheme | None:
 
 def recognising(data: bytes) -> tuple[SignatureScheme, ...]:
     """Every scheme that claims ``data``; more than one means that it is ambiguous."""
-    schemes = (entry.load() for entry in SCHEMES if entry.beside)
-    return tuple(scheme for scheme in schemes if scheme.recognises(data))
+    for bare in (False, True):
+        schemes = (entry.load() for entry in SCHEMES if entry.beside and entry.bare is bare)
+        found = tuple(scheme for scheme in schemes if scheme.recognises(data))
+        if found:
+            return found
+    return ()
+
+
+def without_long_message(fact: SignatureFact) -> SignatureFact:
+    """``fact`` without the package that its value is over, where that is too long to be kept; its checks stay."""
+    if fact.scheme in _OVER_THE_PACKAGE and len(fact.signed) > MAX_KEPT_MESSAGE_BYTES:
+        return replace(fact, signed=b"")
+    return fact
 
 
 def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> SignatureFact:
@@ -78,6 +102,9 @@ def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> 
     checks = {check.key: check for check in fact.key_checks}
     carried = [CandidateKey("x509", certificate) for certificate in fact.certificates]
     carried += [CandidateKey(key.kind, key.material) for key in fact.keys]
+    if isinstance(scheme, DeterminedByKey):
+        candidates = tuple(candidates)
+        fact = scheme.determined(fact, (*carried, *candidates))
     for keys in (carried, candidates):
         _try(scheme, fact, keys, checks)
     return replace(fact, key_checks=tuple(checks.values()))

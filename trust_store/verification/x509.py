@@ -44,6 +44,8 @@ MAX_OUTCOMES = 128
 _WITHDRAWN = frozenset({AnchorState.SUPERSEDED, AnchorState.REVOKED})
 TIMELESS_SCHEMES = frozenset({"android-ota"})
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
+RAW_SCHEME = "raw"
+"""Its signatures name nobody."""
 _TIMES = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID})
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -134,6 +136,8 @@ class X509Judging(SignatureJudging):
         at_hand = dict(self._material.raw_keys)
         digest = next((key for key in holding if key in at_hand), None)
         if digest is None:
+            if not any(key in self._refused for key in holding):  # a key that came along, or was handed over as helping
+                self.signer = Signer("raw", None, ((IdentifierKind.SHA256.value, holding[0]),))
             self._undecodable(holding)
             return
         spki = at_hand[digest]
@@ -252,7 +256,7 @@ class X509Judging(SignatureJudging):
             if hint.subject_key_identifier
             else ()
         )
-        self.signer = Signer("x509", None, identifiers)
+        self.signer = Signer("raw" if self._fact.scheme == RAW_SCHEME else "x509", None, identifiers)
         self.missing = MissingIssuer(hint.issuer, None)
         self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's certificate is not at hand"))
 

@@ -1,0 +1,65 @@
+"""signify fixtures, made by OpenBSD's signify as Debian ships it (signify-openbsd)."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+
+from tests.packages.generate.workshop import PACKAGE, Workshop
+
+
+def _sign(shop: Workshop, key: str, data: bytes, *options: str) -> bytes:
+    shop.work("message", data)
+    (shop.keys / "message.sig").unlink(missing_ok=True)
+    shop.run("signify-openbsd", "-S", "-s", f"{key}.sec", "-m", "message", "-x", "message.sig", *options)
+    return (shop.keys / "message.sig").read_bytes()
+
+
+def main() -> None:
+    """Make all of them."""
+    with Workshop("signify") as shop:
+        for key in ("vendor", "other"):
+            shop.run("signify-openbsd", "-G", "-n", "-c", key, "-p", f"{key}.pub", "-s", f"{key}.sec")
+            shop.keep(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
+        anchors = {"anchors": ["vendor.pub"]}
+        shop.keep("package.bin", PACKAGE)
+        good = _sign(shop, "vendor", PACKAGE)
+        shop.keep("package.bin.sig", good)
+
+        def by(name: str, signature: bytes) -> dict[str, list[str]]:
+            return {"signatures": [shop.keep(name, signature)], **anchors}
+
+        shop.passed("valid", "package.bin", mutate=True, **anchors)
+        shop.passed("valid_crlf", "package.bin", **by("crlf.sig", good.replace(b"\n", b"\r\n")))
+        shop.unknown("unknown_root", "package.bin")
+        shop.unknown("unknown_root_other_anchor", "package.bin", anchors=["other.pub"])
+        tampered = shop.keep("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
+        shop.failed("tampered", tampered, "invalid_signature", signatures=["package.bin.sig"], **anchors)
+        appended = shop.keep("appended.bin", PACKAGE + b"\0")
+        shop.failed("appended", appended, "invalid_signature", signatures=["package.bin.sig"], **anchors)
+        shop.unknown("unsigned", tampered, "unsupported_format", form=None, **anchors)
+        shop.failed("truncated", "package.bin", "malformed", **by("cut.sig", good[:-20]))
+        lines = good.split(b"\n")
+        renumbered = bytearray(b64decode(lines[1]))
+        other = b64decode((shop.folder / "other.pub").read_bytes().split(b"\n")[1])
+        renumbered[2:10] = other[2:10]
+        lines[1] = b64encode(renumbered)
+        number = {"signatures": [shop.keep("renumbered.sig", b"\n".join(lines))], "anchors": ["other.pub"]}
+        shop.failed("number_of_another_key", "package.bin", "invalid_signature", **number)
+        # what signify's key signs as one thing is not shown as another
+        handshake = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(range(32))
+        for name, content in (
+            ("tls_handshake_as_package", handshake),
+            ("jws_input_as_package", b"eyJhbGciOiJFZERTQSJ9.eyJhIjoxfQ"),
+            ("digest_as_package", bytes(range(200, 232))),
+            ("sshsig_blob_as_package", b"SSHSIG\0\0\0\x04file\0\0\0\0\0\0\0\x06sha256\0\0\0 " + bytes(32)),
+        ):
+            shop.failed(
+                name,
+                shop.keep(f"{name}.bin", content),
+                "malformed",
+                **by(f"{name}.sig", _sign(shop, "vendor", content)),
+            )
+
+
+if __name__ == "__main__":
+    main()

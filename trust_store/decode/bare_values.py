@@ -1,0 +1,97 @@
+"""Signature values without any structure around them, as ``openssl dgst -sign`` and ``openssl pkeyutl -sign -rawin`` write them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from trust_store.decode.asn1 import INTEGER, OCTET_STRING, SEQUENCE, read_one
+from trust_store.decode.cms import digest_algorithm
+from trust_store.decode.library_panic import panic_is_malformed
+from trust_store.decode.public_keys import DSA, ECDSA, ED25519, RSA_PKCS1
+from trust_store.errors import READ_ERRORS, MalformedError
+
+MAX_FILE_BYTES = 8192
+ED25519_BYTES = 64
+MAX_ECDSA_BYTES = 141
+"""Two numbers of P-521 in DER."""
+_RSA_BYTES = range(128, 2049, 8)
+# What ``openssl dgst -hex`` writes before the digits: ``RSA-SHA2-256(name)= ``
+_HEX = re.compile(rb"(?:[A-Za-z0-9-]{1,40}\([^\n]{0,1024}\)= ?)?((?:[0-9a-fA-F]{2}[:\s]*)+)\Z")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\Z")
+RSA = "rsa"
+
+
+def read_value(data: bytes) -> tuple[tuple[str, ...], bytes]:
+    """The kinds of keys that may have made the value in a file, and the value itself; the file is binary, base64 or hex.
+
+    ``(ed25519,)``, ``(ecdsa, dsa)`` for two numbers in DER (RFC 3279 2.2.3), or ``(rsa,)`` for as many octets as a modulus has. Raises
+    MalformedError for everything else.
+    """
+    if not 0 < len(data) <= MAX_FILE_BYTES:
+        raise MalformedError(f"a signature value in a file of {len(data)} bytes")
+    for value in _readings(data):
+        kinds = _kinds(value)
+        if kinds:
+            return kinds, value
+    raise MalformedError("no bare signature value")
+
+
+def recovered_digest(spki: bytes, value: bytes) -> tuple[str, bytes] | None:
+    """(hashlib name, digest) inside an RSA PKCS #1 v1.5 value under this key (RFC 8017 9.2), None where the key did not make it.
+
+    A value that opens under a key was made with it, whatever content it is shown with.
+    """
+    try:
+        with panic_is_malformed:
+            key = load_der_public_key(spki)
+            if not isinstance(key, rsa.RSAPublicKey) or (key.key_size + 7) // 8 != len(value):
+                return None
+            info = key.recover_data_from_signature(value, padding.PKCS1v15(), None)
+        parts = read_one(info, "DigestInfo").expect(SEQUENCE, "DigestInfo").children()
+        if len(parts) != 2:
+            return None
+        name, digest = digest_algorithm(parts[0]), parts[1].expect(OCTET_STRING, "digest").content
+    except (*READ_ERRORS, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, OverflowError):
+        return None
+    return name, digest
+
+
+def _readings(data: bytes) -> tuple[bytes, ...]:
+    """What the file may hold, the strictest encoding first: hex digits are base64 as well."""
+    text = data.strip()
+    found: list[bytes] = []
+    hexadecimal = _HEX.match(text)
+    if hexadecimal is not None:
+        found.append(bytes.fromhex(re.sub(rb"[:\s]", b"", hexadecimal[1]).decode("ascii")))
+    elif _BASE64.match(text):
+        try:
+            found.append(binascii.a2b_base64(b"".join(text.split()), strict_mode=True))
+        except ValueError:
+            return ()
+    return (*found, data) if not found else tuple(found)
+
+
+def _kinds(value: bytes) -> tuple[str, ...]:
+    if _is_two_numbers(value):
+        return ECDSA, DSA
+    if len(value) == ED25519_BYTES:
+        return (ED25519,)
+    return (RSA,) if len(value) in _RSA_BYTES else ()
+
+
+def _is_two_numbers(value: bytes) -> bool:
+    if value[:1] != bytes([SEQUENCE]) or len(value) > MAX_ECDSA_BYTES:
+        return False
+    try:
+        numbers = read_one(value, "ECDSA value").children()
+        return len(numbers) == 2 and all(n.tag == INTEGER and b"\0" < n.content < b"\x80" for n in numbers)
+    except READ_ERRORS:
+        return False
+
+
+__all__ = ["DSA", "ECDSA", "ED25519", "RSA", "RSA_PKCS1", "read_value", "recovered_digest"]
