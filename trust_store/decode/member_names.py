@@ -87,3 +87,14 @@ def require_distinct(names: Iterable[str]) -> None:
         check_name(name)
         seen.add(name)
     seen.check()
+
+
+def folders_above(names: Iterable[str]) -> set[str]:
+    """Every folder that some name lies in, each with its slash."""
+    parents: set[str] = set()
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and folder + "/" not in parents:
+            parents.add(folder + "/")
+            folder = folder.rpartition("/")[0]
+    return parents

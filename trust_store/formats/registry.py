@@ -32,8 +32,11 @@ class Entry:
 READERS: tuple[Entry, ...] = (
     Entry("zip", "android-ota", 3, "android_ota"),
     Entry("zip", "nuget", 1, "nuget"),
+    Entry("zip", "wheel", 1, "wheel"),
     Entry("zip", "vendor-bundle", 3, "vendor_bundle"),
     Entry("zip", "zip", 3, "zip_plain"),
+    Entry("none", "rpm", 1, "rpm"),
+    Entry("none", "rauc", 1, "rauc"),
     Entry("none", "detached", 4, "detached"),
 )
 NONE = "none"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trust_store.decode.manifest import parse_manifest
+from trust_store.decode.member_names import folders_above
 from trust_store.decode.zip_archive import may_hold, read_directory, walk
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.protocol import Reading
@@ -152,7 +153,7 @@ def _no_signatures(embedded: SignatureFiles) -> set[str]:
 def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str], strange: set[str]) -> Coverage:
     covered = 0
     uncovered: list[Uncovered] = []
-    parents = _parents(listed, layout)
+    parents = folders_above((*listed, layout.manifest))
     for member in directory.members:
         if member.name in listed or member.name == layout.manifest:
             covered += member.compressed_size
@@ -161,14 +162,3 @@ def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str], str
             inert = member.name in parents or (member.name in layout.signatures and member.name not in strange)
             uncovered.append(Uncovered(member=member.name, inert=inert))
     return Coverage(covered, tuple(uncovered))
-
-
-def _parents(listed: dict[str, str], layout: _Layout) -> set[str]:
-    """Every folder that a covered file lies in, each with its slash."""
-    parents: set[str] = set()
-    for name in (*listed, layout.manifest):
-        folder = name.rpartition("/")[0]
-        while folder and folder + "/" not in parents:
-            parents.add(folder + "/")
-            folder = folder.rpartition("/")[0]
-    return parents
