@@ -1,4 +1,7 @@
-"""Which container a file is, by its magic alone: nothing is parsed here. Containers are disjoint; two at once is malformed."""
+"""Which container a file is, by its magic alone: nothing is parsed here. Containers are disjoint; two at once is malformed.
+
+Of a file that is compressed as a whole, it is the magic of what it unpacks to.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ NONE = "none"
 HEAD_BYTES = 4096
 _CPIO = (b"070701", b"070702", b"070707", b"\xc7\x71", b"\x71\xc7")
 _TAR_MAGIC_AT = 257
+_COMPRESSED = (b"\x1f\x8b\x08", b"\xfd7zXZ\0")
 _CLEARTEXT = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -40,8 +44,18 @@ def _is_pe(source: Bytes) -> bool:
 
 
 def _is_tar(source: Bytes) -> bool:
-    """``ustar`` in the first header (POSIX.1-1988 and GNU): the older form without it has no magic."""
-    return source.read_at(_TAR_MAGIC_AT, 5) == b"ustar"
+    """``ustar`` in the first header (POSIX.1-1988 and GNU), as it is or in gzip or xz: the older form without it has no magic."""
+    head = source.read_at(0, _TAR_MAGIC_AT + 5)
+    if head.startswith(_COMPRESSED):
+        head = _unpacked_head(source.read_at(0, HEAD_BYTES))
+    return head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar"
+
+
+def _unpacked_head(packed: bytes) -> bytes:
+    """What the beginning of a gzip or xz stream unpacks to, as much of it as a tar header takes; nothing where it does not."""
+    from trust_store.decode.compressed import unpacked_head  # few packages are compressed as a whole
+
+    return unpacked_head(packed, _TAR_MAGIC_AT + 5)
 
 
 def _is_cleartext(source: Bytes) -> bool:

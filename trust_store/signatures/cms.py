@@ -104,13 +104,7 @@ class CMSScheme:
         if signed_data.encapsulated:
             # its signature would be over the content inside, whatever the package says
             raise UnsupportedError("CMS: the message carries its own content; a detached signature is needed")
-        if signed_data.content_type != cms.ID_DATA:
-            # a timestamp token or a code directory signed by the same key must not pass for a signature over a file
-            raise UnsupportedError(f"CMS: a signature over content type {signed_data.content_type}, not over data")
-        return tuple(
-            PendingCMSSignature(info, _attributes(info), signed_data.certificates, origin, file)
-            for info in signed_data.signer_infos
-        )
+        return pending_over_data(signed_data, origin=origin, file=file)
 
     def holds(self, fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
         """Whether the signature holds under ``key``; None if the hint names another certificate.
@@ -127,6 +121,19 @@ class CMSScheme:
             return None
         fingerprint = hashlib.sha256(key.material).hexdigest()
         return KeyCheck(key=fingerprint, owner=fingerprint, holds=fact.content_matches and _verifies(fact, spki))
+
+
+def pending_over_data(
+    signed_data: cms.SignedData, *, origin: SignatureOrigin, file: SideFile | None = None
+) -> tuple[PendingCMSSignature, ...]:
+    """Every SignerInfo over content of type data, wherever that stands; raises MalformedError or UnsupportedError."""
+    if signed_data.content_type != cms.ID_DATA:
+        # a timestamp token or a code directory signed by the same key must not pass for a signature over a file
+        raise UnsupportedError(f"CMS: a signature over content type {signed_data.content_type}, not over data")
+    return tuple(
+        PendingCMSSignature(info, _attributes(info), signed_data.certificates, origin, file)
+        for info in signed_data.signer_infos
+    )
 
 
 def named_key(hint: SignerHint, certificate: bytes) -> bytes | None:
