@@ -154,6 +154,7 @@ CASES: dict[str, Case] = {
     "rootwarden check --bundle trust.bundle --bundle-key instance.pub --vendor dten upgrade.zip": Case(
         says="passed", prepare="sealed"
     ),
+    "rootwarden check --compare --vendor dten Full-upgrade-package-dten.zip": Case(says="passed"),
     "rootwarden check --vendor dten Full-upgrade-package-dten.zip": Case(says="passed"),
     "rootwarden check --json --vendor dten firmware.bin --signature firmware.bin.asc": Case(says="trusted"),
     "rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip": Case(

@@ -68,7 +68,7 @@ def command(
       rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip
       rootwarden check --only-anchors --anchors root.pem firmware.bin
       rootwarden check --bundle trust.bundle --bundle-key instance.pub --vendor dten upgrade.zip
-      rootwarden check --compare --vendor dten app.apk
+      rootwarden check --compare --vendor dten Full-upgrade-package-dten.zip
       rootwarden check --batch < requests.jsonl
     """
     invocation = click.get_current_context().obj
