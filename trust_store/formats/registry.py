@@ -35,6 +35,7 @@ READERS: tuple[Entry, ...] = (
     Entry("zip", "wheel", 1, "wheel"),
     Entry("zip", "vendor-bundle", 3, "vendor_bundle"),
     Entry("zip", "zip", 3, "zip_plain"),
+    Entry("pe", "pe", 1, "pe"),
     Entry("none", "rpm", 1, "rpm"),
     Entry("none", "rauc", 1, "rauc"),
     Entry("none", "detached", 4, "detached"),

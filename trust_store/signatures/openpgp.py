@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pysequoia
 
 from trust_store.decode.openpgp import load_keys
-from trust_store.decode.openpgp_arithmetic import ALGORITHM_NAMES, curve_name, possible_signers, signature_holds
+from trust_store.decode.openpgp_arithmetic import (
+    ALGORITHM_NAMES,
+    DSA,
+    ECDSA,
+    EDDSA_LEGACY,
+    RSA,
+    RSA_SIGN_ONLY,
+    curve_name,
+    possible_signers,
+    signature_holds,
+)
 from trust_store.decode.openpgp_packets import Tag, is_armored, read_armor, split_packets
 from trust_store.decode.openpgp_signature import OpenPGPSignature, SignatureType, parse_signature
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
@@ -35,6 +45,9 @@ if TYPE_CHECKING:
 MAX_SALTED_SIGNATURES = 8
 _SIGNATURE_LABELS = ("SIGNATURE", "MESSAGE", "SIGNED MESSAGE")
 _NOT_DETACHED = "not a detached document signature"
+# RFC 4880 5.2.2: what a version 3 signature hashes after the document is its type and time, five octets. A version 4 or 6 signature ends
+# with 0xFF and a length there, where a document signature of version 3 has its type, 0x00 or 0x01: neither can be taken for the other.
+_VERSION_3_ALGORITHMS = frozenset({RSA, RSA_SIGN_ONLY, DSA, ECDSA, EDDSA_LEGACY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +109,9 @@ class OpenPGPScheme:
 
     NAME = "openpgp"
     DOC = (
-        "Detached OpenPGP signatures, binary (0x00) and text (0x01), versions 4 and 6, several packets or armoured blocks "
-        "per file (RFC 9580). RSA, DSA, ECDSA on NIST and Brainpool curves, EdDSA, Ed25519, Ed448. Inline-signed messages, "
-        "cleartext framing, version 3 signatures and post-quantum algorithms are not read, nor is a text signature over content with a CR "
+        "Detached OpenPGP signatures, binary (0x00) and text (0x01), versions 3 (RFC 4880), 4 and 6, several packets or "
+        "armoured blocks per file (RFC 9580). RSA, DSA, ECDSA on NIST and Brainpool curves, EdDSA, Ed25519, Ed448. Inline-signed messages, "
+        "cleartext framing and post-quantum algorithms are not read, nor is a text signature over content with a CR "
         "that belongs to no CR LF: programs disagree on what was signed."
     )
 
@@ -194,7 +207,9 @@ def _document_signature(body: bytes) -> OpenPGPSignature:
     signature = parse_signature(body)
     if signature.type not in (SignatureType.BINARY, SignatureType.TEXT):
         raise UnsupportedError(f"{_NOT_DETACHED}: signature type 0x{signature.type:02x}")
-    if signature.version < 4:
+    if signature.version < 3 or (
+        signature.version == 3 and signature.public_key_algorithm not in _VERSION_3_ALGORITHMS
+    ):
         raise UnsupportedError(f"OpenPGP signature version {signature.version} is not supported for documents")
     # RFC 9580 5.2.3.11: the creation time MUST be in the hashed area; one outside it is anybody's word.
     if signature.created is None:
