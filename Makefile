@@ -67,6 +67,7 @@ fuzz: setup-test
 
 mutation: setup-test
 	$(BIN)/python -m tests.mutation
+	$(BIN)/python -m tests.packages.mutation
 
 soak: setup-test
 	$(BIN)/python -m pytest -q -m soak

@@ -13,7 +13,8 @@ from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import UNKNOWN_SCHEME, SignatureFiles, joined, read_file, read_side
 from trust_store.formats.streaming import PackageStream, digests_of
-from trust_store.model.package_facts import Coverage, Problem, SideFile, SignatureOrigin, Uncovered
+from trust_store.formats.zip_coverage import member_coverage
+from trust_store.model.package_facts import Problem, SideFile, SignatureOrigin
 from trust_store.model.verdict import Reason
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "vendor-bundle"
-VERSION = 3
+VERSION = 4
 CONTAINER = "zip"
 DOC = """A zip with SHA256SUMS, and SHA256SUMS.p7s, .asc or .sig beside it, at its root or in one folder at its root.
 
@@ -87,7 +88,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     listed = {layout.folder + name: digest for name, digest in _entries(manifest, limits).items()}
     embedded = _embedded(contents, layout)
     facts = embedded.complete(digests_of(manifest, embedded.digests)) + joined(files).complete(stream.states)
-    coverage = _coverage(directory, layout, listed, _no_signatures(embedded))
+    inert = _inert(layout, listed, _no_signatures(embedded))
+    coverage = member_coverage(source, directory, signed={*listed, layout.manifest}, inert=inert)
     return Reading(stream.sha256, facts, coverage, _mismatch(contents, listed), signed=manifest)
 
 
@@ -150,15 +152,6 @@ def _no_signatures(embedded: SignatureFiles) -> set[str]:
     return unknown if others else set()
 
 
-def _coverage(directory: Directory, layout: _Layout, listed: dict[str, str], strange: set[str]) -> Coverage:
-    covered = 0
-    uncovered: list[Uncovered] = []
-    parents = folders_above((*listed, layout.manifest))
-    for member in directory.members:
-        if member.name in listed or member.name == layout.manifest:
-            covered += member.compressed_size
-        else:
-            # a folder on the way to a listed file says nothing new; an empty folder of its own does
-            inert = member.name in parents or (member.name in layout.signatures and member.name not in strange)
-            uncovered.append(Uncovered(member=member.name, inert=inert))
-    return Coverage(covered, tuple(uncovered))
+def _inert(layout: _Layout, listed: dict[str, str], strange: set[str]) -> set[str]:
+    """Members that need no signature: those that are one, and folders on the way to a listed file, which say nothing new."""
+    return set(folders_above((*listed, layout.manifest))) | (set(layout.signatures) - strange)

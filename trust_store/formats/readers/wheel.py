@@ -20,6 +20,7 @@ from trust_store.formats.protocol import Reading
 from trust_store.formats.sequence import SourceSequence
 from trust_store.formats.side_signatures import joined, problem_of, read_side
 from trust_store.formats.streaming import digests_of
+from trust_store.formats.zip_coverage import member_coverage
 from trust_store.model.package_facts import (
     Coverage,
     Problem,
@@ -120,7 +121,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     return Reading(
         pinned.sha256,
         facts,
-        _coverage(directory, wheel, listed),
+        _coverage(pinned, directory, wheel, listed),
         _mismatch(present, listed, digests),
         signed=record,
         product=_product(wheel, listed),
@@ -170,18 +171,12 @@ def _mismatch(present: set[str], listed: Mapping[str, RecordEntry], digests: Map
     return None
 
 
-def _coverage(directory: Directory, wheel: _Wheel, listed: Mapping[str, RecordEntry]) -> Coverage:
-    covered = 0
-    uncovered: list[Uncovered] = []
-    parents = folders_above((*listed, wheel.record))
-    for member in directory.members:
-        if member.name in listed or member.name == wheel.record:
-            covered += member.compressed_size
-        else:
-            # a folder on the way to a listed file says nothing new; an empty folder of its own does
-            inert = member.name in parents or member.name in wheel.signatures
-            uncovered.append(Uncovered(member=member.name, inert=inert))
-    return Coverage(covered, tuple(uncovered))
+def _coverage(
+    source: PackageSource, directory: Directory, wheel: _Wheel, listed: Mapping[str, RecordEntry]
+) -> Coverage:
+    """A folder on the way to a listed file says nothing new; an empty folder of its own does."""
+    inert = {*folders_above((*listed, wheel.record)), *wheel.signatures}
+    return member_coverage(source, directory, signed={*listed, wheel.record}, inert=inert)
 
 
 def _product(wheel: _Wheel, listed: Mapping[str, RecordEntry]) -> Product | None:
