@@ -38,7 +38,11 @@ SIGNATURE = st.builds(
     st.none() | PROBLEM, HINT, TEXT, TEXT, st.binary(max_size=9), st.binary(max_size=9), st.binary(max_size=9),
     st.booleans(), st.binary(max_size=9), st.lists(st.binary(max_size=3), max_size=3).map(tuple), st.none() | TIMES,
     st.lists(st.binary(max_size=3), max_size=3).map(tuple), NATURAL,
-    st.lists(st.builds(KeyCheck, HEX, HEX, st.booleans(), st.none() | st.booleans()), max_size=3).map(tuple),
+    st.lists(
+        st.builds(KeyCheck, HEX, HEX, st.booleans(), st.none() | st.booleans())
+        | st.builds(KeyCheck, HEX, HEX, st.booleans(), st.booleans(), st.just(True)),  # noqa: FBT003 - a strategy
+        max_size=3,
+    ).map(tuple),
 )  # fmt: skip
 UNCOVERED = st.builds(Uncovered, st.none() | NATURAL, st.none() | NATURAL, st.none() | TEXT, st.booleans())
 FACTS = st.builds(

@@ -61,6 +61,12 @@ def _with_opinion(facts: PackageFacts, *, opinion: bool | None) -> PackageFacts:
     return replace(facts, signatures=(replace(signature, key_checks=checks),))
 
 
+def _of_key_alone(facts: PackageFacts) -> PackageFacts:
+    (signature,) = facts.signatures
+    checks = tuple(replace(check, key_alone=True) for check in signature.key_checks)
+    return replace(facts, signatures=(replace(signature, key_checks=checks),))
+
+
 def _signer(verdict: Verdict) -> dict[str, str]:
     signer = verdict.signatures[0].signer
     assert signer is not None
@@ -88,6 +94,27 @@ def test_passed_needs_the_second_opinion(
     assert (verdict.reason, verdict.needs_file) == (reason, needs_file)
     then = ask(_with_opinion(facts, opinion=opinion), anchor(key), at=THEN, time_basis="requested")
     assert then.reason is Reason.TRUSTED
+
+
+@pytest.mark.parametrize(("opinion", "reason"), [(True, Reason.TRUSTED), (False, Reason.INVALID_SIGNATURE)])
+def test_an_opinion_on_the_key_alone_suffices_and_is_told(
+    facts: PackageFacts, key: bytes, reason: Reason, *, opinion: bool
+) -> None:
+    """What cannot be handed to the second reader passes if it accepts the key, which the answer says; its no is a no."""
+    verdict = ask(_of_key_alone(_with_opinion(facts, opinion=opinion)), anchor(key))
+    assert (verdict.reason, verdict.needs_file) == (reason, False)
+    assert ("judged the signer's key and not the signature" in verdict.signatures[0].detail) == opinion
+
+
+def test_an_opinion_on_the_key_alone_excuses_nothing(gpg: Gpg) -> None:
+    """A signature that does not hold, and a key that our own rules refuse, are what they are."""
+    fingerprint = gpg.make_key("Gone <g@dten.example>", "ed25519")
+    signature, public = gpg.sign(fingerprint, data=CONTENT), gpg.export(fingerprint)
+    revoked = gpg.revoke(fingerprint, 0)
+    accepted = _of_key_alone(_with_opinion(_read(signature, public), opinion=True))
+    assert ask(accepted, anchor(revoked)).reason is Reason.REVOKED
+    broken = _read(signature, public, data=CONTENT + b"!")
+    assert ask(_of_key_alone(_with_opinion(broken, opinion=True)), anchor(public)).reason is Reason.INVALID_SIGNATURE
 
 
 def test_a_no_that_our_own_rules_explain_stays_what_it_is(gpg: Gpg) -> None:

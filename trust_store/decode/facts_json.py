@@ -77,6 +77,7 @@ _SIGNATURE = frozenset(
 _HINT = frozenset(
     ("issuer_der", "issuer", "serial_number", "subject_key_identifier", "openpgp", "key_id", "key_sha256")
 )
+_OF_KEY_ALONE = {"key": True, "not the key": False}
 _T = TypeVar("_T")
 
 
@@ -180,7 +181,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "claimed_at": format_time(fact.claimed_at) if fact.claimed_at else None,
         "timestamps": [_base64(token) for token in fact.timestamps],
         "countersignatures": fact.countersignatures,
-        "key_checks": [[c.key, c.owner, c.holds, c.second_opinion] for c in fact.key_checks],
+        "key_checks": [[c.key, c.owner, c.holds, _opinion_out(c)] for c in fact.key_checks],
         "role": fact.role.value,
         "keys": [[key.kind, _base64(key.material)] for key in fact.keys],
         "namespace": fact.namespace,
@@ -233,7 +234,17 @@ def _hint_in(value: object) -> SignerHint:
 
 def _check_in(value: object) -> KeyCheck:
     key, owner, holds, opinion = row_of(value, 4)
+    if isinstance(opinion, str):
+        if opinion not in _OF_KEY_ALONE:
+            raise MalformedError("facts: an unknown word")
+        return KeyCheck(_hex(key), _hex(owner), boolean(holds), _OF_KEY_ALONE[opinion], key_alone=True)
     return KeyCheck(_hex(key), _hex(owner), boolean(holds), optional(opinion, boolean))
+
+
+def _opinion_out(check: KeyCheck) -> bool | str | None:
+    """The second opinion; a word where it is about the key alone."""
+    words = {said: word for word, said in _OF_KEY_ALONE.items()}
+    return words.get(check.second_opinion) if check.key_alone else check.second_opinion
 
 
 def _uncovered_in(value: object) -> Uncovered:

@@ -138,14 +138,22 @@ def _tried(
     fact = without_long_message(with_candidates(fact, candidates))
     if fact.scheme != OPENPGP or not any(check.holds for check in fact.key_checks):
         return fact
-    signed = _signed(number, fact, source, reading)
-    if signed is None:
+    if not _is_shown(number, fact, reading):
         return fact
+    signed = _signed(number, fact, source, reading)
     return replace(fact, key_checks=tuple(_with_opinion(check, fact, candidates, signed) for check in fact.key_checks))
 
 
+def _is_shown(number: int, fact: SignatureFact, reading: Reading) -> bool:
+    """Whether the reader says what the signature is over, be it that it could not keep it."""
+    content = reading.signed
+    if content is None or isinstance(content, bytes):
+        return content is not None or fact.origin is not SignatureOrigin.EMBEDDED
+    return number in content or fact.origin is not SignatureOrigin.EMBEDDED
+
+
 def _signed(number: int, fact: SignatureFact, source: PackageSource, reading: Reading) -> bytes | int | None:
-    """What the signature is over: a descriptor of the file, or bytes; None where nobody can show it."""
+    """What the signature is over: a descriptor of the file, or bytes; None where it is too large to be kept."""
     content = reading.signed
     if content is not None and not isinstance(content, bytes) and number in content:
         return content[number]
@@ -155,13 +163,18 @@ def _signed(number: int, fact: SignatureFact, source: PackageSource, reading: Re
 
 
 def _with_opinion(
-    check: KeyCheck, fact: SignatureFact, candidates: tuple[CandidateKey, ...], signed: bytes | int
+    check: KeyCheck, fact: SignatureFact, candidates: tuple[CandidateKey, ...], signed: bytes | int | None
 ) -> KeyCheck:
     if not check.holds:
         return check
     from trust_store.signatures import openpgp
 
     keys = [key.material for key in candidates if openpgp.makes(fact, key, check)][:MAX_OPINIONS]
-    opinions = {openpgp.second_opinion(signed, fact, key) for key in keys}
+    alone = signed is None or not openpgp.second_reader_reads(fact)
+    if signed is None or alone:
+        opinions = {openpgp.opinion_on_key(key) for key in keys}
+    else:
+        opinions = {openpgp.second_opinion(signed, fact, key) for key in keys}
     # two states of one certificate may be at hand, an older one without an extension: either may be the one that counts
-    return replace(check, second_opinion=next((o for o in (True, False) if o in opinions), None))
+    opinion = next((o for o in (True, False) if o in opinions), None)
+    return replace(check, second_opinion=opinion, key_alone=alone and opinion is not None)

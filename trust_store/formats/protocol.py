@@ -62,14 +62,14 @@ class Reading:
     """What one reader found; the sha256 of the whole file comes out of the same single pass.
 
     ``signed`` is what embedded OpenPGP signatures cover where that is not the file itself: one content for all of them, or by their
-    place in ``signatures``. ``product`` is stated by signed metadata; ``members`` may be packages, inside a container without a signature.
+    place in ``signatures``, None where it is too large to be kept: the second OpenPGP reader then judges the key alone. ``product`` is stated by signed metadata; ``members`` may be packages, inside a container without a signature.
     """
 
     sha256: str
     signatures: tuple[SignatureFact, ...]
     coverage: Coverage
     problem: Problem | None = None
-    signed: bytes | Mapping[int, bytes] | None = None
+    signed: bytes | Mapping[int, bytes | None] | None = None
     product: Product | None = None
     members: tuple[MemberPackage, ...] = ()
 

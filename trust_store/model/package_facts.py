@@ -80,13 +80,16 @@ class KeyCheck:
     """Whether the arithmetic holds under one candidate key.
 
     ``key`` is the certificate's SHA-256 (x509) or the component key's fingerprint (openpgp); ``owner`` the same or the
-    primary key's fingerprint. ``second_opinion`` is what pysequoia said of the whole file: True, False or not asked.
+    primary key's fingerprint. ``second_opinion`` is what pysequoia said of the signature over all that it covers: True, False or not asked;
+    with ``key_alone`` what it said of the certificate, where what is signed is too large to be handed to it, or the signature of a version
+    that it does not read.
     """
 
     key: str
     owner: str
     holds: bool
     second_opinion: bool | None = None
+    key_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,33 @@ def second_opinion(content: int | bytes | Path, fact: SignatureFact, key: bytes)
         return None
 
 
+def second_reader_reads(fact: SignatureFact) -> bool:
+    """Whether pysequoia reads signatures of this version: it refuses those of version 3, whatever they are by."""
+    return fact.packet[:1] != b"\x03"
+
+
+def opinion_on_key(key: bytes) -> bool | None:
+    """What pysequoia says of one certificate, as of now and by its own policy: that its self-signatures count, and no revocation does.
+
+    For signatures that cannot be handed to it with all that they cover. None where the certificate is not understood, or it crashes.
+    """
+    try:
+        certificate = pysequoia.Cert.from_bytes(key)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - likewise, a panic included
+        return None
+    try:
+        _ = certificate.user_ids, certificate.expiration  # raises where its policy refuses the self-signatures
+        return not certificate.is_revoked
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except RuntimeError:
+        return False
+    except BaseException:  # noqa: BLE001 - a panic of the Rust extension derives from BaseException and proves nothing
+        return None
+
+
 def _second_reader_knows(fact: SignatureFact, key: bytes) -> bool:
     """Whether pysequoia can say more than "invalid": not on Brainpool curves, and not where no issuer is named."""
     try:

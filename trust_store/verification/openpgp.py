@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import KeyCheck
     from trust_store.model.trust_anchor import TrustAnchor
 
+KEY_ALONE = "the second OpenPGP reader has judged the signer's key and not the signature"
 _ENDED = {
     Reason.COMPROMISED: "the signer's key was revoked by its owner as compromised",
     Reason.REVOKED: "the signer's key was revoked by its owner",
@@ -88,6 +89,8 @@ class OpenPGPJudging(SignatureJudging):
         needs_file = False
         if not own and self._question.time_basis == NOW:
             own, needs_file = _opinion(check, judgement)
+            if check.key_alone and not own:
+                self.told = (Finding(Reason.UNREADABLE, KEY_ALONE),)
         findings += own
         findings += vendor_findings(anchor, self._question)
         signer = _signer(key, check.key, judgement)
@@ -176,6 +179,9 @@ def _opinion(check: KeyCheck, judgement: OpenPGPJudgement) -> tuple[list[Finding
     """
     if check.second_opinion is True:
         return [], False
+    if check.key_alone and check.second_opinion is False:
+        detail = "the second OpenPGP reader does not accept the signer's key, and nothing explains why"
+        return [Finding(Reason.INVALID_SIGNATURE, detail)], False
     if check.second_opinion is None:
         return [Finding(Reason.UNREADABLE, "the second OpenPGP reader has not judged this file under this key")], True
     if judgement.renewed_since:

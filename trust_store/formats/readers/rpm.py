@@ -90,10 +90,10 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     problem = _mismatch(package, whole.close(), payload.close())
     if not embedded and problem is None:
         problem = _downgrade(package)
-    signed = dict.fromkeys(range(len(over_header)), package.main.blob)
-    content = whole.content
-    if content is not None:
-        signed |= dict.fromkeys(range(len(over_header), len(embedded)), content)
+    signed = {
+        **dict.fromkeys(range(len(over_header)), package.main.blob),
+        **dict.fromkeys(range(len(over_header), len(embedded)), whole.content),
+    }
     return Reading(
         stream.sha256,
         embedded + files.complete(stream.states),
