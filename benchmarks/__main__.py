@@ -1,7 +1,7 @@
 """Measures what docs/architecture.md promises about speed, side by side in one run: ``make benchmarks``.
 
 Prints one Markdown table: what, measured ratio, limit. Exit 1 where a ratio is over its limit. ``python -m benchmarks check``
-(or ``paths``, ``scale``) measures only one part; ``scale`` builds a store of 100,000 keys and 1,000,000 packages first.
+(or ``formats``, ``paths``, ``scale``) measures only one part; ``scale`` builds a store of 100,000 keys and 1,000,000 packages first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import checks, path_validation, store_scale
+from benchmarks import checks, formats, path_validation, store_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "check": checks.rows,
+    "formats": formats.rows,
     "paths": path_validation.rows,
     "scale": store_scale.rows,
 }
