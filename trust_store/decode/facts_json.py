@@ -243,8 +243,9 @@ def _check_in(value: object) -> KeyCheck:
 
 def _opinion_out(check: KeyCheck) -> bool | str | None:
     """The second opinion; a word where it is about the key alone."""
-    words = {said: word for word, said in _OF_KEY_ALONE.items()}
-    return words.get(check.second_opinion) if check.key_alone else check.second_opinion
+    if not check.key_alone or check.second_opinion is None:
+        return check.second_opinion
+    return next(word for word, said in _OF_KEY_ALONE.items() if said is check.second_opinion)
 
 
 def _uncovered_in(value: object) -> Uncovered:

@@ -62,7 +62,8 @@ class Reading:
     """What one reader found; the sha256 of the whole file comes out of the same single pass.
 
     ``signed`` is what embedded OpenPGP signatures cover where that is not the file itself: one content for all of them, or by their
-    place in ``signatures``, None where it is too large to be kept: the second OpenPGP reader then judges the key alone. ``product`` is stated by signed metadata; ``members`` may be packages, inside a container without a signature.
+    place in ``signatures``, None where it is too large to be kept: the second OpenPGP reader then judges the key alone.
+    ``product`` is stated by signed metadata; ``members`` may be packages, inside a container without a signature.
     """
 
     sha256: str

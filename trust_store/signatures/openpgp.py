@@ -297,14 +297,15 @@ def opinion_on_key(key: bytes) -> bool | None:
     except BaseException:  # noqa: BLE001 - likewise, a panic included
         return None
     try:
-        _ = certificate.user_ids, certificate.expiration  # raises where its policy refuses the self-signatures
-        return not certificate.is_revoked
+        # the first two raise where its policy refuses the self-signatures
+        said = certificate.user_ids, certificate.expiration, certificate.is_revoked
     except (KeyboardInterrupt, SystemExit):
         raise
     except RuntimeError:
         return False
     except BaseException:  # noqa: BLE001 - a panic of the Rust extension derives from BaseException and proves nothing
         return None
+    return not said[2]
 
 
 def _second_reader_knows(fact: SignatureFact, key: bytes) -> bool:
