@@ -80,6 +80,13 @@ def read_one(data: bytes, what: str) -> Element:
     return element
 
 
+def read_first(data: bytes, what: str) -> tuple[Element, int]:
+    """The value that ``data`` begins with, and where it ends: whatever follows is for the caller to judge; raises MalformedError."""
+    if not data:
+        raise MalformedError(f"{what}: nothing is there")
+    return _read(data, 0, 0)
+
+
 def der(element: Element) -> bytes:
     """The value with definite, minimal lengths throughout (X.690 10.1); sets keep their order, see ``der_set``. Each octet is read once."""
     return _der(element.raw, 0, len(element.raw), element.depth)[0]

@@ -54,6 +54,11 @@ def unsigned_attributes(info: SignerInfo) -> UnsignedAttributes:
     return UnsignedAttributes(tuple(taken), min(countersignatures, MAX_VALUES))
 
 
+def attribute_values(unsigned: Element | None, kind: str) -> tuple[Element, ...]:
+    """Every value of the attributes of one kind, as far as they can be read; never raises."""
+    return tuple(value for found, values in _attributes(unsigned) if found == kind for value in values)
+
+
 def _attributes(element: Element | None) -> list[tuple[str, tuple[Element, ...]]]:
     found: list[tuple[str, tuple[Element, ...]]] = []
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
+from trust_store.decode.authenticode import recognises_trust_list
 from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.unsigned_attributes import unsigned_attributes
@@ -93,8 +94,8 @@ class CMSScheme:
     DOC = DOC
 
     def recognises(self, data: bytes) -> bool:
-        """Whether ``data`` claims to be CMS or PKCS #7."""
-        return cms.recognises(data)
+        """Whether ``data`` claims to be CMS or PKCS #7, and no catalog, which is a scheme of its own."""
+        return cms.recognises(data) and not recognises_trust_list(data)
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingCMSSignature, ...]:
         """Every SignerInfo as one pending signature; raises MalformedError, UnsupportedError or ResourceLimitError."""

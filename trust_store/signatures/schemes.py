@@ -47,8 +47,13 @@ class Entry:
 OPENPGP = "openpgp"
 SCHEMES: tuple[Entry, ...] = (
     Entry("android-ota", "android_ota"),
+    Entry("authenticode", "authenticode"),
+    Entry("catalog", "authenticode", beside=True),
     Entry("cms", "cms", beside=True),
     Entry("cosign-bundle", "sigstore", beside=True),
+    Entry("fit", "firmware_values"),
+    Entry("mar", "firmware_values"),
+    Entry("mender", "firmware_values"),
     Entry("minisign", "comment_signatures", beside=True),
     Entry("npm-attestation", "sigstore", beside=True),
     Entry("nuget-author", "nuget"),
@@ -60,6 +65,7 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("sigstore", "sigstore", beside=True),
     Entry("signify", "comment_signatures", beside=True),
     Entry("sshsig", "sshsig", beside=True),
+    Entry("swupdate", "firmware_values"),
     Entry("wheel-jws", "wheel_jws"),
 )
 """Alphabetical."""

@@ -1,0 +1,103 @@
+"""Writes the PE fixtures: ``python -m tests.packages.generate.pe``. Needs osslsigncode and sbsign."""
+
+from __future__ import annotations
+
+from tests.packages.generate import pe_craft
+from tests.packages.generate.pe_craft import SignedImage, entry
+from tests.packages.generate.windows_tools import EXPIRED_AT, Signers, osslsigncode, sbsign
+from tests.packages.generate.writing import FAILED, INDETERMINATE, PASSED, FixtureFolder
+
+UNSIGNED = pe_craft.image()
+
+
+def main() -> None:
+    """Write everything."""
+    folder = FixtureFolder("pe")
+    signers = Signers.make(folder)
+    vendor, chain = signers.vendor.leaf, [signers.vendor.intermediate]
+    valid = osslsigncode(UNSIGNED, vendor, chain)
+    _add(folder, "valid", valid, PASSED, "trusted", mutate=True)
+    _add(folder, "unsigned", UNSIGNED, INDETERMINATE, "unsigned")
+    folder.case("unknown_root", "valid.exe", INDETERMINATE, "unknown_root", anchors=["other.pem"])
+    folder.case("no_anchor", "valid.exe", INDETERMINATE, "unknown_root", anchors=[])
+    folder.case("revoked", "valid.exe", FAILED, "revoked", crls=["revoked.crl"])
+    _kinds(folder, signers)
+    _judged(folder, signers)
+    _several(folder, signers, valid)
+    _damaged(folder, valid)
+    folder.close()
+
+
+def _add(folder: FixtureFolder, name: str, data: bytes, outcome: str, reason: str, **fields: object) -> None:
+    folder.case(name, folder.write(f"{name}.exe", data), outcome, reason, **fields)
+
+
+def _kinds(folder: FixtureFolder, signers: Signers) -> None:
+    vendor, chain = signers.vendor.leaf, [signers.vendor.intermediate]
+    overlay = pe_craft.image(magic=pe_craft.PE32, overlay=b"an installer's archive")
+    _add(folder, "pe32_overlay", osslsigncode(overlay, vendor, chain), PASSED, "trusted", mutate=True)
+    _add(folder, "page_hashes", osslsigncode(UNSIGNED, vendor, chain, "-ph", "-h", "sha256"), PASSED, "trusted")
+    _add(folder, "rsa", osslsigncode(UNSIGNED, signers.second, chain, "-h", "sha512"), PASSED, "trusted")
+    efi = sbsign(pe_craft.image(subsystem=10), signers.second)
+    _add(folder, "efi", efi, PASSED, "trusted", untrusted=["intermediate.pem"])
+    folder.write("intermediate.pem", signers.vendor.intermediate.pem)
+    twice = sbsign(efi, signers.other.leaf)
+    _add(folder, "efi_two_entries", twice, PASSED, "trusted", untrusted=["intermediate.pem"])
+
+
+def _judged(folder: FixtureFolder, signers: Signers) -> None:
+    chain = [signers.vendor.intermediate]
+    authority = [signers.authority, signers.authority_root]
+    ended = osslsigncode(UNSIGNED, signers.ended, chain)
+    _add(folder, "expired", ended, INDETERMINATE, "expired")
+    stamped = osslsigncode(UNSIGNED, signers.ended, chain, authority=authority)
+    _add(folder, "timestamped", stamped, PASSED, "trusted", anchors=["root.pem", "time.pem"])
+    folder.case("timestamp_not_trusted", "timestamped.exe", INDETERMINATE, "expired")
+    late = osslsigncode(UNSIGNED, signers.ended, chain, authority=authority, stamped_at=EXPIRED_AT.replace(month=4))
+    _add(folder, "timestamped_late", late, INDETERMINATE, "expired", anchors=["root.pem", "time.pem"])
+    weak = osslsigncode(UNSIGNED, signers.second, chain, "-h", "sha1")
+    _add(folder, "weak", weak, FAILED, "weak_algorithm")
+    _add(folder, "weak_key", osslsigncode(UNSIGNED, signers.small, chain), FAILED, "weak_algorithm")
+    _add(folder, "wrong_purpose", osslsigncode(UNSIGNED, signers.server, chain), FAILED, "path_invalid")
+
+
+def _several(folder: FixtureFolder, signers: Signers, valid: bytes) -> None:
+    vendor, chain = signers.vendor.leaf, [signers.vendor.intermediate]
+    weak = osslsigncode(UNSIGNED, signers.second, chain, "-h", "sha1")
+    nested = osslsigncode(weak, vendor, chain, "-nest", "-h", "sha256")
+    _add(folder, "nested", nested, PASSED, "trusted")
+    # what is signed with SHA-1 alone is what is left when the nested signature is taken away
+    _add(folder, "downgrade", weak, FAILED, "weak_algorithm")
+    other = pe_craft.image(overlay=b"elsewhere")
+    foreign = SignedImage(osslsigncode(other, vendor, chain)).message
+    stranger = SignedImage(osslsigncode(UNSIGNED, signers.other.leaf, [signers.other.intermediate])).message
+    image = SignedImage(valid)
+    both = image.with_table(entry(image.message) + entry(stranger))
+    _add(folder, "two_entries", both, PASSED, "trusted")
+    broken = image.with_table(entry(image.message) + entry(foreign))
+    _add(folder, "broken_entry", broken, FAILED, "invalid_signature")
+    twice = image.with_table(entry(image.message) + entry(image.message))
+    _add(folder, "duplicate_entries", twice, PASSED, "trusted")
+    moved = SignedImage(pe_craft.image(overlay=b"elsewhere")).with_table(entry(image.message))
+    _add(folder, "signature_of_another_image", moved, FAILED, "invalid_signature")
+
+
+def _damaged(folder: FixtureFolder, valid: bytes) -> None:
+    image = SignedImage(valid)
+    _add(folder, "tampered", valid.replace(b"version 1.0", b"version 1.1"), FAILED, "invalid_signature")
+    _add(folder, "truncated", valid[:-100], FAILED, "malformed")
+    _add(folder, "appended", valid + b"appended", FAILED, "uncovered_content")
+    stuffed = image.with_table(entry(image.message + b"bytes after the signature"))
+    _add(folder, "stuffed", stuffed, FAILED, "uncovered_content")
+    zeros = image.with_table(entry(image.message + bytes(64)))
+    _add(folder, "zeros_after_the_signature", zeros, PASSED, "trusted")
+    strange = image.with_table(entry(image.message) + entry(b"of another kind", kind=0x0EF1))
+    _add(folder, "entry_of_another_kind", strange, FAILED, "uncovered_content")
+    inserted = image.with_table(entry(image.message), inserted=b"inserted")
+    _add(folder, "inserted", inserted, FAILED, "invalid_signature")
+    garbage = image.with_table(entry(b"\x30\x82\x01\x00" + bytes(256)))
+    _add(folder, "garbage", garbage, FAILED, "malformed")
+
+
+if __name__ == "__main__":
+    main()

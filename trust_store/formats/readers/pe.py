@@ -1,0 +1,117 @@
+"""PE images with Authenticode signatures (Microsoft, "Windows Authenticode Portable Executable Signature Format"; UEFI 2.10 section 32.5).
+
+Every byte is digested but the checksum, the directory entry of the certificate table, and the table itself, which ends the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust_store.decode import pe
+from trust_store.decode.authenticode import ID_PE_IMAGE
+from trust_store.formats.catalogs import catalog_algorithms, complete_side
+from trust_store.formats.protocol import Reading
+from trust_store.formats.side_signatures import read_side
+from trust_store.formats.skipping import SkippingState
+from trust_store.formats.streaming import PackageStream, SourceChangedError
+from trust_store.model.package_facts import Coverage, Uncovered
+from trust_store.signatures.authenticode import read_embedded
+from trust_store.signatures.protocol import DigestRequest
+
+if TYPE_CHECKING:
+    from trust_store.decode.authenticode import IndirectData
+    from trust_store.decode.pe import CertificateEntry, Image
+    from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
+
+NAME = "pe"
+VERSION = 1
+CONTAINER = "pe"
+DOC = """Windows and UEFI images (.exe, .dll, .sys, .efi ...): signatures in the attribute certificate table, and a catalog beside the file.
+
+Every entry of the table and every signature nested in one is a signature over the whole image: one good one suffices, a broken one fails
+the image. Not covered and inert: the checksum, the directory entry of the table, the table with its signatures and zeros after them. Any
+other bytes in the table after a signature (CVE-2013-3900), an entry of another kind, bytes after the table, and sections that reach into it
+are uncovered content. What is appended before the table is covered. Page hashes are not looked at. At most 16 MiB of table and 16
+signatures. Fixtures made by osslsigncode and sbsign from images built by hand; entries of other kinds built from the specification."""
+
+
+def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
+    """Every file of the container."""
+    return source.size > 0
+
+
+def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
+    """Read the image once; raises MalformedError, UnsupportedError or ResourceLimitError."""
+    head = _headers(source)
+    image = pe.read_image(head, source.size)
+    table_start, table_end = image.table or (source.size, source.size)
+    table = source.read_at(table_start, table_end - table_start)
+    entries = pe.read_table(table)
+    embedded = read_embedded(entry.message for entry in entries if entry.kind == pe.PKCS_SIGNED_DATA)
+    files = read_side(side)
+    wanted = dict.fromkeys([*embedded.algorithms, *catalog_algorithms(files)])
+    stream = PackageStream(source, files.digests)
+    own = {algorithm: DigestRequest(f"{NAME}/{algorithm}") for algorithm in wanted}
+    for algorithm, request in own.items():
+        stream.states[request] = SkippingState(algorithm, _left_out(image, table_start, source.size))
+    _pass(stream, head, table, table_start)
+    digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
+    facts = embedded.complete(digests, _is_image)
+    if image.table is None:  # it is padded where it gets a table, so that catalogs list it padded
+        for request in own.values():
+            stream.states[request].update(bytes(-source.size % pe.ALIGNMENT))
+    padded = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
+    facts += complete_side(files, stream.states, digests, padded)
+    return Reading(stream.sha256, facts, _coverage(image, entries, source.size))
+
+
+def _headers(source: PackageSource) -> bytes:
+    """As many bytes as the headers have: known once the first of them are read."""
+    head = source.read_at(0, 64)
+    for _ in range(2):
+        head = source.read_at(0, pe.header_bytes(head))
+    return head
+
+
+def _is_image(indirect: IndirectData) -> bool:
+    return indirect.kind == ID_PE_IMAGE
+
+
+def _left_out(image: Image, table_start: int, size: int) -> tuple[tuple[int, int], ...]:
+    """What the digest of an image is not over."""
+    return (image.checksum, *([image.directory] if image.directory else []), (table_start, size))
+
+
+def _pass(stream: PackageStream, head: bytes, table: bytes, table_start: int) -> None:
+    """From start to end; what was looked at before must stand there again."""
+    if stream.take(len(head)) != head:
+        raise SourceChangedError("the file changed while it was being read")
+    if table:
+        for _ in stream.chunks(table_start - len(head)):
+            pass
+        if stream.take(len(table)) != table:
+            raise SourceChangedError("the file changed while it was being read")
+    stream.read_to_end()
+
+
+def _coverage(image: Image, entries: tuple[CertificateEntry, ...], size: int) -> Coverage:
+    """All but the fields that are left out and the table; of the latter what is neither a signature nor zeros is not inert."""
+    found = [_inert(*image.checksum), *([_inert(*image.directory)] if image.directory else [])]
+    if image.table is None:
+        return Coverage(size - sum((one.end or 0) - (one.start or 0) for one in found), tuple(found))
+    start, end = image.table
+    position = start
+    for entry in entries:
+        if entry.kind != pe.PKCS_SIGNED_DATA or any(entry.rest):
+            strange = start + entry.rest_start
+            found += [_inert(position, strange), Uncovered(start=strange, end=start + entry.end)]
+            position = start + entry.end
+    found.append(_inert(position, end))
+    found.append(Uncovered(start=end, end=size))
+    found += [Uncovered(start=max(a, start), end=min(b, end)) for a, b in image.sections if a < end and b > start]
+    uncovered = tuple(one for one in found if (one.start or 0) < (one.end or 0))
+    return Coverage(start - 12, uncovered)
+
+
+def _inert(start: int, end: int) -> Uncovered:
+    return Uncovered(start=start, end=end, inert=True)
