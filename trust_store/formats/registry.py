@@ -37,6 +37,7 @@ READERS: tuple[Entry, ...] = (
     Entry("zip", "zip", 3, "zip_plain"),
     Entry("pe", "pe", 1, "pe"),
     Entry("cpio", "swupdate", 1, "swupdate"),
+    Entry("xar", "xar", 1, "xar"),
     Entry("none", "rpm", 1, "rpm"),
     Entry("none", "rauc", 1, "rauc"),
     Entry("none", "detached", 4, "detached"),

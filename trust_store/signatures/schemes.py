@@ -51,10 +51,14 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("catalog", "authenticode", beside=True),
     Entry("cms", "cms", beside=True),
     Entry("cosign-bundle", "sigstore", beside=True),
+    Entry("dsse", "dsse", beside=True),
     Entry("fit", "firmware_values"),
     Entry("mar", "firmware_values"),
     Entry("mender", "firmware_values"),
     Entry("minisign", "comment_signatures", beside=True),
+    Entry("notation-cose", "notation", beside=True),
+    Entry("notation-jws", "notation", beside=True),
+    Entry("npm", "npm", beside=True),
     Entry("npm-attestation", "sigstore", beside=True),
     Entry("nuget-author", "nuget"),
     Entry("nuget-countersignature", "nuget"),
@@ -67,6 +71,8 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("sshsig", "sshsig", beside=True),
     Entry("swupdate", "firmware_values"),
     Entry("wheel-jws", "wheel_jws"),
+    Entry("xar-cms", "xar"),
+    Entry("xar-rsa", "xar"),
 )
 """Alphabetical."""
 MAX_KEYS_LOOKED_AT = 1024
@@ -90,10 +96,12 @@ def recognising(data: bytes) -> tuple[SignatureScheme, ...]:
 
 
 def without_long_message(fact: SignatureFact) -> SignatureFact:
-    """``fact`` without the package that its value is over, where that is too long to be kept; its checks stay."""
-    if fact.scheme in _OVER_THE_PACKAGE and len(fact.signed) > MAX_KEPT_MESSAGE_BYTES:
-        return replace(fact, signed=b"")
-    return fact
+    """``fact`` without the package or list that its value is over, where that is too long to be kept; its checks stay.
+
+    Of an OpenPGP signature the digest is enough: the content was only for the second reader.
+    """
+    long = fact.scheme in _OVER_THE_PACKAGE and len(fact.signed) > MAX_KEPT_MESSAGE_BYTES
+    return replace(fact, signed=b"") if long or (fact.scheme == OPENPGP and fact.signed) else fact
 
 
 def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> SignatureFact:
