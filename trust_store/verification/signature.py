@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from trust_store.verification.question import PathOutcome, Question
 
 OPENPGP = "openpgp"
-BARE_KEY_SCHEMES = frozenset({"minisign", "npm", "signify", "sshsig"})
+NPM = "npm"
+NOTATION_SCHEMES = frozenset({"notation-cose", "notation-jws"})
+BARE_KEY_SCHEMES = frozenset({"minisign", "signify", "sshsig"})
 """Schemes whose keys are anchors themselves, of a kind of their own (``verification.bare_key``)."""
 IDENTITY_SCHEMES = frozenset({"cosign-bundle", "npm-attestation", "pypi-attestation", "sigstore"})
 """Schemes whose certificates state an identity that can be asked for."""
@@ -125,6 +127,14 @@ def _steps_for(scheme: str) -> type[SignatureJudging]:
     if scheme in BARE_KEY_SCHEMES:
         from trust_store.verification.bare_key import BareKeyJudging
 
+    if scheme in NOTATION_SCHEMES:
+        from trust_store.verification.notation import NotationJudging
+
+        return NotationJudging
+    if scheme == NPM:
+        from trust_store.verification.npm import NpmJudging
+
+        return NpmJudging
         return BareKeyJudging
     return X509Judging
 

@@ -33,6 +33,7 @@ from trust_store.verification.sigstore_time import stamped_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from trust_store.chain.fulcio import FulcioPath
     from trust_store.decode.fulcio import FulcioIdentity
@@ -97,7 +98,7 @@ class SigstoreJudging(BareKeyJudging):
         if not entries:
             problems.append(_problem(Reason.UNKNOWN_ROOT, "there is no transparency log entry"))
         # (7) When it was signed: what the log vouches for, and timestamps of the root's authorities.
-        stamps, told = stamped_times(bundle, root, at=self._question.checked_at, budget=self._budget)
+        stamps, told = stamped_times(bundle, root, at=self._question.checked_at)
         self.told = tuple(Finding(problem.reason, problem.detail) for problem in told)
         times = tuple(sorted({*(entry.at for entry in entries if entry.at is not None), *stamps}))
         known = [at for at in times if at <= self._question.at]
@@ -216,6 +217,10 @@ class SigstoreJudging(BareKeyJudging):
 
     def _by_key(self, bundle: Bundle) -> None:
         """A bundle that names its key by a hint: the key is an anchor or nobody's; a log entry that it has must be true."""
+        logs = [self._logged(bundle, anchor, root) for anchor, root in self._roots()]
+        proven = [min(times) for times, problems in logs if times and not problems]
+        if proven and min(proven) <= self._question.at:
+            self.at = self.timestamped_at = self._proven_at = min(proven)
         super().judge()
         if self.integrity != "intact":
             return
@@ -223,26 +228,29 @@ class SigstoreJudging(BareKeyJudging):
             self.findings.append(Finding(Reason.UNEXPECTED_SIGNER, "a key signed, which has no identity"))
         key = self._holding_key()
         self._against(inconsistencies(bundle, self._fact.digest, self._fact.digest_algorithm, key))
-        roots = self._roots()
-        if not roots:
-            return
-        problems = [self._log_problems(bundle, anchor, root) for anchor, root in roots]
-        if all(problems):
-            self._against(problems[0])
+        if logs and all(problems for _, problems in logs):
+            self._against(logs[0][1])
 
-    def _log_problems(self, bundle: Bundle, anchor: TrustAnchor, root: TrustedRoot) -> list[PathProblem]:
-        """What is wrong with the log entries. None at all is wrong where the root was handed over with the key: that asks for its log."""
+    def _logged(
+        self, bundle: Bundle, anchor: TrustAnchor, root: TrustedRoot
+    ) -> tuple[list[datetime], list[PathProblem]]:
+        """The times that log and timestamps prove, and what is wrong with them.
+
+        No log entry at all is wrong where the root was handed over with the key: who does so asks for its log.
+        """
         if not bundle.entries:
             demanded = anchor.vendor_id == ANY_VENDOR
-            return [_problem(Reason.UNKNOWN_ROOT, "there is no transparency log entry")] if demanded else []
+            return [], [_problem(Reason.UNKNOWN_ROOT, "there is no transparency log entry")] if demanded else []
         entries = [logged(bundle, entry, root.tlogs) for entry in bundle.entries]
         problems = [problem for entry in entries for problem in entry.problems]
-        if any(entry.at is not None and entry.at > self._question.checked_at for entry in entries):
+        times = [entry.at for entry in entries if entry.at is not None]
+        if any(at > self._question.checked_at for at in times):
             problems.append(_problem(Reason.NOT_YET_VALID, "the log took the entry in at a time that has not come yet"))
         if bundle.timestamps and root.timestamp_authorities:
-            stamps, told = stamped_times(bundle, root, at=self._question.checked_at, budget=self._budget)
+            stamps, told = stamped_times(bundle, root, at=self._question.checked_at)
             problems += [] if stamps else told
-        return problems
+            times += stamps
+        return times, problems
 
     def _holding_key(self) -> bytes | None:
         holding = {check.key for check in self._fact.key_checks if check.holds}

@@ -30,11 +30,11 @@ MAX_TOKENS = 8
 """Of the bundle's timestamps that are looked at."""
 
 
-def stamped_times(
-    bundle: Bundle, root: TrustedRoot, *, at: datetime, budget: SignatureBudget
-) -> tuple[list[datetime], list[PathProblem]]:
-    """The times that the root's authorities prove, asked ``at``, and what is wrong with the other timestamps."""
-    del budget  # a bundle's timestamps have one of their own: what somebody adds takes nothing from the path
+def stamped_times(bundle: Bundle, root: TrustedRoot, *, at: datetime) -> tuple[list[datetime], list[PathProblem]]:
+    """The times that the root's authorities prove, asked ``at``, and what is wrong with the other timestamps.
+
+    They have a budget of their own: what somebody adds takes nothing from the path.
+    """
     proven: list[datetime] = []
     told: list[PathProblem] = []
     for response in bundle.timestamps[:MAX_TOKENS]:
