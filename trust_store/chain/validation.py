@@ -60,6 +60,8 @@ class ValidationParameters:
 
     ``max_depth`` limits the intermediates between end entity and anchor that are not self-issued; ``key_usage`` names bits the
     end entity must have where it has the extension. ``profile``: certificates must conform to section 4 as well, not only to section 6.
+    ``instead`` are purposes (dotted OIDs) that serve in place of ``purpose``; ``understood`` arcs of extensions that the caller knows to be
+    marks and nothing else, so that they may be critical.
     """
 
     at: datetime
@@ -70,6 +72,8 @@ class ValidationParameters:
     max_depth: int | None = None
     policies: PolicyInputs = field(default_factory=PolicyInputs)
     profile: bool = False
+    instead: frozenset[str] = frozenset()
+    understood: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,8 @@ class _Validation:
     def _extensions(self, certificate: Certificate, extensions: Extensions, *, is_anchor: bool, is_leaf: bool) -> None:
         """6.1.4(o), 6.1.5(f): unknown critical extensions, the anchor's included; the profile where it is asked for."""
         for oid in extensions.unknown_critical:
+            if oid.startswith(self._parameters.understood):
+                continue
             self.against(
                 Reason.PATH_INVALID, f"unknown critical extension {oid} in {certificate.subject or 'a certificate'}"
             )
@@ -258,7 +264,10 @@ class _Validation:
         purpose = PURPOSES[self._parameters.purpose]
         wanted = [*([purpose] if purpose else []), *self._parameters.eku]
         for held in (*self._ekus, *([extensions.eku] if extensions.eku is not None else [])):
-            if missing := [oid for oid in wanted if oid not in held and _ANY_EKU not in held]:
+            missing = [oid for oid in wanted if oid not in held and _ANY_EKU not in held]
+            if missing == [purpose] and held & self._parameters.instead:
+                continue
+            if missing:
                 self.against(Reason.PATH_INVALID, f"extended key usage: {', '.join(missing)} is not among the purposes")
         if self._parameters.eku and extensions.eku is None:
             self.against(Reason.PATH_INVALID, "extended key usage: the end entity has none")

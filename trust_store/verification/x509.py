@@ -46,6 +46,10 @@ TIMELESS_SCHEMES = frozenset({"android-ota"})
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
 RAW_SCHEME = "raw"
 """Its signatures name nobody."""
+APPLE_SCHEMES = frozenset({"xar-cms", "xar-rsa"})
+"""Schemes whose certificates are Apple's, with purposes and marks of its own (Apple, Developer ID Certification Practice Statement)."""
+_APPLE_PURPOSES = frozenset({"1.2.840.113635.100.4.9", "1.2.840.113635.100.4.13"})
+_APPLE_MARKS = ("1.2.840.113635.100.6.",)
 _TIMES = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID})
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -233,7 +237,14 @@ class X509Judging(SignatureJudging):
         return self._validate_at(timeless, self.at)
 
     def _validate_at(self, path: tuple[Certificate, ...], at: datetime) -> tuple[list[Finding], int]:
-        result = validate_path(path, ValidationParameters(at=at, purpose="code-signing"), self._budget)
+        apple = self._fact.scheme in APPLE_SCHEMES
+        parameters = ValidationParameters(
+            at=at,
+            purpose="code-signing",
+            instead=_APPLE_PURPOSES if apple else frozenset(),
+            understood=_APPLE_MARKS if apple else (),
+        )
+        result = validate_path(path, parameters, self._budget)
         return [Finding(problem.reason, problem.detail) for problem in result.problems], result.steps
 
     def _broken(self, named: list[str]) -> None:
