@@ -124,9 +124,6 @@ def _steps_for(scheme: str) -> type[SignatureJudging]:
         from trust_store.verification.sigstore import SigstoreJudging
 
         return SigstoreJudging
-    if scheme in BARE_KEY_SCHEMES:
-        from trust_store.verification.bare_key import BareKeyJudging
-
     if scheme in NOTATION_SCHEMES:
         from trust_store.verification.notation import NotationJudging
 
@@ -135,6 +132,9 @@ def _steps_for(scheme: str) -> type[SignatureJudging]:
         from trust_store.verification.npm import NpmJudging
 
         return NpmJudging
+    if scheme in BARE_KEY_SCHEMES:
+        from trust_store.verification.bare_key import BareKeyJudging
+
         return BareKeyJudging
     return X509Judging
 
