@@ -13,7 +13,7 @@ from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
-from trust_store.signatures.schemes import OPENPGP, with_candidates, without_long_message
+from trust_store.signatures.schemes import OPENPGP, SCHEMES, with_candidates, without_long_message
 
 if TYPE_CHECKING:
     from trust_store.formats.protocol import MemberPackage, PackageReader, PackageSource, ReadLimits, SideMaterial
@@ -72,7 +72,7 @@ def _read(
             facts = replace(facts, format=readers[-1].name, reader_version=readers[-1].version)
         reader = _reader(container, source, limits)
         if reader.NAME == _ANYTHING and not side:
-            raise UnsupportedError("no known package format, and no signature beside it")
+            raise UnsupportedError(_alone(source))
         facts = replace(facts, format=reader.NAME, reader_version=reader.VERSION)
         reading = reader.read(source, side, limits)
     except TrustStoreError as error:
@@ -91,6 +91,18 @@ def _read(
 
 _ANYTHING = "detached"
 """The reader that takes whatever no other one does: only where there is a signature beside it."""
+MAX_SHOWN_BYTES = 1024 * 1024
+"""A larger file is not looked at to tell whether it is a signature."""
+
+
+def _alone(source: PackageSource) -> str:
+    """What there is to say about a file of no known format without a signature beside it: it may be the signature."""
+    data = source.read_at(0, MAX_SHOWN_BYTES) if source.size <= MAX_SHOWN_BYTES else b""
+    schemes = (entry.load() for entry in SCHEMES if entry.beside and not entry.bare)
+    name = next((scheme.NAME for scheme in schemes if data and scheme.recognises(data)), None)
+    if name is None:
+        return "no known package format, and no signature beside it"
+    return f"a signature ({name}), which carries no package: name the package, and give this file with --signature"
 
 
 def _container(source: PackageSource) -> str:

@@ -56,11 +56,13 @@ class TrustedRootReader:
         for name in ("tlogs", "ctlogs"):
             left_out += [told for entry in _list(said, name) if (told := _log(entry, name))]
         authorities = [_authority(entry) for entry in _list(said, "certificateAuthorities")]
-        if not authorities:
-            raise MalformedError("a trusted root without certificate authorities vouches for nothing")
+        # One with logs alone is for signatures by bare keys (cosign sign-blob --key), which have log entries as well.
+        named = [authority.subject for authority, _ in authorities] or [_address(e) for e in _list(said, "tlogs")]
+        if not named:
+            raise MalformedError("a trusted root without authorities and logs vouches for nothing")
         root = KeyMaterial(
             AnchorKind.SIGSTORE_ROOT,
-            f"sigstore trusted root ({authorities[0][0].subject})",
+            f"sigstore trusted root ({named[0]})",
             file.data,
             (spki.whole(file.data),),
         )
@@ -135,6 +137,12 @@ def _authority(entry: dict[str, Any]) -> tuple[Certificate, tuple[datetime | Non
     if not 0 < len(chain) <= MAX_CHAIN:
         raise MalformedError(f"a chain of {len(chain)} certificates")
     return [load_certificate(_raw(c)) for c in chain][-1], _window(entry)
+
+
+def _address(log: dict[str, Any]) -> str:
+    """Where a log says it is, for people."""
+    address = log.get("baseUrl")
+    return address[:200] if isinstance(address, str) and address.isascii() and address.isprintable() else "a log"
 
 
 def _timestamping(root: Certificate, window: tuple[datetime | None, datetime | None]) -> KeyMaterial:
