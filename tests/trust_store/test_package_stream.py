@@ -93,3 +93,13 @@ def test_stream_hands_out_and_digests_the_same_bytes(data: bytes, takes: list[in
     stream.read_to_end()
     assert stream.sha256 == hashlib.sha256(data).hexdigest()
     assert stream.snapshot[SHA256].digest() == hashlib.sha256(data[:boundary]).digest()
+
+
+def test_nothing_lies_before_the_start(tmp_path: Path) -> None:
+    """Whoever looks for a trailer in a file that is too short for one is given nothing, whatever kind of source it is."""
+    path = tmp_path / "short"
+    path.write_bytes(b"ab")
+    with path.open("rb") as stream:
+        sources = (FileSource(stream.fileno()), BytesSource(b"ab"))
+        assert [source.read_at(-1, 1) for source in sources] == [b"", b""]
+        assert [source.read_at(0, 5) for source in sources] == [b"ab", b"ab"]

@@ -38,8 +38,8 @@ class FileSource:
         return self._size
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, fewer only at the end; raises OSError."""
-        wanted = max(0, min(length, self._size - offset))
+        """Up to ``length`` bytes from ``offset``, fewer only at the end and none before the start; raises OSError."""
+        wanted = max(0, min(length, self._size - offset)) if offset >= 0 else 0
         pieces: list[bytes] = []
         while wanted:
             piece = os.pread(self.descriptor, wanted, offset)
@@ -63,8 +63,8 @@ class BytesSource:
         return len(self._data)
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, fewer only at the end."""
-        return self._data[offset : offset + max(0, length)]
+        """Up to ``length`` bytes from ``offset``, fewer only at the end and none before the start."""
+        return self._data[offset : offset + max(0, length)] if offset >= 0 else b""
 
 
 class TextState:
