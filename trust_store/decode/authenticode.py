@@ -64,13 +64,13 @@ class Message:
     certificates: tuple[bytes, ...]
 
 
-def parse_message(data: bytes) -> Message:
-    """Parse a message of either kind; raises MalformedError, UnsupportedError or ResourceLimitError."""
+def parse_message(data: bytes, *, unsigned: bool = False) -> Message:
+    """Parse a message of either kind, ``unsigned`` if it may be without signers; raises MalformedError, UnsupportedError or ResourceLimitError."""
     if len(data) > MAX_MESSAGE_BYTES:
         raise ResourceLimitError(f"Authenticode: a message of more than {MAX_MESSAGE_BYTES} bytes")
     if data[:1] != bytes([SEQUENCE]):  # an armour has no place here
         raise MalformedError("Authenticode: the signature is no PKCS #7 message")
-    signed = cms.parse_signed_data(data)
+    signed = cms.parse_signed_data(data, unsigned=unsigned)
     if signed.content_type not in (ID_INDIRECT_DATA, ID_TRUST_LIST):
         raise UnsupportedError(f"Authenticode: a signature over content type {signed.content_type}")
     if signed.content is None:
@@ -100,8 +100,8 @@ def _signers(signed: cms.SignedData) -> tuple[Signer, ...]:
     return tuple(found)
 
 
-def parse_indirect(content: Element) -> IndirectData:
-    """SpcIndirectDataContent; raises MalformedError or UnsupportedError."""
+def parse_indirect(content: Element, *, several: bool = False) -> IndirectData:
+    """SpcIndirectDataContent, ``several`` digests in place of one where a format has them; raises MalformedError or UnsupportedError."""
     if len(content.raw) > MAX_INDIRECT_BYTES:  # page hashes are 36 bytes a page
         raise ResourceLimitError(f"Authenticode: an indirect content of more than {MAX_INDIRECT_BYTES} bytes")
     parts = content.expect(SEQUENCE, "SpcIndirectDataContent").children()
@@ -112,7 +112,7 @@ def parse_indirect(content: Element) -> IndirectData:
         raise MalformedError("Authenticode: SpcAttributeTypeAndOptionalValue is not a type and at most one value")
     kind = data[0].oid("what is digested")
     subject = _subject(data[1]) if kind == ID_SIP_INFO and len(data) > 1 else b""
-    return IndirectData(kind, subject, *_digest_info(parts[1]))
+    return IndirectData(kind, subject, *_digest_info(parts[1], several=several))
 
 
 def _subject(element: Element) -> bytes:
@@ -123,13 +123,13 @@ def _subject(element: Element) -> bytes:
     return next((part.content for part in parts if part.tag == OCTET_STRING), b"")
 
 
-def _digest_info(element: Element) -> tuple[str, bytes]:
+def _digest_info(element: Element, *, several: bool) -> tuple[str, bytes]:
     parts = element.expect(SEQUENCE, "DigestInfo").children()
     if len(parts) != 2:  # digestAlgorithm, digest
         raise MalformedError("Authenticode: DigestInfo is not an algorithm and a digest")
     algorithm = cms.digest_algorithm(parts[0])
     digest = parts[1].expect(OCTET_STRING, "digest").content
-    if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
+    if not several and len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
         raise MalformedError(f"Authenticode: a {algorithm} digest of {len(digest)} octets")
     return algorithm, digest
 

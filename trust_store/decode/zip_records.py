@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from trust_store.decode.zip_directory import END_BYTES, LOCATOR_MAGIC
+from trust_store.decode.zip_directory import END64_BYTES, END_BYTES, LOCAL, LOCATOR_BYTES, LOCATOR_MAGIC
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from trust_store.decode.zip_directory import Directory, Member
+    from trust_store.decode.zip_directory import Bytes, Directory, Member
 
 _LENGTHS = struct.Struct("<HHH")
 _LENGTHS_AT, _OFFSET_AT, CENTRAL_BYTES = 28, 42, 46
@@ -33,6 +33,11 @@ class Record:
     def external_attributes(self) -> int:
         """APPNOTE 4.4.15."""
         return int.from_bytes(self.central[_ATTRIBUTES_AT : _ATTRIBUTES_AT + 4], "little")
+
+    def content_start(self, source: Bytes) -> int:
+        """Where the member's content begins: after its local header, name and extra field."""
+        header = LOCAL.unpack(source.read_at(self.start, LOCAL.size))
+        return self.start + LOCAL.size + int(header[-2]) + int(header[-1])
 
     def moved(self, by: int) -> bytes:
         """The central record with the offset of the local header changed by ``by`` bytes; only where it has no zip64 offset."""
@@ -60,5 +65,30 @@ def end_record(directory: Directory) -> bytes:
 
 def is_zip64(directory: Directory) -> bool:
     """Whether there is a zip64 end record (APPNOTE 4.3.14)."""
-    place = len(directory.tail) - END_BYTES - len(directory.comment) - 20
-    return directory.tail[max(place, 0) : max(place, 0) + 4] == LOCATOR_MAGIC and place >= 0
+    place = len(directory.tail) - END_BYTES - len(directory.comment) - LOCATOR_BYTES
+    return place >= 0 and directory.tail.startswith(LOCATOR_MAGIC, place)
+
+
+def end_records_without(directory: Directory, last: Record) -> bytes:
+    """The end records as they would be without ``last``, the archive's last member, in the form in which app packages digest them.
+
+    The short record's disk numbers are zero there, also where a zip64 one stands beside it; values that it leaves to that one stay so.
+    """
+    size = len(directory.tail) - len(end_record(directory)) - len(last.central)
+    long = b""
+    if is_zip64(directory):
+        size -= END64_BYTES + LOCATOR_BYTES
+        start = len(directory.tail) - len(end_record(directory)) - END64_BYTES - LOCATOR_BYTES
+        record, locator = (
+            directory.tail[start : start + END64_BYTES],
+            directory.tail[start + END64_BYTES :][:LOCATOR_BYTES],
+        )
+        count = len(directory.members) - 1
+        long = record[:24] + struct.pack("<QQQQ", count, count, size, last.start)
+        long += locator[:8] + struct.pack("<Q", last.start + size) + locator[16:]
+    end = end_record(directory)
+    values = struct.unpack_from("<HHII", end, 8)
+    wanted = (len(directory.members) - 1, len(directory.members) - 1, size, last.start)
+    limits = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+    kept = [value if long and value == limit else new for value, new, limit in zip(values, wanted, limits, strict=True)]
+    return long + end[:4] + bytes(4) + struct.pack("<HHII", *kept) + end[20:]
