@@ -122,8 +122,8 @@ def test_cpio_members() -> None:
     "data",
     [
         archive(("a", b"1"), ("A", b"2")), archive(("../a", b"")), archive(("a", b""), ("a/b", b"")), archive(("a", b""))[:-400],
-        archive(("a", b"")) + b"x", b"070707" + archive(("a", b""))[6:], archive(("a", b"1")).replace(b"1\0\0\0", b"1x\0\0"), member("TRAILER!!!", b"1"),
-        archive(("a", b"1")).replace(b"070701", b"070702", 1),
+        archive(("a", b"")) + b"x", b"070707" + archive(("a", b""))[6:], archive(("a", b"1")).replace(b"1\0\0\0", b"1x\0\0"),
+        member("TRAILER!!!", b"1"), archive(("a", b"1")).replace(b"070701", b"070702", 1),
     ],
 )  # fmt: skip
 def test_archives_that_programs_read_differently(data: bytes) -> None:

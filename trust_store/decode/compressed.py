@@ -53,16 +53,15 @@ def unpacked_head(packed: bytes, length: int) -> bytes:
 
 
 class Unpacking:
-    """One compressed stream as an iterator of its content; ``free`` says after its end which of its bytes mean nothing.
+    """One compressed stream as an iterator of its content.
 
-    ``compression`` is gzip, xz or None (as it is). Iterating raises MalformedError, UnsupportedError or ResourceLimitError.
-    ``free`` are (start, end) from the start of the stream: gzip's time, flags and name, and the byte in which the last block ends.
+    ``compression`` is gzip, xz or None (as it is). Iterating raises MalformedError, UnsupportedError or ResourceLimitError. The same
+    content can be compressed in many ways, with another time and name in gzip's header: a digest of it says nothing of the stream.
     """
 
     def __init__(self, pieces: Iterator[bytes], compression: str | None, budget: UnpackBudget) -> None:
         if compression not in (None, "gzip", "xz"):
             raise UnsupportedError(f"{compression} is not unpacked here")
-        self.free: list[tuple[int, int]] = []
         self._input = ByteReader(pieces)
         self._compression, self._budget = compression, budget
 
@@ -91,11 +90,9 @@ class Unpacking:
             crc, size = zlib.crc32(piece, crc), size + len(piece)
             self._budget.require(self._input.position - start, size)
             yield piece
-        end = self._input.position - len(inflater.unused_data)
         trailer = inflater.unused_data + b"".join(self._at_most(9 - len(inflater.unused_data)))
         if trailer != struct.pack("<II", crc, size & 0xFFFFFFFF):
             raise MalformedError("gzip: checksum or size is another, or something follows the stream")
-        self.free.append((end - 1, end))
 
     def _at_most(self, length: int) -> Iterator[bytes]:
         """The bytes left, as soon as there are ``length`` of them."""
@@ -118,7 +115,6 @@ class Unpacking:
                 self._text()
         if flags & _FHCRC:
             self._input.take(2)
-        self.free.append((3, self._input.position))
 
     def _text(self) -> None:
         for _ in range(MAX_HEADER_TEXT_BYTES):

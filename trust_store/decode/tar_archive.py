@@ -44,13 +44,21 @@ class MemberSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """One member: its name (a folder's ends with ``/``), kind, size in bytes, the target of a link, and where its content starts."""
+    """One member: its name (a folder's ends with ``/``), kind, size in bytes, the target of a link, and where its content starts.
+
+    ``data_offset`` is in bytes from the start of the archive as it unpacks.
+    """
 
     name: str
     kind: str
     size: int
     link: str
     data_offset: int
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file with content of its own: no folder, link, device or pipe."""
+        return self.kind == FILE
 
     @property
     def is_folder(self) -> bool:

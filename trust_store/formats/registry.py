@@ -12,29 +12,41 @@ from typing import TYPE_CHECKING, cast
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from trust_store.formats.protocol import PackageReader
+    from trust_store.formats.protocol import PackageReader, PackageSource
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reader: its container, the NAME that verdicts show, its VERSION, and its module in ``formats.readers``."""
+    """One reader: its container, the NAME that verdicts show, its VERSION, and its module in ``formats.readers``.
+
+    Of ``marks``, in lower case, one must occur in what ``looked_at`` shows of a file, else the reader is neither asked nor imported; no
+    marks: it is asked always.
+    """
 
     container: str
     name: str
     version: int
     module: str
+    marks: tuple[bytes, ...] = ()
+
+    def may_read(self, shown: bytes) -> bool:
+        """Whether the reader is to be asked about a file of which ``looked_at`` shows this."""
+        return not self.marks or any(mark in shown for mark in self.marks)
 
     def load(self) -> PackageReader:
         """The module itself."""
         return cast("PackageReader", import_module(f"trust_store.formats.readers.{self.module}"))
 
 
+SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+"""The object identifier of CMS signed-data in DER; it holds no capital letter."""
+HEAD_BYTES, TAIL_BYTES = 4096, 65_536
 READERS: tuple[Entry, ...] = (
-    Entry("zip", "android-ota", 3, "android_ota"),
-    Entry("zip", "nuget", 1, "nuget"),
-    Entry("zip", "msix", 1, "msix"),
-    Entry("zip", "wheel", 1, "wheel"),
-    Entry("zip", "vendor-bundle", 5, "vendor_bundle"),
+    Entry("zip", "android-ota", 3, "android_ota", (b"\xff\xff",)),
+    Entry("zip", "nuget", 1, "nuget", (b".signature.p7s", b".nuspec")),
+    Entry("zip", "msix", 1, "msix", (b"appxblockmap.xml",)),
+    Entry("zip", "wheel", 1, "wheel", (b".dist-info/record",)),
+    Entry("zip", "vendor-bundle", 5, "vendor_bundle", (b"sha256sums",)),
     Entry("zip", "zip", 3, "zip_plain"),
     Entry("pe", "pe", 1, "pe"),
     Entry("cab", "cab", 1, "cab"),
@@ -44,18 +56,25 @@ READERS: tuple[Entry, ...] = (
     Entry("xar", "xar", 1, "xar"),
     Entry("tar", "vendor-bundle-tar", 1, "vendor_bundle_tar"),
     Entry("tar", "tar", 1, "tar_plain"),
-    Entry("none", "rpm", 1, "rpm"),
-    Entry("none", "rauc", 1, "rauc"),
+    Entry("none", "rpm", 1, "rpm", (b"\xed\xab\xee\xdb",)),
+    Entry("none", "rauc", 1, "rauc", (b"hsqs", SIGNED_DATA)),
     Entry("openpgp-text", "dsc", 1, "dsc"),
     Entry("openpgp-text", "checksum-list", 1, "checksum_list"),
     Entry("openpgp-text", "openpgp-cleartext", 1, "openpgp_cleartext"),
-    Entry("none", "catalog", 1, "catalog"),
-    Entry("none", "cms-message", 1, "cms_message"),
+    Entry("none", "catalog", 1, "catalog", (SIGNED_DATA, b"-----begin ")),
+    Entry("none", "cms-message", 1, "cms_message", (SIGNED_DATA, b"-----begin ")),
     Entry("none", "openpgp-message", 1, "openpgp_message"),
-    Entry("none", "signify-message", 1, "signify_message"),
+    Entry("none", "signify-message", 1, "signify_message", (b"untrusted comment:",)),
     Entry("none", "detached", 4, "detached"),
 )
 NONE = "none"
+
+
+def looked_at(source: PackageSource, directory: bytes = b"") -> bytes:
+    """The beginning and the end of a file, and the central directory of an archive, in lower case: where marks are looked for."""
+    head = source.read_at(0, HEAD_BYTES)
+    start = max(len(head), source.size - TAIL_BYTES)
+    return b"\0".join((head, source.read_at(start, TAIL_BYTES), directory)).lower()
 
 
 def of_container(container: str) -> tuple[Entry, ...]:
