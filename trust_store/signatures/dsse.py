@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
 from trust_store.decode.dsse import parse_envelope, parse_statement, strongest
 from trust_store.decode.key_decides import verifies_octets
 from trust_store.decode.public_keys import key_kind
-from trust_store.decode.strict_json import parse_object
-from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
+from trust_store.decode.signature_documents import DSSE, documents, kind_of
+from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.package_facts import KeyCheck, SignatureFact
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, MAX_SIGNATURES_PER_FILE, RAW, X509, DigestRequest
+from trust_store.signatures.protocol import MAX_SIGNATURES_PER_FILE, RAW, X509, DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import SideFile, SignatureOrigin
     from trust_store.signatures.protocol import CandidateKey, DigestState, SignatureScheme
 
-NAME = "dsse"
-_FIELDS = frozenset({"payload", "payloadType", "signatures"})
+NAME = DSSE
 _KEY_TYPES = {
     "rsa": (("rsa", "rsassa-pss-sha256"), ("rsa", "rsa-pkcs1v15-sha256")),
     "ed25519": (("ed25519", "ed25519"),),
@@ -74,15 +73,12 @@ of them that it names. The key id is a hint; several signatures are each looked 
 
     def recognises(self, data: bytes) -> bool:
         """Whether ``data`` is an envelope, or one a line."""
-        try:
-            return all(set(said) >= _FIELDS for said in _objects(data))
-        except READ_ERRORS:
-            return False
+        return kind_of(data) == NAME
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingStatement, ...]:
         """Every signature of every envelope; raises MalformedError, UnsupportedError or ResourceLimitError."""
         found = []
-        for said in _objects(data):
+        for said in documents(data):
             envelope = parse_envelope(said)
             statement = parse_statement(envelope)
             found += [PendingStatement(envelope, statement, one, origin, file) for one in envelope.signatures]
@@ -115,20 +111,10 @@ def _key_ids(spki: bytes) -> frozenset[str]:
         pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         for text in (spki[-32:].hex(),) if kind == "ed25519" else (pem, pem.strip()):
             said = {"keytype": name, "keyval": {"public": text}, "scheme": scheme}
-            ids.add(hashlib.sha256(json.dumps(said, separators=(",", ":"), sort_keys=True).encode()).hexdigest())
+            # Canonical JSON of OLPC leaves line ends in texts as they are.
+            canonical = json.dumps(said, separators=(",", ":"), sort_keys=True).replace("\\n", "\n")
+            ids.add(hashlib.sha256(canonical.encode()).hexdigest())
     return frozenset(ids)
-
-
-def _objects(data: bytes) -> list[dict[str, Any]]:
-    if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        raise MalformedError("DSSE: no JSON object")
-    lines = [line for line in data.split(b"\n") if line.strip()]
-    if 1 < len(lines) <= MAX_SIGNATURES_PER_FILE and all(line.rstrip().endswith(b"}") for line in lines):
-        try:
-            return [parse_object(line, max_bytes=MAX_SIGNATURE_FILE_BYTES, fractions=True) for line in lines]
-        except READ_ERRORS:
-            pass  # one object over several lines
-    return [parse_object(data, max_bytes=MAX_SIGNATURE_FILE_BYTES, fractions=True)]
 
 
 SCHEME: SignatureScheme = DSSEScheme()

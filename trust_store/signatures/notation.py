@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from trust_store.decode import cms
 from trust_store.decode.distinguished_name import name_text
-from trust_store.decode.notation import ALGORITHMS, COSE, JWS, is_cose, is_jws, parse_cose, parse_jws
+from trust_store.decode.notation import ALGORITHMS, COSE, JWS, is_cose, parse_cose, parse_jws
 from trust_store.decode.public_keys import key_kind, rsa_bits, verifies
-from trust_store.decode.strict_json import parse_object
-from trust_store.errors import READ_ERRORS, MalformedError, UnsupportedError
+from trust_store.decode.signature_documents import kind_of
+from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import X509, DigestRequest
@@ -85,10 +85,7 @@ class NotationScheme:
         """Whether ``data`` claims to be such an envelope."""
         if self.NAME == COSE:
             return is_cose(data)
-        try:
-            return data[:64].lstrip().startswith(b"{") and is_jws(parse_object(data, fractions=True))
-        except READ_ERRORS:
-            return False
+        return kind_of(data) == JWS
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingNotation, ...]:
         """The one signature; raises MalformedError, UnsupportedError or ResourceLimitError."""

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from trust_store.decode.bare_keys import NPM, RAW
 from trust_store.decode.json_fields import a_text, an_object, base64_octets, maybe_object, objects
 from trust_store.decode.public_keys import verifies
+from trust_store.decode.signature_documents import NPM as NPM_REGISTRY
+from trust_store.decode.signature_documents import documents, kind_of
 from trust_store.decode.strict_json import parse_object
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.model.identifiers import parse_time
 from trust_store.model.package_facts import KeyCheck, Problem, SignatureFact
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, DigestRequest
+from trust_store.signatures.protocol import DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from trust_store.model.package_facts import SideFile, SignatureOrigin
     from trust_store.signatures.protocol import CandidateKey, DigestState, SignatureScheme
 
-NAME = "npm"
+NAME = NPM_REGISTRY
 MAX_VERSIONS = 20_000
 MAX_SIGNATURES = 8
 MAX_NAME = 256
@@ -95,19 +97,11 @@ our own sighting lets it: the time of publication is the registry's unsigned wor
 
     def recognises(self, data: bytes) -> bool:
         """Whether ``data`` is JSON with a package's name and one or more versions of it."""
-        if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-            return False
-        try:
-            said = _read(data)
-        except READ_ERRORS:
-            return False
-        return isinstance(said.get("name"), str) and any(
-            isinstance(said.get(kind), dict) for kind in ("dist", "versions")
-        )
+        return kind_of(data) == NAME
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingVersion, ...]:
         """The versions with a SHA-512 digest; raises MalformedError or ResourceLimitError."""
-        said = _read(data)
+        said = documents(data)[0]
         listed = maybe_object(said, "versions")
         times = maybe_object(said, "time") if listed is not None else None
         manifests = [said] if listed is None else [an_object(listed, version) for version in listed]
@@ -145,10 +139,6 @@ def signatures_of(fact: SignatureFact) -> tuple[tuple[str, bytes], ...]:
 def _packed(signatures: tuple[tuple[str, bytes], ...]) -> bytes:
     said = [{"keyid": key_id, "sig": base64.b64encode(value).decode()} for key_id, value in signatures]
     return json.dumps({"signatures": said}, separators=(",", ":")).encode()
-
-
-def _read(data: bytes) -> dict[str, Any]:
-    return parse_object(data, max_bytes=MAX_SIGNATURE_FILE_BYTES, fractions=True)
 
 
 def _published(name: str, said: dict[str, Any], times: dict[str, Any]) -> Published | None:

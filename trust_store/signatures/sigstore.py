@@ -9,25 +9,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from trust_store.decode import cms
 from trust_store.decode.bare_keys import NPM, RAW
 from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.dsse import parse_statement
-from trust_store.decode.json_fields import an_object, maybe_object, objects
+from trust_store.decode.json_fields import an_object, objects
 from trust_store.decode.key_decides import digests_for, verifies_digest, verifies_octets
 from trust_store.decode.rekor_entry import parse_body
-from trust_store.decode.sigstore_bundle import (
-    MAX_BUNDLE_BYTES,
-    Bundle,
-    is_attestation,
-    is_bundle,
-    is_cosign,
-    parse_said,
-)
-from trust_store.decode.strict_json import parse_object
+from trust_store.decode.signature_documents import COSIGN, NPM_ATTESTATION, PYPI, SIGSTORE, documents, kind_of
+from trust_store.decode.sigstore_bundle import parse_said
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.model.package_facts import CarriedKey, KeyCheck, Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
@@ -38,12 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trust_store.decode.dsse import Statement
+    from trust_store.decode.sigstore_bundle import Bundle
     from trust_store.model.package_facts import SideFile, SignatureOrigin
     from trust_store.signatures.protocol import CandidateKey, DigestState, PendingSignature
 
-SIGSTORE, COSIGN, PYPI, NPM_ATTESTATION = "sigstore", "cosign-bundle", "pypi-attestation", "npm-attestation"
 _PURL = "pkg:npm/"
-_LINES = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +133,7 @@ class BundleScheme:
 
     def recognises(self, data: bytes) -> bool:
         """Whether ``data`` is JSON of this shape."""
-        try:
-            return bool(self._split(data))
-        except READ_ERRORS:
-            return False
+        return kind_of(data) == self.NAME
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingSignature, ...]:
         """Every bundle as one pending signature; raises MalformedError, UnsupportedError or ResourceLimitError where none can be read."""
@@ -244,52 +232,25 @@ def _reason(error: TrustStoreError) -> Reason:
     return Reason.UNSUPPORTED_FORMAT if isinstance(error, UnsupportedError) else Reason.MALFORMED
 
 
-@lru_cache(maxsize=2)
-def _objects(data: bytes) -> tuple[dict[str, Any], ...]:
-    """The JSON object that ``data`` is, or one a line (JSON Lines); raises one of READ_ERRORS."""
-    if not data[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        raise UnsupportedError("no JSON object")
-    lines = [line for line in data.split(_LINES) if line.strip()]
-    if 1 < len(lines) <= MAX_SIGNATURES_PER_FILE and all(line.rstrip().endswith(b"}") for line in lines):
-        try:
-            return tuple(parse_object(line, max_bytes=MAX_BUNDLE_BYTES, fractions=True) for line in lines)
-        except READ_ERRORS:
-            pass  # one object over several lines
-    return (parse_object(data, max_bytes=MAX_BUNDLE_BYTES, fractions=True),)
-
-
-def _bundles(data: bytes) -> list[dict[str, Any]]:
-    found = _objects(data)
-    return list(found) if all(is_bundle(said) for said in found) else []
-
-
-def _cosign(data: bytes) -> list[dict[str, Any]]:
-    found = _objects(data)
-    return [found[0]] if len(found) == 1 and is_cosign(found[0]) else []
+def _alone(data: bytes) -> list[dict[str, Any]]:
+    return list(documents(data))
 
 
 def _pypi(data: bytes) -> list[dict[str, Any]]:
     """An attestation object, or a provenance object: ``{version: 1, attestation_bundles: [{publisher, attestations}]}``."""
-    found = _objects(data)
-    if len(found) != 1:
-        return []
-    if is_attestation(found[0]):
-        return [found[0]]
-    if "attestation_bundles" not in found[0]:
-        return []
-    if found[0].get("version") != 1:
+    said = documents(data)[0]
+    if "attestation_bundles" not in said:
+        return [said]
+    if said.get("version") != 1:
         raise UnsupportedError("PyPI provenance: a version other than 1")
-    groups = objects(found[0], "attestation_bundles", MAX_SIGNATURES_PER_FILE)
+    groups = objects(said, "attestation_bundles", MAX_SIGNATURES_PER_FILE)
     return [one for group in groups for one in objects(group, "attestations", MAX_SIGNATURES_PER_FILE)]
 
 
 def _npm(data: bytes) -> list[dict[str, Any]]:
     """``/-/npm/v1/attestations/NAME@VERSION``: ``{attestations: [{predicateType, bundle}]}``."""
-    found = _objects(data)
-    if len(found) != 1 or "attestations" not in found[0] or is_bundle(found[0]):
-        return []
-    listed = objects(found[0], "attestations", MAX_SIGNATURES_PER_FILE)
-    return [an_object(one, "bundle") for one in listed] if all(maybe_object(o, "bundle") for o in listed) else []
+    listed = objects(documents(data)[0], "attestations", MAX_SIGNATURES_PER_FILE)
+    return [an_object(one, "bundle") for one in listed]
 
 
 _RULES = """The certificate is by one of the sigstore root's authorities, logged (SCT) and valid at a proven time (the log's promise, or
@@ -302,10 +263,10 @@ SCHEMES = {
             f"""Sigstore bundles v0.1 to v0.3, alone or one a line: message signatures and in-toto statements in DSSE.
 
 {_RULES} Or a bare key made it, which is an anchor.""",
-            _bundles,
+            _alone,
         ),
         BundleScheme(
-            COSIGN, f"""What ``cosign sign-blob --bundle`` wrote before sigstore bundles.\n\n{_RULES}""", _cosign
+            COSIGN, f"""What ``cosign sign-blob --bundle`` wrote before sigstore bundles.\n\n{_RULES}""", _alone
         ),
         BundleScheme(
             PYPI,
