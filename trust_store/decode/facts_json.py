@@ -71,7 +71,7 @@ _SIGNATURE = frozenset(
     (
         "scheme", "origin", "file", "problem", "hint", "digest_algorithm", "signature_algorithm", "signature", "signed", "digest",
         "content_matches", "packet", "certificates", "claimed_at", "timestamps", "countersignatures", "key_checks", "role", "keys",
-        "namespace",
+        "namespace", "other_names",
     )
 )  # fmt: skip
 _HINT = frozenset(
@@ -185,6 +185,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "role": fact.role.value,
         "keys": [[key.kind, _base64(key.material)] for key in fact.keys],
         "namespace": fact.namespace,
+        "other_names": list(fact.other_names),
     }
 
 
@@ -211,6 +212,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         role=_member(SignatureRole, item["role"]),
         keys=list_of(item["keys"], _key_in),
         namespace=optional(item["namespace"], text),
+        other_names=list_of(item["other_names"], text),
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode.containers import container_of
+from trust_store.decode.zip_directory import find_end, read_tail
 from trust_store.errors import TrustStoreError, UnsupportedError
 from trust_store.formats.protocol import Reading
-from trust_store.formats.registry import NONE, of_container
+from trust_store.formats.registry import NONE, looked_at, of_container
 from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
@@ -48,13 +49,14 @@ def read_package(
 
 
 def import_readers(source: PackageSource) -> None:
-    """Import what may read ``source``: before the isolation, and so going by the magic of its container alone."""
+    """Import what may read ``source``: before the isolation, and so going by a few bytes that are compared and not parsed."""
     try:
-        container = container_of(source)
+        container, shown = container_of(source), looked_at(source)
     except (TrustStoreError, OSError):
         return
     for entry in of_container(container):
-        entry.load()
+        if entry.may_read(shown):
+            entry.load()
 
 
 def _read(
@@ -114,7 +116,10 @@ def _container(source: PackageSource) -> str:
 
 def _reader(container: str, source: PackageSource, limits: ReadLimits) -> PackageReader:
     """The first reader of the container that recognises it; of a container without one, the reader of anything."""
+    shown = looked_at(source, read_tail(source, find_end(source), limits) if container == "zip" else b"")
     for entry in (*of_container(container), *(() if container == NONE else of_container(NONE)[-1:])):
+        if not entry.may_read(shown):
+            continue
         reader = entry.load()
         if reader.recognises(source, limits):
             return reader
@@ -147,18 +152,19 @@ def _tried(
     number: int, fact: SignatureFact, candidates: tuple[CandidateKey, ...], source: PackageSource, reading: Reading
 ) -> SignatureFact:
     """``fact`` with its key checks, and the second opinion on each OpenPGP key under which it holds."""
-    fact = without_long_message(with_candidates(fact, candidates))
-    if fact.scheme != OPENPGP or not any(check.holds for check in fact.key_checks):
-        return fact
-    if not _is_shown(number, fact, reading):
-        return fact
-    signed = _signed(number, fact, source, reading)
-    return replace(fact, key_checks=tuple(_with_opinion(check, fact, candidates, signed) for check in fact.key_checks))
+    fact = with_candidates(fact, candidates)
+    if fact.scheme == OPENPGP and any(check.holds for check in fact.key_checks) and _is_shown(number, fact, reading):
+        signed = _signed(number, fact, source, reading)
+        checks = tuple(_with_opinion(check, fact, candidates, signed) for check in fact.key_checks)
+        fact = replace(fact, key_checks=checks)
+    return without_long_message(fact)
 
 
 def _is_shown(number: int, fact: SignatureFact, reading: Reading) -> bool:
     """Whether the reader says what the signature is over, be it that it could not keep it."""
     content = reading.signed
+    if fact.signed:
+        return True
     if content is None or isinstance(content, bytes):
         return content is not None or fact.origin is not SignatureOrigin.EMBEDDED
     return number in content or fact.origin is not SignatureOrigin.EMBEDDED
@@ -166,6 +172,8 @@ def _is_shown(number: int, fact: SignatureFact, reading: Reading) -> bool:
 
 def _signed(number: int, fact: SignatureFact, source: PackageSource, reading: Reading) -> bytes | int | None:
     """What the signature is over: a descriptor of the file, or bytes; None where it is too large to be kept."""
+    if fact.signed:  # a list or message beside the package, which names it or contains it
+        return fact.signed
     content = reading.signed
     if content is not None and not isinstance(content, bytes) and number in content:
         return content[number]

@@ -38,14 +38,20 @@ class Entry:
         return cast("PackageReader", import_module(f"trust_store.formats.readers.{self.module}"))
 
 
-SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
-"""The object identifier of CMS signed-data in DER; it holds no capital letter."""
+def in_encodings(*texts: str) -> tuple[bytes, ...]:
+    """Marks for text in any of the encodings of scripts."""
+    return tuple(text.lower().encode(encoding) for text in texts for encoding in ("ascii", "utf-16-le", "utf-16-be"))
+
+
+PKCS7 = bytes.fromhex("06092a864886f70d010702").lower()
+"""The object identifier of CMS signed-data in DER, its one octet that is a capital letter made small like everything looked at."""
 HEAD_BYTES, TAIL_BYTES = 4096, 65_536
 READERS: tuple[Entry, ...] = (
     Entry("zip", "android-ota", 3, "android_ota", (b"\xff\xff",)),
     Entry("zip", "nuget", 1, "nuget", (b".signature.p7s", b".nuspec")),
     Entry("zip", "msix", 1, "msix", (b"appxblockmap.xml",)),
     Entry("zip", "wheel", 1, "wheel", (b".dist-info/record",)),
+    Entry("zip", "jar", 1, "jar", (b"meta-inf/",)),
     Entry("zip", "vendor-bundle", 5, "vendor_bundle", (b"sha256sums",)),
     Entry("zip", "zip", 3, "zip_plain"),
     Entry("pe", "pe", 1, "pe"),
@@ -57,12 +63,16 @@ READERS: tuple[Entry, ...] = (
     Entry("tar", "vendor-bundle-tar", 1, "vendor_bundle_tar"),
     Entry("tar", "tar", 1, "tar_plain"),
     Entry("none", "rpm", 1, "rpm", (b"\xed\xab\xee\xdb",)),
-    Entry("none", "rauc", 1, "rauc", (b"hsqs", SIGNED_DATA)),
+    Entry("none", "rauc", 1, "rauc", (b"hsqs", PKCS7)),
+    Entry("openpgp-text", "apt-release", 1, "apt_release"),
     Entry("openpgp-text", "dsc", 1, "dsc"),
     Entry("openpgp-text", "checksum-list", 1, "checksum_list"),
     Entry("openpgp-text", "openpgp-cleartext", 1, "openpgp_cleartext"),
-    Entry("none", "catalog", 1, "catalog", (SIGNED_DATA, b"-----begin ")),
-    Entry("none", "cms-message", 1, "cms_message", (SIGNED_DATA, b"-----begin ")),
+    Entry("none", "apt-release-file", 1, "apt_release_file", (b"\ndate:",)),
+    Entry("none", "catalog", 1, "catalog", (PKCS7,)),
+    Entry("none", "powershell", 1, "powershell", in_encodings("SIG # End signature block")),
+    Entry("none", "wsh-script", 1, "wsh_script", in_encodings("End signature block", "</signature>")),
+    Entry("none", "cms-message", 1, "cms_message", (PKCS7, b"-----begin ")),
     Entry("none", "openpgp-message", 1, "openpgp_message"),
     Entry("none", "signify-message", 1, "signify_message", (b"untrusted comment:",)),
     Entry("none", "detached", 4, "detached"),

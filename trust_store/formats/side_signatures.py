@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
-from trust_store.formats.streaming import new_state
+from trust_store.formats.streaming import digests_of, new_state
 from trust_store.model.package_facts import Problem, SignatureFact
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import DigestRequest, DigestState, PendingSignature
 
 UNKNOWN_SCHEME = "unknown"
+_CLEARTEXT = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
 def problem_of(error: TrustStoreError) -> Problem:
@@ -47,8 +48,90 @@ class SignatureFiles:
 
 
 def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
-    """The signatures of all side files."""
-    return joined(*(read_file(item.data, origin=item.origin, file=item.file) for item in side))
+    """The signatures of all side files.
+
+    A list of digests (``SHA256SUMS``) is no signature: files that are named after it, or the only other file there is, are signatures
+    over it, and speak for the package where its digest stands in the list. A list without any is told as such. A message with content
+    inside speaks for the package if the content is the package, or a list in which it stands.
+    """
+    lists = tuple(item for item in side if _is_plain_list(item))
+    others = tuple(item for item in side if item not in lists)
+    if not lists:
+        return joined(*map(_read_one, others))
+    only = len(lists) == len(others) == 1
+    pairs = [(item, one) for item in others for one in lists if only or _named_after(item.file.name, one.file.name)]
+    found = [_over_list(item, one) for item, one in pairs]
+    found += [_read_one(item) for item in others if not any(item is paired for paired, _ in pairs)]
+    found += [_unsigned_list(one) for one in lists if not any(one is paired for _, paired in pairs)]
+    return joined(*found)
+
+
+def _is_plain_list(item: SideMaterial) -> bool:
+    if (
+        item.data[:1] in (b"-", b"{", b"<", b"u")
+        or len(item.data) > MAX_SIGNATURE_FILE_BYTES
+        or b"\0" in item.data[:512]
+    ):
+        return False  # armour, JSON, XML, an untrusted comment, and whatever is binary: most signatures, told at once
+    from trust_store.decode.checksum_list import is_list
+
+    return is_list(item.data)
+
+
+def _named_after(name: str, listed: str) -> bool:
+    """Whether a signature's name is the list's and a suffix; ``SHA256SUMS.txt`` may be signed by ``SHA256SUMS.asc``."""
+    stem = listed.rpartition(".")[0] or listed
+    return name != listed and name.startswith((f"{listed}.", f"{stem}."))
+
+
+def _read_one(item: SideMaterial) -> SignatureFiles:
+    """A file that is a signature over the package, or a message with content."""
+    if item.data[:1] in (b"-", b"\n", b"u", b"0") or item.data[:1] >= b"\x80" or _CLEARTEXT in item.data:
+        from trust_store.formats.signed_content import kind_of  # what begins otherwise is none
+
+        kind = kind_of(item.data) if len(item.data) <= MAX_SIGNATURE_FILE_BYTES else None
+        if kind is not None:
+            return _with_content(item, kind)
+    return read_file(item.data, origin=item.origin, file=item.file)
+
+
+def _with_content(item: SideMaterial, kind: str) -> SignatureFiles:
+    from trust_store.decode.checksum_list import is_list, parse_list
+    from trust_store.formats.listed_digests import PendingOverList, over_content
+    from trust_store.formats.signed_content import SCHEME_OF, open_content
+
+    try:
+        found = open_content(kind, item.data, origin=item.origin, file=item.file)
+        facts = found.facts()
+        if not is_list(found.content):
+            return SignatureFiles(tuple(over_content(fact, found.content) for fact in facts), ())
+        listed = parse_list(found.content)
+    except TrustStoreError as error:
+        return _unread(SCHEME_OF[kind], item, problem_of(error))
+    return SignatureFiles(tuple(PendingOverList(fact, listed) for fact in facts), ())
+
+
+def _over_list(item: SideMaterial, one: SideMaterial) -> SignatureFiles:
+    """The signatures of ``item`` over the list ``one``."""
+    from trust_store.decode.checksum_list import parse_list
+    from trust_store.formats.listed_digests import PendingOverList
+    from trust_store.formats.signed_content import shown
+
+    files = read_file(item.data, origin=item.origin, file=item.file)
+    try:
+        listed = parse_list(one.data)
+    except TrustStoreError as error:
+        return _unread(UNKNOWN_SCHEME, item, problem_of(error))
+    facts = files.complete(digests_of(one.data, files.digests))
+    return SignatureFiles(tuple(PendingOverList(shown(fact, one.data), listed) for fact in facts), ())
+
+
+def _unsigned_list(item: SideMaterial) -> SignatureFiles:
+    return _unread(UNKNOWN_SCHEME, item, Problem(Reason.UNSIGNED, "a list of digests, and no signature over it"))
+
+
+def _unread(scheme: str, item: SideMaterial, problem: Problem) -> SignatureFiles:
+    return SignatureFiles((), (SignatureFact(scheme=scheme, origin=item.origin, file=item.file, problem=problem),))
 
 
 def joined(*files: SignatureFiles) -> SignatureFiles:

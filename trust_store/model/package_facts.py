@@ -99,7 +99,8 @@ class SignatureFact:
     ``digest`` is over the signed content (openpgp: content and trailer); ``signed`` the DER of CMS signed attributes that
     the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
     attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body, or whatever structure
-    of another scheme is judged later. ``namespace`` is what an SSHSIG is said to be for.
+    of another scheme is judged later. ``namespace`` is what an SSHSIG is said to be for. ``other_names``: of a signature over a list of
+    digests, the file names to which the list gives other digests than the package's.
     ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` how many
     PKCS #9 countersignatures (RFC 5652 11.4) stand beside them.
     """
@@ -124,6 +125,7 @@ class SignatureFact:
     role: SignatureRole = SignatureRole.ALTERNATIVE
     keys: tuple[CarriedKey, ...] = ()
     namespace: str | None = None
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ def judge_signature(
     # (1) What could not be read is not judged.
     if fact.problem is not None:
         return _unread(fact)
+    # (1a) A list that gives a file of this name another digest speaks of another package, whatever it says of this one's content.
+    if question.name in fact.other_names:
+        fact = replace(fact, content_matches=False)
     # (2) The scheme's own steps.
     judging = _judged(fact, material, view, question, container)
     # (2a) A proven timestamp only ever helps: anybody could have left it out, so that what passes without it passes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from typing import Any
 
 from tests.packages.generate.workshop import PACKAGE, Workshop
 
@@ -14,8 +15,32 @@ def _sign(shop: Workshop, key: str, data: bytes, *options: str) -> bytes:
     return (shop.keys / "message.sig").read_bytes()
 
 
+def messages() -> None:
+    """Messages with their signature before them."""
+    with Workshop("signify_message") as shop:
+        for key in ("vendor", "other"):
+            shop.run("signify-openbsd", "-G", "-n", "-c", key, "-p", f"{key}.pub", "-s", f"{key}.sec")
+            shop.keep(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
+        vendor: dict[str, Any] = {"form": "signify-message", "anchors": ["vendor.pub"]}
+        good = _sign(shop, "vendor", PACKAGE, "-e")
+        file = shop.keep("package.signed", good)
+        shop.passed("valid", file, mutate=True, **vendor)
+        shop.unknown("unknown_root", file, form="signify-message")
+        shop.unknown("unknown_root_other_anchor", file, form="signify-message", anchors=["other.pub"])
+        shop.failed(
+            "tampered", shop.keep("tampered.signed", good.replace(b"1.0", b"6.6")), "invalid_signature", **vendor
+        )
+        shop.failed("truncated", shop.keep("cut.signed", good[:-20]), "invalid_signature", **vendor)
+        shop.failed("appended", shop.keep("after.signed", good + b"more"), "invalid_signature", **vendor)
+        unsigned = shop.keep("unsigned.signed", good[: -len(PACKAGE)])
+        shop.unknown("nothing_signed", unsigned, "unsupported_format", form=None, anchors=["vendor.pub"])
+        shop.keep("package", PACKAGE)
+        shop.passed("contains_the_package", "package", signatures=[file], anchors=["vendor.pub"])
+
+
 def main() -> None:
     """Make all of them."""
+    messages()
     with Workshop("signify") as shop:
         for key in ("vendor", "other"):
             shop.run("signify-openbsd", "-G", "-n", "-c", key, "-p", f"{key}.pub", "-s", f"{key}.sec")
