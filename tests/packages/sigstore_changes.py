@@ -86,7 +86,7 @@ def _flipped(text: str) -> str:
 
 def _noted(change: Callable[[str], str]) -> dict[str, Any]:
     """A bundle whose checkpoint is another."""
-    bundle = _signed().bundle()
+    bundle: dict[str, Any] = _signed().bundle()
     checkpoint = _entry(bundle)["inclusionProof"]["checkpoint"]
     checkpoint["envelope"] = change(checkpoint["envelope"])
     return bundle

@@ -60,7 +60,7 @@ def pem(key: Any) -> bytes:
 
 def natural(key: Any) -> Any:
     """The digest that goes with an EC key."""
-    sizes = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
+    sizes: dict[int, Any] = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
     return sizes[key.curve.key_size]() if isinstance(key, ec.EllipticCurvePrivateKey) else hashes.SHA256()
 
 

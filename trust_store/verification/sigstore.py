@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from trust_store.model.trust_anchor import TrustAnchor
 
 MAX_ROOTS = 16
+_BURIED = frozenset({Reason.COMPROMISED, Reason.DISTRUSTED})
 
 
 class SigstoreJudging(BareKeyJudging):
@@ -137,6 +138,8 @@ class SigstoreJudging(BareKeyJudging):
         stated = [known for known in self._identities() if _is_one(identity, known.material)]
         for known in stated:
             own = [*self._of_anchor(known), *key_scope_findings(known, self._use(), ())]
+            # A buried identity always wins, whatever wider one would let it pass.
+            self.findings += [one for one in own if one.reason in _BURIED]
             self._outcome(known, path, [*findings, *asked, *own], identity)
         if stated:
             return

@@ -44,20 +44,20 @@ def main() -> None:
         "any-usage.jws": jws(server.leaf, (server.intermediate, server.root), body),
         "expired-itself.jws": jws(
             pki.leaf, chain, body,
-            **{"crit": [PREFIX + "signingScheme", PREFIX + "expiry"], PREFIX + "expiry": "2026-05-01T00:00:00Z"},
+            changes={"crit": [PREFIX + "signingScheme", PREFIX + "expiry"], PREFIX + "expiry": "2026-05-01T00:00:00Z"},
         ),
         "not-expired-itself.jws": jws(
             pki.leaf, chain, body,
-            **{"crit": [PREFIX + "signingScheme", PREFIX + "expiry"], PREFIX + "expiry": "2036-05-01T00:00:00Z"},
+            changes={"crit": [PREFIX + "signingScheme", PREFIX + "expiry"], PREFIX + "expiry": "2036-05-01T00:00:00Z"},
         ),
-        "expiry-not-critical.jws": jws(pki.leaf, chain, body, **{PREFIX + "expiry": "2036-05-01T00:00:00Z"}),
-        "plugin.jws": jws(pki.leaf, chain, body, **{PREFIX + "verificationPlugin": "com.example.plugin"}),
+        "expiry-not-critical.jws": jws(pki.leaf, chain, body, changes={PREFIX + "expiry": "2036-05-01T00:00:00Z"}),
+        "plugin.jws": jws(pki.leaf, chain, body, changes={PREFIX + "verificationPlugin": "com.example.plugin"}),
         "unknown-critical.jws": jws(pki.leaf, chain, body, crit=[PREFIX + "signingScheme", "strange"], strange=1),
-        "no-critical.jws": jws(pki.leaf, chain, body, crit=None),
-        "wrong-algorithm.jws": jws(pki.leaf, chain, body, alg="ES384"),
+        "no-critical.jws": jws(pki.leaf, chain, body, changes={"crit": None}),
+        "wrong-algorithm.jws": jws(pki.leaf, chain, body, changes={"alg": "ES384"}),
         "authority.jws": jws(
             pki.leaf, chain, body,
-            **{
+            changes={
                 "crit": [PREFIX + "signingScheme", PREFIX + "authenticSigningTime"],
                 PREFIX + "signingScheme": "notary.x509.signingAuthority",
                 PREFIX + "authenticSigningTime": "2026-03-04T12:00:00Z",
@@ -81,7 +81,7 @@ def main() -> None:
     folder.write("truncated.cose", cose(pki.leaf, chain, body)[:-9])
     expiry = {"2": cbor.encode_array(tuple(map(cbor.encode_text, (PREFIX + "signingScheme", PREFIX + "expiry"))))}
     late = expiry | {PREFIX + "expiry": moment(SIGNED_AT + timedelta(days=9))}
-    folder.write("expired-itself.cose", cose(pki.leaf, chain, body, **late))
+    folder.write("expired-itself.cose", cose(pki.leaf, chain, body, changes=late))
     first = cose(old.leaf, (old.intermediate, old.root), body)
     parsed = cbor.decode(first)
     value = parsed.value[3] if isinstance(parsed, cbor.Tag) and isinstance(parsed.value, list) else b""

@@ -26,7 +26,7 @@ SIGNED_AT = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 _ALGORITHMS = {
     2048: "PS256", 3072: "PS384", 4096: "PS512", "secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512",
 }  # fmt: skip
-_HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+_HASHES: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
 _NUMBERS = {"PS256": -37, "PS384": -38, "PS512": -39, "ES256": -7, "ES384": -35, "ES512": -36}
 
 
@@ -61,7 +61,12 @@ def url(data: bytes) -> str:
 
 
 def jws(
-    signer: Issued, chain: Sequence[Issued], body: bytes, *, header: dict[str, Any] | None = None, **changes: Any
+    signer: Issued,
+    chain: Sequence[Issued],
+    body: bytes,
+    *,
+    header: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A JWS envelope; ``changes`` replace protected headers (None takes one away), ``header`` adds unprotected ones."""
     algorithm = algorithm_of(signer.key)
@@ -72,7 +77,7 @@ def jws(
         PREFIX + "signingScheme": "notary.x509",
         PREFIX + "signingTime": "2026-03-04T12:00:00Z",
     }
-    protected = {name: value for name, value in (protected | changes).items() if value is not None}
+    protected = {name: value for name, value in (protected | (changes or {})).items() if value is not None}
     parts = url(json.dumps(protected).encode()), url(body)
     return {
         "payload": parts[1],
@@ -87,7 +92,12 @@ def jws(
 
 
 def cose(
-    signer: Issued, chain: Sequence[Issued], body: bytes, *, unprotected: dict[Any, bytes] | None = None, **changes: Any
+    signer: Issued,
+    chain: Sequence[Issued],
+    body: bytes,
+    *,
+    unprotected: dict[Any, bytes] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> bytes:
     """A COSE_Sign1 envelope; ``changes`` replace protected headers by encoded values (None takes one away)."""
     algorithm = algorithm_of(signer.key)
@@ -98,7 +108,7 @@ def cose(
         PREFIX + "signingScheme": cbor.encode_text("notary.x509"),
         PREFIX + "signingTime": moment(SIGNED_AT),
     }
-    stated |= {int(name) if name.isdigit() else name: value for name, value in changes.items()}
+    stated |= {int(name) if name.isdigit() else name: value for name, value in (changes or {}).items()}
     protected = encode_map({name: value for name, value in stated.items() if value is not None})
     parts = (
         cbor.encode_text("Signature1"),
