@@ -52,7 +52,7 @@ def main() -> None:
         ),
         "expiry-not-critical.jws": jws(pki.leaf, chain, body, changes={PREFIX + "expiry": "2036-05-01T00:00:00Z"}),
         "plugin.jws": jws(pki.leaf, chain, body, changes={PREFIX + "verificationPlugin": "com.example.plugin"}),
-        "unknown-critical.jws": jws(pki.leaf, chain, body, crit=[PREFIX + "signingScheme", "strange"], strange=1),
+        "unknown-critical.jws": jws(pki.leaf, chain, body, changes={"crit": [PREFIX + "signingScheme", "strange"], "strange": 1}),
         "no-critical.jws": jws(pki.leaf, chain, body, changes={"crit": None}),
         "wrong-algorithm.jws": jws(pki.leaf, chain, body, changes={"alg": "ES384"}),
         "authority.jws": jws(
