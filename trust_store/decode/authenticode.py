@@ -65,7 +65,10 @@ class Message:
 
 
 def parse_message(data: bytes, *, unsigned: bool = False) -> Message:
-    """Parse a message of either kind, ``unsigned`` if it may be without signers; raises MalformedError, UnsupportedError or ResourceLimitError."""
+    """Parse a message of either kind, ``unsigned`` if it may be without signers.
+
+    Raises MalformedError, UnsupportedError or ResourceLimitError.
+    """
     if len(data) > MAX_MESSAGE_BYTES:
         raise ResourceLimitError(f"Authenticode: a message of more than {MAX_MESSAGE_BYTES} bytes")
     if data[:1] != bytes([SEQUENCE]):  # an armour has no place here

@@ -79,8 +79,12 @@ SIGNATURES: dict[str, tuple[str, str]] = {
     "1.2.840.10040.4.3": ("dsa", "sha1"),
     "2.16.840.1.101.3.4.3.1": ("dsa", "sha224"),
     "2.16.840.1.101.3.4.3.2": ("dsa", "sha256"),
+    "2.16.840.1.101.3.4.3.3": ("dsa", "sha384"),
+    "2.16.840.1.101.3.4.3.4": ("dsa", "sha512"),
 }
 """Object identifier -> (signature algorithm, digest it names)."""
+_OF_THE_KEY = {RSA_ENCRYPTION: "rsa-pkcs1", "1.2.840.10040.4.1": "dsa", "1.2.840.10045.2.1": "ecdsa"}
+"""The key's algorithm in place of the signature's, as RFC 3370 3.2 has it for RSA and jarsigner writes it for all."""
 
 _ARMOUR = re.compile(
     rb"\s*-----BEGIN (CMS|PKCS7|PKCS #7 SIGNED DATA)-----\r?\n([A-Za-z0-9+/=\s]*?)-----END (CMS|PKCS7|PKCS #7 SIGNED DATA)-----\s*\Z"
@@ -159,8 +163,11 @@ def unarmour(data: bytes) -> bytes:
         raise MalformedError(f"CMS: the PEM armour is not base64: {error}") from error
 
 
-def parse_signed_data(data: bytes) -> SignedData:
-    """Parse a ContentInfo of type signed-data; raises MalformedError, UnsupportedError or ResourceLimitError."""
+def parse_signed_data(data: bytes, *, unsigned: bool = False) -> SignedData:
+    """Parse a ContentInfo of type signed-data, ``unsigned`` if it may be without signer infos.
+
+    Raises MalformedError, UnsupportedError or ResourceLimitError.
+    """
     outer = read_one(unarmour(data), "CMS").expect(SEQUENCE, "ContentInfo").children()
     if len(outer) != 2:  # contentType, content
         raise MalformedError("CMS: ContentInfo has no content")
@@ -189,7 +196,7 @@ def parse_signed_data(data: bytes) -> SignedData:
     if len(rest) != 1:
         raise MalformedError("CMS: SignedData does not end with its signer infos")
     infos = rest[0].expect(SET, "signerInfos").children()
-    if not infos:
+    if not infos and not unsigned:
         raise MalformedError("CMS: no signer infos, so nothing is signed")
     if len(infos) > MAX_SIGNER_INFOS:
         raise ResourceLimitError(f"CMS: more than {MAX_SIGNER_INFOS} signer infos")
@@ -344,8 +351,8 @@ def _signature_algorithm(element: Element, digest: str) -> str:
         return f"rsa-pss/{_pss_salt_octets(parameters, digest)}"
     if parameters is not None and parameters.raw != bytes([NULL, 0]):
         raise MalformedError("CMS: a signature algorithm with parameters it does not have")
-    if oid == RSA_ENCRYPTION:  # RFC 3370 3.2: the digest is the one the SignerInfo names
-        return "rsa-pkcs1"
+    if oid in _OF_THE_KEY:  # the digest is the one the SignerInfo names
+        return _OF_THE_KEY[oid]
     # RFC 8419 3.1: Ed25519 is used with SHA-512
     name, named = ("ed25519", "sha512") if oid == ED25519_OID else SIGNATURES.get(oid, ("", ""))
     if not name:

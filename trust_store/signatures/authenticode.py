@@ -213,16 +213,16 @@ class CatalogScheme(AuthenticodeScheme):
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[CatalogSignature, ...]:
         """Every signer as one pending signature; raises MalformedError, UnsupportedError or ResourceLimitError."""
-        message, members = read_catalog(data)
+        message, members = read_catalog(data, unsigned=False)
         known: dict[str, frozenset[bytes]] = {}
         for algorithm in dict.fromkeys(algorithm for algorithm, _ in members):
             known[algorithm] = frozenset(digest for name, digest in members if name == algorithm)
         return tuple(CatalogSignature(message, signer, known, origin, file) for signer in message.signers)
 
 
-def read_catalog(data: bytes) -> tuple[Message, tuple[tuple[str, bytes], ...]]:
+def read_catalog(data: bytes, *, unsigned: bool = True) -> tuple[Message, tuple[tuple[str, bytes], ...]]:
     """The message and the files that it lists; raises MalformedError, UnsupportedError or ResourceLimitError."""
-    message = authenticode.parse_message(data)
+    message = authenticode.parse_message(data, unsigned=unsigned)
     if message.content_type != ID_TRUST_LIST:
         raise UnsupportedError("Authenticode: the message is no catalog")
     return message, authenticode.parse_members(message.content)

@@ -1,0 +1,98 @@
+"""Cabinets with an Authenticode signature behind them, and cabinets that a catalog lists.
+
+What is digested is not documented by Microsoft; it is as osslsigncode and relic found it: the cabinet without the first reserved field, its
+number in a set, and the part of the reserved area that tells of the signature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trust_store.decode.asn1 import read_first
+from trust_store.decode.authenticode import ID_CABINET
+from trust_store.decode.cabinet_header import HEADER_BYTES, read_header
+from trust_store.formats.catalogs import catalog_algorithms, complete_side
+from trust_store.formats.protocol import Reading
+from trust_store.formats.side_signatures import read_side
+from trust_store.formats.skipping import SkippingState
+from trust_store.formats.streaming import PackageStream, SourceChangedError
+from trust_store.model.package_facts import Coverage, Uncovered
+from trust_store.signatures.authenticode import read_embedded
+from trust_store.signatures.protocol import DigestRequest
+
+if TYPE_CHECKING:
+    from trust_store.decode.authenticode import IndirectData
+    from trust_store.decode.cabinet_header import CabinetHeader
+    from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
+
+NAME = "cab"
+VERSION = 1
+CONTAINER = "cab"
+DOC = """Microsoft cabinets ([MS-CAB]): the signature behind the cabinet, and a catalog beside the file. Members are not unpacked.
+
+Not covered and inert: bytes 4 to 8 (reserved), 34 to 56 (the cabinet's number in its set; how much is reserved, which must be nothing but
+the 20 bytes for the signature; where the signature is, which must be the end of the cabinet), the signature and zeros after it. Any
+other bytes after the cabinet are uncovered content. Fixtures made by gcab and osslsigncode."""
+
+_RESERVED, _NUMBER_TO_SIGNATURE = (4, 8), (34, 56)
+
+
+def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
+    """Every file of the container that is of no other form."""
+    return source.size > 0
+
+
+def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
+    """Read the cabinet once; raises MalformedError, UnsupportedError or ResourceLimitError."""
+    head = source.read_at(0, HEADER_BYTES)
+    header = read_header(head, source.size)
+    start, end = header.signature or (header.size, header.size)
+    signature = source.read_at(start, end - start)
+    message = read_first(signature, "cabinet: signature")[0].raw if signature else b""
+    embedded = read_embedded([message] if message else [])
+    files = read_side(side)
+    stream = PackageStream(source, files.digests)
+    own = {name: DigestRequest(f"{NAME}/{name}") for name in (*embedded.algorithms, *catalog_algorithms(files))}
+    for algorithm, request in own.items():
+        stream.states[request] = SkippingState(algorithm, _left_out(header, start, source.size))
+    _pass(stream, head, signature, start)
+    digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
+    facts = embedded.complete(digests, _is_cabinet) + complete_side(files, stream.states, digests)
+    return Reading(stream.sha256, facts, _coverage(header, start + len(message), signature, source.size))
+
+
+def _is_cabinet(indirect: IndirectData) -> bool:
+    return indirect.kind == ID_CABINET
+
+
+def _left_out(header: CabinetHeader, start: int, size: int) -> tuple[tuple[int, int], ...]:
+    """What the digest is not over; catalogs list a cabinet without a signature by all but the first reserved field."""
+    if header.signature is None:
+        return (_RESERVED,)
+    return (_RESERVED, _NUMBER_TO_SIGNATURE, (start, size))
+
+
+def _pass(stream: PackageStream, head: bytes, signature: bytes, start: int) -> None:
+    """From start to end; what was looked at before must stand there again."""
+    changed = stream.take(len(head)) != head
+    if signature:
+        for _ in stream.chunks(start - len(head)):
+            pass
+        changed = changed or stream.take(len(signature)) != signature
+    if changed:
+        raise SourceChangedError("the file changed while it was being read")
+    stream.read_to_end()
+
+
+def _coverage(header: CabinetHeader, message_end: int, signature: bytes, size: int) -> Coverage:
+    """All but the fields that are left out and the signature; what follows that is inert where it is zeros."""
+    if header.signature is None:
+        return Coverage(size - 4, (Uncovered(start=4, end=8, inert=True),))
+    start, end = header.signature
+    found = [Uncovered(start=a, end=b, inert=True) for a, b in (_RESERVED, _NUMBER_TO_SIGNATURE, (start, message_end))]
+    if message_end < end:
+        zeros = not any(signature[message_end - start :])
+        found.append(Uncovered(start=message_end, end=end, inert=zeros))
+    if end < size:
+        found.append(Uncovered(start=end, end=size))
+    return Coverage(start - 26, tuple(found))
