@@ -9,7 +9,7 @@ import pytest
 from tests.packages.table import Case, cases
 
 pytestmark = pytest.mark.native
-CMS_ONLY = {"rsa.swu", "pss.swu", "pss_digest.swu", "rsa1024.swu", "openpgp.swu"}
+CMS_ONLY = {"rsa.swu", "pss.swu", "pss_digest.swu", "rsa1024.swu", "openpgp.swu", "description-rsa.swu"}
 """Debian's swupdate is built to verify CMS signatures; the raw values are compared with openssl below."""
 NO_CRL = {"revoked"}
 """swupdate reads no revocation lists (corelib/swupdate_cms_verify.c)."""

@@ -14,7 +14,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedEr
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trust_store.decode.byte_reader import ByteReader
 
@@ -73,14 +73,29 @@ def walk(
 
     ``sink_of`` names who gets a file's content. The folder ``./`` is no member.
     """
-    return _Walk(reader, sink_of, max_members).run()
+
+    def into_sink(member: TarMember, content: Iterator[bytes]) -> None:
+        sink = sink_of(member) if sink_of else None
+        if sink is None:
+            return
+        for piece in content:
+            sink.update(piece)
+
+    return walk_with(reader, into_sink, max_members=max_members)
+
+
+def walk_with(
+    reader: ByteReader, take: Callable[[TarMember, Iterator[bytes]], None], *, max_members: int = 65_535
+) -> tuple[TarMember, ...]:
+    """The same, where ``take`` is called for each member and draws as much of its content as it wants: an archive inside, say."""
+    return _Walk(reader, take, max_members).run()
 
 
 class _Walk:
     def __init__(
-        self, reader: ByteReader, sink_of: Callable[[TarMember], MemberSink | None] | None, max_members: int
+        self, reader: ByteReader, take: Callable[[TarMember, Iterator[bytes]], None], max_members: int
     ) -> None:
-        self._reader, self._sink_of, self._max = reader, sink_of, max_members
+        self._reader, self._take, self._max = reader, take, max_members
         self._names = NameSet()
         self._members: list[TarMember] = []
         self._said: dict[str, bytes] = {}
@@ -157,10 +172,10 @@ class _Walk:
         self._names.add(name)
         member = TarMember(name, kind, size, link.decode("utf-8", "replace")[:MAX_NAME_BYTES], self._reader.position)
         self._members.append(member)
-        sink = self._sink_of(member) if self._sink_of else None
-        for piece in self._reader.chunks(size):
-            if sink is not None:
-                sink.update(piece)
+        content = self._reader.chunks(size)
+        self._take(member, content)
+        for _ in content:
+            pass
         self._padding(size)
 
     def _padding(self, size: int) -> None:

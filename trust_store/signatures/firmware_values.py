@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trust_store.decode.bare_values import recovered_digest
 from trust_store.decode.cms import certificate_names
 from trust_store.decode.fixed_width_ecdsa import to_der
 from trust_store.decode.public_keys import rsa_bits
 from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.model.package_facts import KeyCheck
 from trust_store.signatures.embedded import EmbeddedScheme, value_check
 from trust_store.signatures.protocol import RAW, X509
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trust_store.model.package_facts import KeyCheck, SignatureFact
+    from trust_store.model.package_facts import SignatureFact
     from trust_store.signatures.protocol import CandidateKey
 
 PSS_MAX, ECDSA_FIXED = "rsa-pss/max", "ecdsa/fixed-width"
@@ -35,7 +38,20 @@ class FirmwareScheme(EmbeddedScheme):
         if fact.scheme != self.NAME or fact.problem is not None or key.kind not in (X509, RAW):
             return None
         checks = [value_check(stated, key) for stated in _ways(fact, key)]
-        return next((check for check in checks if check is not None and check.holds), next(iter(checks), None))
+        found = next((check for check in checks if check is not None and check.holds), next(iter(checks), None))
+        return found or _made_for_something_else(fact, key)
+
+
+def _made_for_something_else(fact: SignatureFact, key: CandidateKey) -> KeyCheck | None:
+    """A value that opens under an RSA key (RFC 8017 9.2) was made with it: over other content than this, then."""
+    try:
+        spki = key.material if key.kind == RAW else certificate_names(key.material).spki
+    except (MalformedError, ResourceLimitError):
+        return None
+    if recovered_digest(spki, fact.signature) is None:
+        return None
+    digest = hashlib.sha256(key.material).hexdigest()
+    return KeyCheck(key=digest, owner=digest, holds=False)
 
 
 def _ways(fact: SignatureFact, key: CandidateKey) -> list[SignatureFact]:

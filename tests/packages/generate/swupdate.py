@@ -154,6 +154,9 @@ def _others(shop: Workshop) -> None:
     )
     other = images.image(content.replace(b"2026.05.1", b"2027.05.1"), cms)
     shop.failed("tampered_description", shop.keep("description.swu", other), "invalid_signature", **fields)
+    raw = images.image(content.replace(b"2026.05.1", b"2027.05.1"), images.sign(content))
+    key = {"form": "swupdate", "anchors": ["signer.pub"]}
+    shop.failed("tampered_rsa", shop.keep("description-rsa.swu", raw), "invalid_signature", **key)
     missing = images.image(content, cms, {"rootfs.ext4": ROOTFS})
     shop.failed("missing_file", shop.keep("missing.swu", missing), "invalid_signature", **fields)
     extra = images.image(content, cms, FILES | {"extra.bin": b"more"})
