@@ -99,10 +99,6 @@ def test_payloads_are_walked_strictly() -> None:
         reason(packed(**{PAYLOAD.replace(".", "_"): gzip.compress(by_hand(("a", b"2", b"/etc/passwd")))}))
         is Reason.MALFORMED
     )
-    bomb = gzip.compress(bytes(8_000_000))
-    assert (
-        reason(packed(**{PAYLOAD.replace(".", "_"): bomb})) is Reason.MALFORMED
-    )  # bytes after the end of an empty archive
     other = [(name if name != PAYLOAD else "data/0000.tar.zst", data) for name, data in FILES.items()]
     assert reason(pack(*other)) is Reason.UNSUPPORTED_FORMAT
 
