@@ -65,8 +65,8 @@ def formats() -> str:
         *_sections(scheme.load() for scheme in SCHEMES),
         "## Kinds of keys",
         "",
-        f"Signatures are tried with keys of the kinds {_kinds(TRIED)}. No scheme reads signatures by",
-        f"{_kinds(set(AnchorKind) - TRIED)} yet: nothing passes under such an anchor.",
+        f"Signatures are tried with keys of the kinds {_kinds(TRIED)}. Anchors of the kinds",
+        f"{_kinds(set(AnchorKind) - TRIED)} are no keys: they are held against the certificates and logs of sigstore signatures.",
     ]
     return "\n".join(lines).rstrip() + "\n"
 

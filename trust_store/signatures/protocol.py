@@ -21,6 +21,8 @@ WEAK_DIGESTS = frozenset({"md5", "sha1", "ripemd160"})
 MAX_SIGNATURE_FILE_BYTES = 8 * 1024 * 1024
 MAX_SIGNATURES_PER_FILE = 64
 MAX_CANDIDATE_KEYS = 64
+IDENTITY_SCHEMES = frozenset({"cosign-bundle", "npm-attestation", "pypi-attestation", "sigstore"})
+"""Schemes whose certificates state an identity, under a sigstore root; no identifier in such a signature leads to either."""
 X509, RAW = "x509", "raw"
 """Kinds of keys that a CMS message may be tried with."""
 STRONG_DIGESTS = frozenset(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.model.identifiers import IdentifierKind
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
+from trust_store.signatures.protocol import IDENTITY_SCHEMES
 from trust_store.storage import anchors as rows
 from trust_store.storage import lookup, tombstones
 
@@ -37,7 +38,6 @@ STANDING = {
     AnchorState.REJECTED: 5,
 }
 """Which anchors come first where not all can be looked at."""
-_UNNAMED_SCHEME = "sigstore"
 
 
 def related(
@@ -103,7 +103,7 @@ def unnamed(
     known_at: datetime | None = None,
 ) -> tuple[StoredAnchor, ...]:
     """Anchors that no identifier in a package leads to (sigstore identities and roots), the newest 64, where a signature needs them."""
-    needed = any(signature.scheme.startswith(_UNNAMED_SCHEME) for signature in facts.every_signature)
+    needed = any(signature.scheme in IDENTITY_SCHEMES for signature in facts.every_signature)
     if not needed or (vendor_id is None and not every_vendor):
         return ()
     ids = connection.execute(

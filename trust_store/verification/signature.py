@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.model.trust_anchor import TrustBasis
 from trust_store.model.verdict import PRECEDENCE, Reason, SignatureVerdict
-from trust_store.signatures.protocol import WEAK_DIGESTS
+from trust_store.signatures.protocol import IDENTITY_SCHEMES, WEAK_DIGESTS
 from trust_store.verification.material import counts_for
 from trust_store.verification.question import Finding, JudgedSignature, detail_of, ordered
 from trust_store.verification.x509 import X509Judging
@@ -27,8 +27,6 @@ NPM = "npm"
 NOTATION_SCHEMES = frozenset({"notation-cose", "notation-jws"})
 BARE_KEY_SCHEMES = frozenset({"minisign", "signify", "sshsig"})
 """Schemes whose keys are anchors themselves, of a kind of their own (``verification.bare_key``)."""
-IDENTITY_SCHEMES = frozenset({"cosign-bundle", "npm-attestation", "pypi-attestation", "sigstore"})
-"""Schemes whose certificates state an identity that can be asked for."""
 SUPPLIED = "supplied"
 _HARD = (Reason.DISTRUSTED, Reason.COMPROMISED, Reason.REVOKED)
 """Worst first: of several paths none of which passes, one with such a reason is told."""
