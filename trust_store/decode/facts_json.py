@@ -71,7 +71,7 @@ _SIGNATURE = frozenset(
     (
         "scheme", "origin", "file", "problem", "hint", "digest_algorithm", "signature_algorithm", "signature", "signed", "digest",
         "content_matches", "packet", "certificates", "claimed_at", "timestamps", "countersignatures", "key_checks", "role", "keys",
-        "namespace", "other_names",
+        "namespace", "other_names", "valid_from", "valid_until",
     )
 )  # fmt: skip
 _HINT = frozenset(
@@ -180,12 +180,14 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "certificates": [table.setdefault(certificate, len(table)) for certificate in fact.certificates],
         "claimed_at": format_time(fact.claimed_at) if fact.claimed_at else None,
         "timestamps": [_base64(token) for token in fact.timestamps],
-        "countersignatures": fact.countersignatures,
+        "countersignatures": [_base64(one) for one in fact.countersignatures],
         "key_checks": [[c.key, c.owner, c.holds, _opinion_out(c)] for c in fact.key_checks],
         "role": fact.role.value,
         "keys": [[key.kind, _base64(key.material)] for key in fact.keys],
         "namespace": fact.namespace,
         "other_names": list(fact.other_names),
+        "valid_from": format_time(fact.valid_from) if fact.valid_from else None,
+        "valid_until": format_time(fact.valid_until) if fact.valid_until else None,
     }
 
 
@@ -207,12 +209,14 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         certificates=list_of(item["certificates"], lambda index: _at(certificates, index)),
         claimed_at=optional(item["claimed_at"], moment),
         timestamps=list_of(item["timestamps"], octets),
-        countersignatures=natural(item["countersignatures"]),
+        countersignatures=list_of(item["countersignatures"], octets),
         key_checks=list_of(item["key_checks"], _check_in),
         role=_member(SignatureRole, item["role"]),
         keys=list_of(item["keys"], _key_in),
         namespace=optional(item["namespace"], text),
         other_names=list_of(item["other_names"], text),
+        valid_from=optional(item["valid_from"], moment),
+        valid_until=optional(item["valid_until"], moment),
     )
 
 

@@ -48,6 +48,7 @@ PKCS7 = bytes.fromhex("06092a864886f70d010702").lower()
 HEAD_BYTES, TAIL_BYTES = 4096, 65_536
 READERS: tuple[Entry, ...] = (
     Entry("zip", "android-ota", 3, "android_ota", (b"\xff\xff",)),
+    Entry("zip", "apk", 1, "apk", (b"androidmanifest.xml", b"apk sig block 42")),
     Entry("zip", "nuget", 1, "nuget", (b".signature.p7s", b".nuspec")),
     Entry("zip", "msix", 1, "msix", (b"appxblockmap.xml",)),
     Entry("zip", "vsix", 1, "vsix"),

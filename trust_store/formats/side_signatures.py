@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import DigestRequest, DigestState, PendingSignature
 
 UNKNOWN_SCHEME = "unknown"
+_INDEX_BEGINS = (b"Package:", b"\x1f\x8b", b"\xfd7zXZ\0")
 _CLEARTEXT = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -52,8 +53,15 @@ def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
 
     A list of digests (``SHA256SUMS``) is no signature: files that are named after it, or the only other file there is, are signatures
     over it, and speak for the package where its digest stands in the list. A list without any is told as such. A message with content
-    inside speaks for the package if the content is the package, or a list in which it stands.
+    inside speaks for the package if the content is the package, or a list in which it stands. An index of an apt repository is reached
+    through the repository's signed Release file.
     """
+    if any(item.data.startswith(_INDEX_BEGINS) for item in side):
+        from trust_store.formats.apt_index import holds_index, through_index  # few packages have one beside them
+
+        if any(holds_index(item) for item in side):
+            files, rest = through_index(side)
+            return joined(files, read_side(rest))
     lists = tuple(item for item in side if _is_plain_list(item))
     others = tuple(item for item in side if item not in lists)
     if not lists:

@@ -100,9 +100,10 @@ class SignatureFact:
     the signature value covers, empty where it covers the content itself; ``content_matches`` whether the digest in those
     attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body, or whatever structure
     of another scheme is judged later. ``namespace`` is what an SSHSIG is said to be for. ``other_names``: of a signature over a list of
-    digests, the file names to which the list gives other digests than the package's.
-    ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` how many
-    PKCS #9 countersignatures (RFC 5652 11.4) stand beside them.
+    digests, the file names to which the list gives other digests than the package's. ``valid_from`` and ``valid_until`` are the times
+    that the signed statement gives itself (``Date`` and ``Valid-Until`` of an apt repository), whatever its key is good for.
+    ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` the
+    PKCS #9 countersignatures (SignerInfo, RFC 5652 11.4) that stand beside them.
     """
 
     scheme: str
@@ -120,12 +121,14 @@ class SignatureFact:
     certificates: tuple[bytes, ...] = ()
     claimed_at: datetime | None = None
     timestamps: tuple[bytes, ...] = ()
-    countersignatures: int = 0
+    countersignatures: tuple[bytes, ...] = ()
     key_checks: tuple[KeyCheck, ...] = ()
     role: SignatureRole = SignatureRole.ALTERNATIVE
     keys: tuple[CarriedKey, ...] = ()
     namespace: str | None = None
     other_names: tuple[str, ...] = ()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

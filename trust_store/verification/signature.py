@@ -14,6 +14,7 @@ from trust_store.verification.x509 import X509Judging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from trust_store.model.package_facts import SignatureFact
     from trust_store.model.trust_anchor import TrustAnchor
@@ -46,7 +47,7 @@ def judge_signature(
     judging = _judged(fact, material, view, question, container)
     # (2a) A proven timestamp only ever helps: anybody could have left it out, so that what passes without it passes.
     if judging.timestamped_at is not None and not _passes(judging):
-        without = _judged(replace(fact, timestamps=()), material, view, question, container)
+        without = _judged(replace(fact, timestamps=(), countersignatures=()), material, view, question, container)
         if _passes(without):
             without.timestamped_at, without.told, judging = judging.timestamped_at, judging.told, without
     # (3) The path that is told: one that passes, else the worst, else the one that got furthest.
@@ -55,6 +56,8 @@ def judge_signature(
     # (4) Arithmetic is one thing, its strength another.
     if fact.digest_algorithm in WEAK_DIGESTS:
         findings.append(Finding(Reason.WEAK_ALGORITHM, f"{fact.digest_algorithm} does not protect a signature"))
+    # (4a) What the signed statement says of its own time.
+    findings += _own_time(fact, judging.at)
     # (5) A demand for an identity that such a signature cannot state, and a vendor nobody stated.
     findings += _unmet(fact, question)
     if findings and question.vendor.id is None and view.trust != SUPPLIED:
@@ -78,11 +81,23 @@ def judge_signature(
             known_key=judging.known_key or _decided(judging.outcomes, question),
         ),
         key=judging.key,
-        moments=tuple(moment for outcome in judging.outcomes for moment in outcome.moments),
-        needs_file=any(outcome.needs_file for outcome in judging.outcomes),
+        moments=(
+            *(moment for outcome in judging.outcomes for moment in outcome.moments),
+            *(moment for moment in (fact.valid_from, fact.valid_until) if moment is not None),
+        ),
+        needs_file=judging.needs_file or any(outcome.needs_file for outcome in judging.outcomes),
         at=judging.at,
         decision=_basis(chosen.anchor) if chosen else None,
     )
+
+
+def _own_time(fact: SignatureFact, at: datetime) -> list[Finding]:
+    """A statement counts from the time that it is of until the end that it sets itself, so that nobody can show an old one for ever."""
+    if fact.valid_from is not None and at < fact.valid_from:
+        return [Finding(Reason.NOT_YET_VALID, "the signed statement is of a later time")]
+    if fact.valid_until is not None and at >= fact.valid_until:
+        return [Finding(Reason.EXPIRED, "the signed statement says that it is no longer valid")]
+    return []
 
 
 def decisive(outcomes: Sequence[PathOutcome]) -> PathOutcome | None:

@@ -116,10 +116,10 @@ def _digests(parts: Parts, *tags: int) -> list[Tag]:
     """The digests that a signature header states."""
     main = parts.main
     every = {
-        SHA1: text(SHA1, hashlib.new("sha1", main).hexdigest()),
+        SHA1: text(SHA1, hashlib.new("sha1", main, usedforsecurity=False).hexdigest()),
         SHA256: text(SHA256, hashlib.sha256(main).hexdigest()),
         SHA3: text(SHA3, hashlib.sha3_256(main).hexdigest()),
-        MD5: octets(MD5, hashlib.new("md5", parts.signed).digest()),
+        MD5: octets(MD5, hashlib.new("md5", parts.signed, usedforsecurity=False).digest()),
     }
     return [every[tag] for tag in tags]
 

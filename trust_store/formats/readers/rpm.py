@@ -100,7 +100,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
         _coverage(package, signed=bool(embedded), beside=bool(side)),
         problem,
         signed=signed,
-        product=_product(package) if embedded else None,
+        product=_product(package) if embedded or side else None,
     )
 
 
