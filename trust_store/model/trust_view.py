@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from trust_store.model.certificate import Certificate
     from trust_store.model.openpgp_key import OpenPGPKey
+    from trust_store.model.ratchet import Ratchet
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Vendor
 
@@ -67,7 +68,8 @@ class DigestDecision:
 class TrustView:
     """Input of ``verification``. ``anchors`` in every state: the expected vendor's, supplied ones, and any vendor's tombstones.
 
-    ``decisions`` are those in effect about this very package.
+    ``decisions`` are those in effect about this very package, ``ratchets`` what was seen of its product before: the version that counts
+    now and, where that is another, the one that counted at the time asked about.
     ``untrusted`` and ``untrusted_keys`` are material that helps and is not trusted. ``trust`` is store, supplied or
     store+supplied; id and revision are None where no store was asked.
     """
@@ -81,3 +83,4 @@ class TrustView:
     trust: str = "store"
     store_id: str | None = None
     store_revision: int | None = None
+    ratchets: tuple[Ratchet, ...] = ()

@@ -32,7 +32,8 @@ class VendorPolicy:
 
     ``call`` is ``required``, or ``or_hold_down``: a key may be approved without a call once it has been known for
     ``hold_down_days`` (at least 1 then). ``mode`` ``observe`` changes no verdict: alerts wait for the daily digest, and the gate
-    lets through with a warning.
+    lets through with a warning. ``rollback`` is about versions that signed metadata states: many vendors still ship packages of older
+    branches, so that it is refused only where that is said.
     """
 
     approvals: int = 2
@@ -51,6 +52,8 @@ class VendorPolicy:
     """`required`, or `or_hold_down`, which is weaker."""
     mode: str = "enforce"
     """`enforce`, or `observe`, which is weaker."""
+    rollback: str = "accept"
+    """`accept`, which is weaker, or `refuse`: a version older than one that passed is `rollback`. Not for vendors with several branches."""
 
     def __post_init__(self) -> None:
         if self.approvals < 1:
@@ -68,6 +71,8 @@ class VendorPolicy:
             raise ValueError('call = "or_hold_down" needs hold_down_days of at least 1')
         if self.mode not in ("observe", "enforce"):
             raise ValueError('mode is "observe" or "enforce"')
+        if self.rollback not in ("accept", "refuse"):
+            raise ValueError('rollback is "accept" or "refuse"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from trust_store.model.claim import Evidence
     from trust_store.model.package_facts import Coverage, SideFile
+    from trust_store.model.ratchet import Strength
 
 
 class Outcome(StrEnum):
@@ -171,7 +172,10 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer about one package. There is no truth value: ask ``outcome``, or call ``require_passed``."""
+    """The answer about one package. There is no truth value: ask ``outcome``, or call ``require_passed``.
+
+    ``strength`` is what its signatures that count show, for the product's ratchets; no part of what is told.
+    """
 
     path: str | None
     name: str
@@ -193,6 +197,7 @@ class Verdict:
     evidence_available: bool = False
     needs_file: bool = False
     advice: tuple[str, ...] = field(default=())
+    strength: Strength | None = None
 
     @property
     def outcome(self) -> Outcome:

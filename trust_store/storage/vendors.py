@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 EFFECTIVE, AWAITING, REMOVED = "effective", "awaiting", "removed"
-_WEAKER = frozenset({("claimed_time", "accept"), ("call", "or_hold_down"), ("mode", "observe")})
+_WEAKER = frozenset({("claimed_time", "accept"), ("call", "or_hold_down"), ("mode", "observe"), ("rollback", "accept")})
 """Values of policy that ask for less than the other value of the same field."""
 _GONE = frozenset({"rotation_grace_days"})
 """Fields of policy that versions recorded earlier still have, and nothing reads."""
@@ -85,6 +85,7 @@ def effective_vendor(connection: sqlite3.Connection, vendor: Vendor) -> Vendor:
         claimed_time="accept" if (old.claimed_time, new.claimed_time) == ("accept", "accept") else "reject",
         call="or_hold_down" if (old.call, new.call) == ("or_hold_down", "or_hold_down") else "required",
         mode="observe" if (old.mode, new.mode) == ("observe", "observe") else "enforce",
+        rollback="accept" if (old.rollback, new.rollback) == ("accept", "accept") else "refuse",
     )
     known = _ways(held.vendor)
     contacts = tuple(
@@ -169,7 +170,7 @@ def digest_of(vendor: Vendor) -> str:
 def changes_between(old: Vendor, new: Vendor) -> list[VendorChange]:
     """Field by field; pure.
 
-    Fewer people, fewer signatures, a shorter wait, self-claimed time, no call, observing only and new ways to call weaken.
+    Fewer people, fewer signatures, a shorter wait, self-claimed time, no call, observing only, older versions and new ways to call weaken.
     """
     found = [
         VendorChange(new.id, name, getattr(old, name), getattr(new, name), weakens=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.model.package_facts import SignatureOrigin, SignatureRole
@@ -19,10 +20,14 @@ _DAMAGED = frozenset({Reason.MALFORMED, Reason.INVALID_SIGNATURE})
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """``reasons`` is empty if the signatures suffice; ``deciding`` is the signature that the answer is about."""
+    """``reasons`` is empty if the signatures suffice; ``deciding`` is the signature that the answer is about.
+
+    ``counting`` are those that speak for the package and hold, whether or not they suffice.
+    """
 
     reasons: tuple[Reason, ...]
     deciding: JudgedSignature | None
+    counting: tuple[JudgedSignature, ...] = ()
 
 
 def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
@@ -46,12 +51,13 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     speaking = [*embedded, *given] if given else embedded or found
     good = [s for s in speaking if _passes(s)]
     if good and len({s.key for s in good}) >= required:
-        return Combined((), good[0])
+        return Combined((), good[0], tuple(good))
     # (4) Not enough. A file beside the package that is no signature at all says nothing where another one is.
     rest = [s for s in speaking if not _passes(s)]
     if speaking is found:
         rest = [s for s in rest if s.fact.problem is None] or rest
-    return _against(rest) if rest else Combined((Reason.UNSIGNED,), good[0] if good else None)
+    lacking = _against(rest) if rest else Combined((Reason.UNSIGNED,), good[0] if good else None)
+    return replace(lacking, counting=tuple(good))
 
 
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:

@@ -11,7 +11,9 @@ from trust_store.verification.combine import Combined, combine, worst_first
 from trust_store.verification.digest_decision import TRUST, allowing, blocking, moments
 from trust_store.verification.material import prepare
 from trust_store.verification.question import NOW
+from trust_store.verification.ratchet import regressions
 from trust_store.verification.signature import SUPPLIED, judge_signature
+from trust_store.verification.strength import shown_by
 from trust_store.verification.wording import advice_for, summary_of
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     # (1) Decode what is trusted, once.
     material = prepare(view, question)
     # (2) Judge every signature for itself.
-    signatures = [replace(s, timestamps=()) for s in facts.signatures] if _overstamped(facts) else facts.signatures
+    signatures = [replace(s, timestamps=(), countersignatures=()) for s in facts.signatures] if _overstamped(facts) else facts.signatures
     judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in signatures[:MAX_JUDGED])
     # (3) Which of them must hold; none at all is unsigned, unless the package could not be read to begin with.
     required = view.vendor.policy.required_signatures if view.vendor else 1
@@ -50,13 +52,17 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
     # (5) Without a vendor nothing in the store speaks for the package.
     if reasons and question.vendor.id is None and view.trust != SUPPLIED:
         reasons += (Reason.VENDOR_UNSTATED,)
-    # (6) A decision about this very digest: one that blocks it is evidence against; one that allows it fills a lack of evidence.
+    # (6) Less than what was seen of the product before: weaker signatures, or where policy refuses it an older version.
+    shown = shown_by(facts, combined)
+    lost = regressions(view, facts, question, shown)
+    reasons += tuple(one.reason for one in lost)
+    # (7) A decision about this very digest: one that blocks it is evidence against; one that allows it fills a lack of evidence.
     block = blocking(view.decisions, facts, question)
     if block is not None:
         reasons += (Reason.WITHDRAWN,)
     allow = allowing(view.decisions, facts, question, reasons)
-    # (7) One reason decides, evidence against before evidence lacking; the others stand beside it.
-    ranked = worst_first(reasons) or (Reason.TRUSTED,)
+    # (8) One reason decides, evidence against before evidence lacking; the others stand beside it.
+    ranked = _ranked(reasons)
     ranked = (Reason.TRUSTED, *ranked) if allow is not None else ranked
     also: tuple[str, ...] = tuple(reason.value for reason in ranked[1:])
     if not facts.isolated:
@@ -73,7 +79,7 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         vendor=question.vendor,
         reason=ranked[0],
         also=also,
-        summary=summary_of(ranked, facts, deciding, required, decision),
+        summary=summary_of(ranked, facts, deciding, required, decision, lost),
         checked_at=question.checked_at,
         validation_time=deciding.at if deciding is not None and deciding.at is not None else question.at,
         valid_until=_valid_until(judged, moments(view.decisions, facts), question),
@@ -88,14 +94,29 @@ def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> 
         coverage=facts.coverage,
         needs_file=any(signature.needs_file for signature in judged),
         members=tuple(_member(member, view, question) for member in facts.members),
-        advice=advice_for(ranked[0], facts, deciding, question, vendor_counts=view.trust != SUPPLIED),
+        advice=advice_for(ranked[0], facts, deciding, question, lost, vendor_counts=view.trust != SUPPLIED),
+        strength=shown,
     )
 
 
+def _ranked(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """The reasons, the deciding one first.
+
+    Of a package without a signature it says more that signed ones of the product were seen than that it has none, or no known format.
+    """
+    ranked = worst_first(reasons) or (Reason.TRUSTED,)
+    if ranked[0] in (Reason.UNSIGNED, Reason.UNSUPPORTED_FORMAT) and Reason.DOWNGRADE in ranked:
+        return (Reason.DOWNGRADE, *(reason for reason in ranked if reason is not Reason.DOWNGRADE))
+    return ranked
+
+
 def _member(member: Member, view: TrustView, question: Question) -> Verdict:
-    """The verdict on a package inside, as if it had been asked about alone; when the container was seen first says nothing of it."""
+    """The verdict on a package inside, as if it had been asked about alone; when the container was seen first says nothing of it.
+
+    What was seen of the container's product says nothing of it either.
+    """
     asked = replace(question, name=member.name.rpartition("/")[2] or member.name, path=member.name, first_seen_at=None)
-    return verify_package(member.facts, view, asked)
+    return verify_package(member.facts, replace(view, ratchets=()), asked)
 
 
 def _of_package(facts: PackageFacts) -> tuple[Reason, ...]:
@@ -115,7 +136,8 @@ def _of_package(facts: PackageFacts) -> tuple[Reason, ...]:
 
 
 def _overstamped(facts: PackageFacts) -> bool:
-    tokens = [len(token) for signature in facts.signatures for token in signature.timestamps]
+    stamps = ((*signature.timestamps, *signature.countersignatures) for signature in facts.signatures)
+    tokens = [len(stamp) for some in stamps for stamp in some]
     return len(tokens) > MAX_TIMESTAMPS or sum(tokens) > MAX_TIMESTAMP_BYTES
 
 

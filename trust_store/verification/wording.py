@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trust_store.model.identifiers import format_time
 from trust_store.model.verdict import MAX_RELATIVES, RELATIVES, Reason
 from trust_store.terminal import safe
+from trust_store.verification.ratchet import lowering, told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from trust_store.model.trust_view import DigestDecision
     from trust_store.model.verdict import Relative
     from trust_store.verification.question import JudgedSignature, Question
+    from trust_store.verification.ratchet import Regression
 
 MAX_NAME = 160
 _SENTENCES = {
@@ -36,7 +38,7 @@ _SENTENCES = {
     Reason.NOT_YET_VALID: "The key of {signer}, or the signature, is not valid yet",
     Reason.EXPIRED: "The key of {signer}, or one above it, has expired",
     Reason.REVOCATION_UNKNOWN: "Whether the keys have been revoked could not be determined",
-    Reason.DOWNGRADE: "A stronger signature that should be there is missing",
+    Reason.DOWNGRADE: "The package is signed in a weaker way than it should be",
     Reason.ROLLBACK: "The package is older than one that was already seen",
     Reason.VENDOR_UNSTATED: "Nobody said whose package this is: the signature of {signer} counts for one vendor only",
 }
@@ -71,20 +73,32 @@ def summary_of(
     deciding: JudgedSignature | None,
     required: int,
     decision: DigestDecision | None = None,
+    lost: Sequence[Regression] = (),
 ) -> str:
-    """One sentence: what was found, who signed, which root is missing; what was decided about this digest, and against what."""
+    """One sentence: what was found, who signed, which root is missing; what was decided about this digest, and against what.
+
+    ``lost`` is what the package shows less of than its product did before.
+    """
     reason = ranked[0]
     if reason is Reason.TRUSTED and decision is not None:
         until = f" until {format_time(decision.effective_until)}" if decision.effective_until else ""
-        against = _found(ranked[1], facts, deciding, required)
+        against = _found(ranked[1], facts, deciding, required, lost)
         return f"Allowed{until} by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}. Without it: {against}"
     if reason is Reason.WITHDRAWN and decision is not None:
         return f"This package is blocked by decision {safe(decision.id, 64)}: {_quoted(decision.reason)}."
-    return _found(reason, facts, deciding, required)
+    return _found(reason, facts, deciding, required, lost)
 
 
-def _found(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, required: int) -> str:
+def _found(
+    reason: Reason,
+    facts: PackageFacts,
+    deciding: JudgedSignature | None,
+    required: int,
+    lost: Sequence[Regression],
+) -> str:
     signer = _signer(deciding)
+    if before := told(lost, reason):
+        return f"{_SENTENCES[reason]}: {before}."
     if reason is Reason.TRUSTED and deciding is not None and deciding.verdict.anchor is not None:
         return f"Signed by {signer}, vouched for by the anchor {_quoted(deciding.verdict.anchor[1])}."
     if reason is Reason.UNKNOWN_ROOT:
@@ -97,7 +111,13 @@ def _found(reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None
 
 
 def advice_for(
-    reason: Reason, facts: PackageFacts, deciding: JudgedSignature | None, question: Question, *, vendor_counts: bool
+    reason: Reason,
+    facts: PackageFacts,
+    deciding: JudgedSignature | None,
+    question: Question,
+    lost: Sequence[Regression] = (),
+    *,
+    vendor_counts: bool,
 ) -> tuple[str, ...]:
     """The next actions, most useful first; nothing to do about what passed. ``vendor_counts``: stating a vendor would matter."""
     if reason is Reason.TRUSTED:
@@ -109,6 +129,9 @@ def advice_for(
         advice.append("see which kinds of signature are read: docs/formats.md")
     elif reason in _ADVICE:
         advice.append(_ADVICE[reason])
+    if commands := lowering(lost, reason):
+        advice.append("ask the vendor on the number you recorded whether this is how it ships the product now")
+        advice += [f"if it says so, have the ratchet lowered: {command}" for command in commands]
     if deciding is not None and deciding.needs_file:
         advice.append("check the file itself again: the stored facts do not suffice for this key")
     if vendor_counts and question.vendor.id is None and reason is not Reason.VENDOR_UNSTATED:
