@@ -29,13 +29,24 @@ if TYPE_CHECKING:
 class Entry:
     """One scheme: its NAME, its module in ``signatures``, whether its signatures stand in files beside a package.
 
-    ``bare``: they have no shape of their own there, so that it is asked about files that no other scheme knows.
+    ``bare``: they have no shape of their own there, so that it is asked about files that no other scheme knows. Such a file begins with
+    one of ``begins`` (after blanks) or holds one of ``holds``; else the scheme is neither asked nor imported. Neither: it is asked always.
     """
 
     name: str
     module: str
     beside: bool = False
     bare: bool = False
+    begins: tuple[bytes, ...] = ()
+    holds: tuple[bytes, ...] = ()
+
+    def may_be_of(self, data: bytes) -> bool:
+        """Whether a file is to be shown to the scheme."""
+        if not self.begins and not self.holds:
+            return True
+        return data[:HEAD_BYTES].lstrip(_BLANK).startswith(self.begins) or any(
+            mark in data[:HEAD_BYTES] for mark in self.holds
+        )
 
     def load(self) -> SignatureScheme:
         """The scheme itself: the one of that name in the module's SCHEMES, else its SCHEME."""
@@ -45,6 +56,11 @@ class Entry:
 
 
 OPENPGP = "openpgp"
+HEAD_BYTES = 65_536
+_BLANK = b"\xef\xbb\xbf \t\r\n\v\f"
+_DER, _JSON, _COSE, _COMMENT, _SSH = (b"0", b"-----BEGIN "), (b"{",), (b"\xd2",), (b"untrusted",), (b"-----BEGIN SSH",)
+_PACKET = tuple(bytes((octet,)) for octet in range(0x80, 0x100))
+"""How OpenPGP packets begin (RFC 9580 4.2)."""
 SCHEMES: tuple[Entry, ...] = (
     Entry("android-ota", "android_ota"),
     Entry("apk-v1", "jar"),
@@ -53,29 +69,30 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("apk-v3.1", "apk"),
     Entry("apk-v4", "apk"),
     Entry("authenticode", "authenticode"),
-    Entry("catalog", "authenticode", beside=True),
-    Entry("cms", "cms", beside=True),
-    Entry("cosign-bundle", "sigstore", beside=True),
-    Entry("dsse", "dsse", beside=True),
+    Entry("catalog", "authenticode", beside=True, begins=_DER),
+    Entry("cms", "cms", beside=True, begins=_DER),
+    Entry("cosign-bundle", "sigstore", beside=True, begins=_JSON),
+    Entry("dsse", "dsse", beside=True, begins=_JSON),
     Entry("fit", "firmware_values"),
     Entry("jar", "jar"),
     Entry("mar", "firmware_values"),
     Entry("mender", "firmware_values"),
-    Entry("minisign", "comment_signatures", beside=True),
-    Entry("notation-cose", "notation", beside=True),
-    Entry("notation-jws", "notation", beside=True),
-    Entry("npm", "npm", beside=True),
-    Entry("npm-attestation", "sigstore", beside=True),
+    Entry("minisign", "comment_signatures", beside=True, begins=_COMMENT),
+    Entry("notation-cose", "notation", beside=True, begins=_COSE),
+    Entry("notation-jws", "notation", beside=True, begins=_JSON),
+    Entry("npm", "npm", beside=True, begins=_JSON),
+    Entry("npm-attestation", "sigstore", beside=True, begins=_JSON),
     Entry("nuget-author", "nuget"),
     Entry("nuget-countersignature", "nuget"),
     Entry("nuget-repository", "nuget"),
-    Entry(OPENPGP, "openpgp", beside=True),
-    Entry("pypi-attestation", "sigstore", beside=True),
+    Entry("opc-xmldsig", "opc_xmldsig"),
+    Entry(OPENPGP, "openpgp", beside=True, begins=_PACKET, holds=(b"-----BEGIN PGP",)),
+    Entry("pypi-attestation", "sigstore", beside=True, begins=_JSON),
     Entry("raw", "raw", beside=True, bare=True),
-    Entry("signify", "comment_signatures", beside=True),
-    Entry("sigstore", "sigstore", beside=True),
+    Entry("signify", "comment_signatures", beside=True, begins=_COMMENT),
+    Entry("sigstore", "sigstore", beside=True, begins=_JSON),
     Entry("source-stamp", "apk"),
-    Entry("sshsig", "sshsig", beside=True),
+    Entry("sshsig", "sshsig", beside=True, begins=_SSH),
     Entry("swupdate", "firmware_values"),
     Entry("wheel-jws", "wheel_jws"),
     Entry("xar-cms", "xar"),
@@ -95,7 +112,7 @@ def scheme_named(name: str) -> SignatureScheme | None:
 def recognising(data: bytes) -> tuple[SignatureScheme, ...]:
     """Every scheme that claims ``data``; more than one means that it is ambiguous."""
     for bare in (False, True):
-        schemes = (entry.load() for entry in SCHEMES if entry.beside and entry.bare is bare)
+        schemes = (entry.load() for entry in SCHEMES if entry.beside and entry.bare is bare and entry.may_be_of(data))
         found = tuple(scheme for scheme in schemes if scheme.recognises(data))
         if found:
             return found
