@@ -23,6 +23,7 @@ _RSA_BYTES = range(128, 2049, 8)
 # What ``openssl dgst -hex`` writes before the digits: ``RSA-SHA2-256(name)= ``
 _HEX = re.compile(rb"(?:[A-Za-z0-9-]{1,40}\([^\n]{0,1024}\)= ?)?((?:[0-9a-fA-F]{2}[:\s]*)+)\Z")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\Z")
+_TEXT = re.compile(rb"[\t\n\r -~]*\Z")
 RSA = "rsa"
 
 
@@ -62,18 +63,17 @@ def recovered_digest(spki: bytes, value: bytes) -> tuple[str, bytes] | None:
 
 
 def _readings(data: bytes) -> tuple[bytes, ...]:
-    """What the file may hold, the strictest encoding first: hex digits are base64 as well."""
+    """What the file may hold: the strictest encoding that it is in, since hex digits are base64 as well; binary where it is no text."""
     text = data.strip()
-    found: list[bytes] = []
     hexadecimal = _HEX.match(text)
     if hexadecimal is not None:
-        found.append(bytes.fromhex(re.sub(rb"[:\s]", b"", hexadecimal[1]).decode("ascii")))
-    elif _BASE64.match(text):
+        return (bytes.fromhex(re.sub(rb"[:\s]", b"", hexadecimal[1]).decode("ascii")),)
+    if _BASE64.match(text):
         try:
-            found.append(binascii.a2b_base64(b"".join(text.split()), strict_mode=True))
+            return (binascii.a2b_base64(b"".join(text.split()), strict_mode=True),)
         except ValueError:
             return ()
-    return (*found, data) if not found else tuple(found)
+    return () if _TEXT.match(data) else (data,)
 
 
 def _kinds(value: bytes) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _JWS = re.compile(rb"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\Z")
 _TLS13 = re.compile(rb" {64}TLS 1\.3, (?:server|client) CertificateVerify\0")
 # RFC 9052 4.4: an array of three or four that begins with the context string
 _COSE = re.compile(rb"[\x84-\x86](?:\x6aSignature1|\x69Signature|\x70CounterSignature)")
-_SSH_CERTIFICATE = re.compile(rb"\0\0\0.[a-z0-9@.-]{8,60}-cert-v0[0-9]@openssh\.com")
+_SSH_CERTIFICATE = re.compile(rb"[a-z0-9@.-]{4,60}-cert-v0[0-9]@openssh\.com")
 
 
 def foreign_message(head: bytes, tail: bytes, size: int) -> str | None:
@@ -76,6 +76,12 @@ def _is_ssh_request(data: bytes) -> bool:
     return b"\0\0\0\x09publickey\x01" in data or b"publickey-hostbound" in data
 
 
+def _is_ssh_certificate(data: bytes) -> bool:
+    """OpenSSH PROTOCOL.certkeys: the type as a string, and the rest."""
+    end = 4 + int.from_bytes(data[:4], "big")
+    return end <= 100 and _SSH_CERTIFICATE.fullmatch(data[4:end]) is not None
+
+
 def _is_tls12(data: bytes) -> bool:
     """RFC 8422 5.4: two random values, and the named curve with a point that ends the message."""
     return len(data) > 68 and data[64] == 3 and len(data) == 68 + data[67]
@@ -108,7 +114,7 @@ _KINDS: tuple[tuple[str, Callable[[bytes], object]], ...] = (
     ("a minisign signature value with its trusted comment", _is_minisign_global),
     ("what an SSH signature is made over (OpenSSH PROTOCOL.sshsig)", _is_sshsig),
     ("a request to be let in by SSH (RFC 4252 7)", _is_ssh_request),
-    ("an SSH certificate", _SSH_CERTIFICATE.match),
+    ("an SSH certificate", _is_ssh_certificate),
     ("the end of a TLS handshake (RFC 8446 4.4.3)", _TLS13.match),
     ("a key exchange of TLS (RFC 8422 5.4)", _is_tls12),
     ("what a JSON Web Signature is made over (RFC 7515 5.1)", _is_jws),

@@ -54,6 +54,8 @@ class BareKeyJudging(SignatureJudging):
             return
         self.signer = self._named(holding)
         if not holding:
+            # A value over the package itself, which is kept only where it is short: another key can be tried with the file alone.
+            self.needs_file = not self._fact.signed and not self._fact.digest
             self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's key is not at hand"))
             return
         self.integrity = "intact"

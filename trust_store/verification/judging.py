@@ -49,6 +49,7 @@ class SignatureJudging:
         self.missing: MissingIssuer | None = None
         self.key: str | None = None
         self.known_key = False
+        self.needs_file = False
         self.findings: list[Finding] = []
         self.told: tuple[Finding, ...] = ()
         self.outcomes: list[PathOutcome] = []

@@ -269,7 +269,9 @@ class X509Judging(SignatureJudging):
             if hint.subject_key_identifier
             else ()
         )
-        self.signer = Signer("raw" if self._fact.scheme == RAW_SCHEME else "x509", None, identifiers)
+        bare = self._fact.scheme == RAW_SCHEME
+        self.signer = Signer("raw" if bare else "x509", None, identifiers)
+        self.needs_file = bare and not self._fact.signed and not self._fact.packet
         self.missing = MissingIssuer(hint.issuer, None)
         self.findings.append(Finding(Reason.UNKNOWN_ROOT, "the signer's certificate is not at hand"))
 

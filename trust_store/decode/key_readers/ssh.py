@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 
 from trust_store.decode import spki
 from trust_store.decode.key_readers.protocol import MAX_KEYS_PER_FILE, MAX_LEFT_OUT, KeyFile, Reading
@@ -15,6 +16,8 @@ from trust_store.model.trust_anchor import AnchorKind, Constraints
 from trust_store.quick_dataclass import dataclass
 
 MAX_LINE_BYTES = 32 * 1024
+FILES = "file"
+"""The namespace of signatures over files (ssh-keygen(1)): a key that is limited to others signs no package."""
 # A field ends at a blank outside double quotes; inside them a backslash keeps a quote (sshd(8)).
 _FIELD = re.compile(rb'((?:[^\s"]|"(?:[^"\\]|\\.)*+")++)\s*+')
 _TYPES = frozenset(t.encode() for t in KEY_TYPES | OTHER_TYPES)
@@ -111,6 +114,8 @@ def _fields(line: bytes) -> tuple[list[str], str, bytes, str]:
 def _key(line: _Line) -> KeyMaterial:
     if "cert-authority" in line.options:
         raise UnsupportedError("an SSH certificate authority: its certificates are not read")
+    if "namespaces" in line.options and not _among(line.options["namespaces"], FILES):
+        raise UnsupportedError(f"a key for {line.options['namespaces'][:60]!r} alone, not for files")
     if line.kind not in KEY_TYPES:
         raise UnsupportedError(f"SSH keys of type {line.kind!r} are not read")
     blob = _decoded(line.blob)
@@ -121,6 +126,15 @@ def _key(line: _Line) -> KeyMaterial:
     name = " ".join(text for text in (line.principals, *terms, line.comment) if text)
     identifiers = (spki.whole(blob), *spki.spki_identifiers(info))
     return KeyMaterial(AnchorKind.SSH, name[:400] or line.kind, blob, identifiers, _limits(line.options))
+
+
+def _among(patterns: str, namespace: str) -> bool:
+    """Whether a list of patterns (ssh_config(5) PATTERNS) takes in the namespace: one that is negated and matches leaves it out."""
+    listed = patterns.split(",")
+    negated = [pattern[1:] for pattern in listed if pattern.startswith("!")]
+    if any(fnmatchcase(namespace, pattern) for pattern in negated):
+        return False
+    return any(fnmatchcase(namespace, pattern) for pattern in listed if not pattern.startswith("!"))
 
 
 def _limits(options: dict[str, str]) -> Constraints:
