@@ -37,7 +37,7 @@ SIGNATURE = st.builds(
     SignatureFact, TEXT, st.sampled_from(SignatureOrigin), st.none() | st.builds(SideFile, TEXT, DIGEST),
     st.none() | PROBLEM, HINT, TEXT, TEXT, st.binary(max_size=9), st.binary(max_size=9), st.binary(max_size=9),
     st.booleans(), st.binary(max_size=9), st.lists(st.binary(max_size=3), max_size=3).map(tuple), st.none() | TIMES,
-    st.lists(st.binary(max_size=3), max_size=3).map(tuple), NATURAL,
+    st.lists(st.binary(max_size=3), max_size=3).map(tuple), st.lists(st.binary(max_size=3), max_size=3).map(tuple),
     st.lists(
         st.builds(KeyCheck, HEX, HEX, st.booleans(), st.none() | st.booleans())
         | st.builds(KeyCheck, HEX, HEX, st.booleans(), st.booleans(), st.just(True)),  # noqa: FBT003 - a strategy

@@ -265,15 +265,16 @@ def unsigned(message: bytes) -> UnsignedAttributes:
 
 
 def test_tokens_beside_a_signature(tsa: Authority) -> None:
-    """Tokens under both names become facts, once each; countersignatures are counted; nothing else is taken for either."""
+    """Tokens under both names become facts, once each; countersignatures too; nothing else is taken for either."""
     message = PKI.sign(CONTENT)
     token = tsa.token(signature_value(message), AT)
     both = stamped(stamped(message, token), token, kind=MICROSOFT_TOKEN)
     assert unsigned(message) == UnsignedAttributes()
     assert unsigned(both).timestamps == (token,)
-    other = stamped(stamped(both, tlv(0x30), tlv(0x30), kind=COUNTERSIGNATURE), b"\x05\x00", kind="1.2.3.4")
+    counter = tlv(0x30), tlv(0x30, tlv(0x05)), tlv(0x30)
+    other = stamped(stamped(both, *counter, kind=COUNTERSIGNATURE), b"\x05\x00", kind="1.2.3.4")
     fact = read(CONTENT, beside(other)).signatures[0]
-    assert (fact.timestamps, fact.countersignatures) == ((token,), 2)
+    assert (fact.timestamps, fact.countersignatures) == ((token,), counter[:2])
     assert fact.key_checks == read(CONTENT, beside(message)).signatures[0].key_checks
     assert fact.scheme == cms_scheme.NAME
 

@@ -131,7 +131,7 @@ def test_broken_timestamps_take_nothing(garbage: bytes) -> None:
 
 
 def test_a_countersignature_proves_nothing(bench: Bench) -> None:
-    """A PKCS #9 countersignature is told and rescues nothing."""
+    """A PKCS #9 countersignature on a plain CMS signature is told and rescues nothing: only Authenticode gives it that meaning."""
     verdict = ask(bench.facts(b"\x30\x00", kind=COUNTERSIGNATURE), bench.root, bench.authority())
     assert told(verdict) == (Reason.EXPIRED, None)
     assert "countersignature proves no time" in verdict.signatures[0].detail

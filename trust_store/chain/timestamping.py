@@ -1,4 +1,4 @@
-"""What an RFC 3161 time-stamp token proves about a signature: that its value existed by a certain time. In numbered steps. Pure.
+"""What an RFC 3161 time-stamp token, or a countersignature, proves about a signature: that its value existed by a certain time. Pure.
 
 A token proves nothing about who signed or what, and nothing about a time before. The time-stamp authority (TSA) must have a path to
 an anchor that is trusted for timestamps at the time that the token states: a TSA's certificate that has expired since leaves its
@@ -14,8 +14,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import find_paths
+from trust_store.chain.extensions import read_extensions
 from trust_store.chain.names import same_name
 from trust_store.chain.validation import PathProblem, ValidationParameters, validate_path
+from trust_store.decode.countersignature import parse_countersignature
 from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.timestamp_token import ID_CT_TST_INFO, parse_token
 from trust_store.decode.x509 import load_certificate
@@ -41,6 +43,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a TSA's clock may be ahead of the one here, its stated accuracy apart."""
 STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})
 MAX_SIGNER_CANDIDATES = 8
+TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,71 @@ def prove(
     signers = _signers(parsed, certificates, budget)
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
-    # (7) to (9) Who signed it.
+    parameters = ValidationParameters(at=stated, purpose="timestamping")
+    return _proven(parsed, signers, tsa_anchors, certificates, budget, objections, parameters)
+
+
+def prove_countersignature(
+    countersignature: bytes,
+    signature_value: bytes,
+    tsa_anchors: Sequence[tuple[TrustAnchor, Certificate]],
+    untrusted: Iterable[Certificate],
+    *,
+    at: datetime,
+    budget: SignatureBudget,
+    objections: Objections,
+) -> ProvenTime:
+    """The same for a PKCS #9 countersignature as Authenticode has them: a SignerInfo, over the value, whose signing time is signed.
+
+    Who makes it must be a time-stamp authority by certificate and anchor, as for a token; RFC 3161's demand that its certificate be for
+    nothing else is younger than the oldest of them.
+    """
+    # (1) One SignerInfo with a signed time.
+    try:
+        parsed = parse_countersignature(countersignature)
+    except READ_ERRORS as error:
+        return ProvenTime(None, None, (_unreadable(error),))
+    stated = parsed.info.generated_at
+    # (2) messageDigest is over the value (RFC 5652 11.4), and a strong one; (5) the time has come.
+    problems = [*_imprint(parsed, signature_value), *_time(parsed, at)]
+    if problems:
+        return ProvenTime(stated, None, tuple(problems))
+    # (6) The certificate that it names made it, and is stated to be for time stamping.
+    certificates = list(untrusted)
+    signers = _signers(parsed, certificates, budget)
+    if isinstance(signers, PathProblem):
+        return ProvenTime(stated, None, (signers,))
+    authorities = [signer for signer in signers if _is_authority(signer)]
+    if not authorities:
+        problem = PathProblem(
+            Reason.PATH_INVALID, "timestamp: the countersigner's certificate is not for time stamping"
+        )
+        return ProvenTime(stated, None, (problem,))
+    parameters = ValidationParameters(at=stated, eku=(TIME_STAMPING,), key_usage=("digital_signature",))
+    return _proven(parsed, authorities, tsa_anchors, certificates, budget, objections, parameters)
+
+
+def _is_authority(certificate: Certificate) -> bool:
+    try:
+        return TIME_STAMPING in (read_extensions(certificate).eku or ())
+    except READ_ERRORS:
+        return False
+
+
+def _proven(
+    parsed: TimestampToken,
+    signers: Sequence[Certificate],
+    tsa_anchors: Sequence[tuple[TrustAnchor, Certificate]],
+    certificates: Sequence[Certificate],
+    budget: SignatureBudget,
+    objections: Objections,
+    parameters: ValidationParameters,
+) -> ProvenTime:
+    """(7) to (9) Who signed it."""
+    stated = parsed.info.generated_at
     furthest: tuple[int, tuple[PathProblem, ...]] = (-1, ())
     for signer in signers:
-        proven, steps, against = _authority(parsed, signer, tsa_anchors, certificates, budget, objections)
+        proven, steps, against = _authority(parsed, signer, tsa_anchors, certificates, budget, objections, parameters)
         if proven is not None:
             return ProvenTime(stated, parsed.info.latest, (), proven)
         furthest = max(furthest, (steps, against), key=lambda found: found[0])
@@ -182,6 +246,7 @@ def _authority(
     certificates: Sequence[Certificate],
     budget: SignatureBudget,
     objections: Objections,
+    parameters: ValidationParameters,
 ) -> tuple[TrustAnchor | None, int, tuple[PathProblem, ...]]:
     """The anchor that vouches for the TSA; or None, how far the best path came, and what is against it."""
     info = token.info
@@ -198,7 +263,6 @@ def _authority(
     distinct = {certificate.sha256: certificate for _, certificate in anchors}
     search = find_paths(signer, certificates, tuple(distinct.values()), budget, at=info.generated_at)
     furthest: tuple[int, tuple[PathProblem, ...]] = (0, (_nobody(signer, exhausted=search.exhausted),))
-    parameters = ValidationParameters(at=info.generated_at, purpose="timestamping")
     for path in search.paths:
         result = validate_path(path, parameters, budget)
         for anchor, certificate in anchors:

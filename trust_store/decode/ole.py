@@ -251,7 +251,7 @@ class _Reader:
 
     def _mini_at(self, sector: int) -> int:
         index, offset = divmod(sector * _MINI_BYTES, self._sector)
-        return (self._mini_sectors[index] + 1) * self._sector + offset
+        return int(self._mini_sectors[index] + 1) * self._sector + offset
 
 
 def _numbers(data: bytes) -> array[int]:

@@ -21,10 +21,11 @@ ID_AA_TIMESTAMP_TOKEN = "1.2.840.113549.1.9.16.2.14"  # noqa: S105 - an object i
 ID_MS_TIMESTAMP_TOKEN = "1.3.6.1.4.1.311.3.3.1"  # noqa: S105 - an object identifier
 """The same token under Microsoft's name (Authenticode)."""
 ID_COUNTERSIGNATURE = "1.2.840.113549.1.9.6"
-"""RFC 5652 11.4: a bare SignerInfo over the signature; its time is only claimed."""
+"""RFC 5652 11.4: a bare SignerInfo over the signature."""
 MAX_ATTRIBUTES = 64
 MAX_VALUES = 64
 MAX_TOKENS = 8
+MAX_COUNTERSIGNATURES = 8
 MAX_TOKEN_BYTES = 256 * 1024
 MAX_BYTES = 512 * 1024
 """Of all tokens of a signature together: a real one has a few kilobytes, and reading what was added to waste time must stay cheap."""
@@ -32,26 +33,31 @@ MAX_BYTES = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class UnsignedAttributes:
-    """``timestamps`` are the first eight values that call themselves tokens, as they stood; ``countersignatures`` are counted."""
+    """The first eight values that call themselves tokens, and the first eight that call themselves countersignatures, as they stood."""
 
     timestamps: tuple[bytes, ...] = ()
-    countersignatures: int = 0
+    countersignatures: tuple[bytes, ...] = ()
 
 
 def unsigned_attributes(info: SignerInfo) -> UnsignedAttributes:
-    """Read them as far as they can be read; never raises. A token of more than 256 KiB, or beyond 512 KiB of tokens, is none."""
+    """Read them as far as they can be read; never raises. One of more than 256 KiB, or beyond 512 KiB of its kind, is none."""
     tokens: list[bytes] = []
-    countersignatures = 0
+    countersignatures: list[bytes] = []
     for kind, values in _attributes(info.unsigned):
         if kind in (ID_AA_TIMESTAMP_TOKEN, ID_MS_TIMESTAMP_TOKEN):
             tokens += [value.raw for value in values if len(value.raw) <= MAX_TOKEN_BYTES]
         elif kind == ID_COUNTERSIGNATURE:
-            countersignatures += len(values)
+            countersignatures += [value.raw for value in values if len(value.raw) <= MAX_TOKEN_BYTES]
+    return UnsignedAttributes(_taken(tokens, MAX_TOKENS), _taken(countersignatures, MAX_COUNTERSIGNATURES))
+
+
+def _taken(values: list[bytes], most: int) -> tuple[bytes, ...]:
+    """The first of them; one that is stated under two names, or twice, is one."""
     taken: list[bytes] = []
-    for token in dict.fromkeys(tokens):  # one token stated under both names, or twice, is one
-        if len(taken) < MAX_TOKENS and sum(map(len, taken)) + len(token) <= MAX_BYTES:
-            taken.append(token)
-    return UnsignedAttributes(tuple(taken), min(countersignatures, MAX_VALUES))
+    for value in dict.fromkeys(values):
+        if len(taken) < most and sum(map(len, taken)) + len(value) <= MAX_BYTES:
+            taken.append(value)
+    return tuple(taken)
 
 
 def attribute_values(unsigned: Element | None, kind: str) -> tuple[Element, ...]:

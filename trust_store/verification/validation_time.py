@@ -1,4 +1,4 @@
-"""The time a signature is judged at: a proven timestamp if one verifies, else the question's. Pure.
+"""The time a signature is judged at: a proven timestamp or countersignature if one verifies, else the question's. Pure.
 
 Timestamps stand beside a signature where anybody can put and take them. So a broken or untrusted one takes nothing away and gives
 nothing: it is told, and the signature is judged as if it were not there. A trusted one proves that the signature existed by then:
@@ -30,9 +30,10 @@ from trust_store.verification.revocation import revocation_findings
 from trust_store.verification.signer_rule import rule_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from trust_store.chain.timestamping import ProvenTime
     from trust_store.decode.timestamp_token import TimestampToken
     from trust_store.model.certificate import Certificate
     from trust_store.model.package_facts import SignatureFact
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from trust_store.verification.question import Question
 
 MAX_TOKENS = 8
+COUNTERSIGNED_SCHEMES = frozenset({"authenticode", "catalog"})
+"""Schemes in which a countersignature tells when the signature was made (Microsoft's, before RFC 3161); elsewhere it tells nothing."""
 TOKEN_CHECKS = 32
 """Public-key operations spent on one token: what somebody adds to a signature takes nothing from it, nor from another token."""
 
@@ -65,20 +68,24 @@ def validation_time(
     """The validation time of one signature of a package of format ``container``: of several proven timestamps the earliest."""
     told: list[Finding] = []
     proven: list[tuple[datetime, datetime]] = []
-    if fact.countersignatures:
+    counted = fact.scheme in COUNTERSIGNED_SCHEMES
+    if fact.countersignatures and not counted:
         told.append(Finding(Reason.UNSUPPORTED_FORMAT, "a PKCS #9 countersignature proves no time (RFC 5652 11.4)"))
-    if not fact.timestamps:
+    if not fact.timestamps and not (fact.countersignatures and counted):
         return ValidationTime(question.at, findings=tuple(told))
-    from trust_store.chain.timestamping import prove, readable  # few signatures are stamped
+    from trust_store.chain.timestamping import prove, prove_countersignature, readable  # few signatures are stamped
+
+    stamps: list[tuple[Callable[..., ProvenTime], bytes]] = [(prove, token) for token in fact.timestamps[:MAX_TOKENS]]
+    stamps += [(prove_countersignature, one) for one in fact.countersignatures[:MAX_TOKENS] if counted]
 
     # An authority's certificates may stand in the signature instead of in its token.
     helping = [*readable(fact.certificates), *material.helping]
     authorities = [pair for pair in material.certificates if counts_for(pair[0], question)]
-    for token in fact.timestamps[:MAX_TOKENS]:
+    for proof, stamp in stamps:
         budget = SignatureBudget(TOKEN_CHECKS)
         against = _Objections(material, question, container, budget)
-        found = prove(
-            token, fact.signature, authorities, helping, at=question.checked_at, budget=budget, objections=against
+        found = proof(
+            stamp, fact.signature, authorities, helping, at=question.checked_at, budget=budget, objections=against
         )
         told += [Finding(problem.reason, problem.detail) for problem in found.problems]
         if found.latest is None or found.at is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.packages.generate import pe_craft
+from tests.packages.generate.cms_message import Signer
 from tests.packages.generate.pe_craft import SignedImage, entry
 from tests.packages.generate.windows_tools import EXPIRED_AT, Signers, osslsigncode, sbsign
 from tests.packages.generate.writing import FAILED, INDETERMINATE, PASSED, FixtureFolder
+from tests.trust_store.timestamp_craft import COUNTERSIGNATURE, signature_value, stamped
+from trust_store.decode.asn1 import read_first
 
 UNSIGNED = pe_craft.image()
 
@@ -55,10 +58,31 @@ def _judged(folder: FixtureFolder, signers: Signers) -> None:
     folder.case("timestamp_not_trusted", "timestamped.exe", INDETERMINATE, "expired")
     late = osslsigncode(UNSIGNED, signers.ended, chain, authority=authority, stamped_at=EXPIRED_AT.replace(month=4))
     _add(folder, "timestamped_late", late, INDETERMINATE, "expired", anchors=["root.pem", "time.pem"])
+    _countersigned(folder, signers)
     weak = osslsigncode(UNSIGNED, signers.second, chain, "-h", "sha1")
     _add(folder, "weak", weak, FAILED, "weak_algorithm")
     _add(folder, "weak_key", osslsigncode(UNSIGNED, signers.small, chain), FAILED, "weak_algorithm")
     _add(folder, "wrong_purpose", osslsigncode(UNSIGNED, signers.server, chain), FAILED, "path_invalid")
+
+
+def _countersigned(folder: FixtureFolder, signers: Signers) -> None:
+    """Countersignatures as Authenticode had them before RFC 3161, over a signature whose certificate has ended since."""
+    ended = osslsigncode(UNSIGNED, signers.ended, [signers.vendor.intermediate, signers.authority])
+    image = SignedImage(ended)
+    message = read_first(image.message, "message")[0].raw
+    value = signature_value(message)
+    authority, data = Signer(signers.authority), "1.2.840.113549.1.7.1"
+    made = {
+        "countersigned": (authority.info(value, data), PASSED, "trusted"),
+        "countersigned_without_content_type": (authority.info(value, None), PASSED, "trusted"),
+        "countersigned_over_another": (authority.info(value[::-1], data), INDETERMINATE, "expired"),
+        "countersigned_by_vendor": (Signer(signers.ended).info(value, data), INDETERMINATE, "expired"),
+        "countersigned_with_sha1": (Signer(signers.authority, "sha1").info(value, data), INDETERMINATE, "expired"),
+    }
+    for name, (info, outcome, reason) in made.items():
+        stamp = stamped(message, info, kind=COUNTERSIGNATURE)
+        _add(folder, name, image.with_table(entry(stamp)), outcome, reason, anchors=["root.pem", "time.pem"])
+    folder.case("countersigner_not_trusted", "countersigned.exe", INDETERMINATE, "expired")
 
 
 def _several(folder: FixtureFolder, signers: Signers, valid: bytes) -> None:
