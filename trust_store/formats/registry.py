@@ -69,6 +69,7 @@ READERS: tuple[Entry, ...] = (
     Entry("none", "linux-module", 1, "linux_module", (b"~module signature appended~\n",)),
     Entry("none", "rpm", 1, "rpm", (b"\xed\xab\xee\xdb",)),
     Entry("none", "rauc", 1, "rauc", (b"hsqs", PKCS7)),
+    Entry("none", "fit", 1, "fit", (b"\xd0\x0d\xfe\xed",)),
     Entry("openpgp-text", "apt-release", 1, "apt_release"),
     Entry("openpgp-text", "dsc", 1, "dsc"),
     Entry("openpgp-text", "checksum-list", 1, "checksum_list"),
