@@ -63,6 +63,7 @@ READERS: tuple[Entry, ...] = (
     Entry("cpio", "swupdate", 1, "swupdate"),
     Entry("xar", "xar", 1, "xar"),
     Entry("tar", "mender", 1, "mender"),
+    Entry("tar", "alpine-apk", 1, "alpine_apk"),
     Entry("tar", "pacman", 1, "pacman"),
     Entry("tar", "vendor-bundle-tar", 1, "vendor_bundle_tar"),
     Entry("tar", "tar", 1, "tar_plain"),
