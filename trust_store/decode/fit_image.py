@@ -1,4 +1,4 @@
-"""U-Boot's flattened image trees (U-Boot ``doc/usage/fit/source_file_format.rst``, ``signature.rst``): what is signed, and what that covers.
+"""U-Boot's flattened image trees (``doc/usage/fit/source_file_format.rst``, ``signature.rst``): what is signed, and what that covers.
 
 A configuration's signature is over stretches of the tree: the nodes that ``hashed-nodes`` names (``fdt_find_regions`` in
 ``boot/fdt_region.c``) without the images' data, the end, and the strings that ``hashed-strings`` counts. The images themselves are covered
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trust_store.decode import fdt
 from trust_store.decode.fdt import BEGIN_NODE, END, END_NODE, NOP, PROPERTY
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.quick_dataclass import dataclass
@@ -189,15 +188,3 @@ def _strings(tree: Tree, path: str) -> int | None:
     if len(said) != 8 or any(said[:4]) or size > end - start:
         raise MalformedError("FIT: hashed strings that are not at the start of the strings")
     return size
-
-
-__all__ = [
-    "ImageData",
-    "NodeSignature",
-    "fdt",
-    "images_of",
-    "included",
-    "references_of",
-    "signatures_of",
-    "signed_ranges",
-]

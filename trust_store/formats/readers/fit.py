@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import fdt, fit_image
-from trust_store.decode.fit_image import ImageData, NodeSignature
 from trust_store.errors import UnsupportedError
 from trust_store.formats.fit_coverage import coverage_of
 from trust_store.formats.pinned import PinnedSource
@@ -20,6 +20,7 @@ from trust_store.signatures.firmware_values import ECDSA_FIXED, PSS_MAX, open_al
 
 if TYPE_CHECKING:
     from trust_store.decode.fdt import Tree
+    from trust_store.decode.fit_image import ImageData, NodeSignature
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "fit"
@@ -74,26 +75,20 @@ def _fact(tree: Tree, images: dict[str, ImageData], signature: NodeSignature, ro
     try:
         algorithm = _algorithm(signature)
     except UnsupportedError as error:
-        return _with(fact, problem=Problem(Reason.UNSUPPORTED_FORMAT, str(error)))
+        return replace(fact, problem=Problem(Reason.UNSUPPORTED_FORMAT, str(error)))
     if signature.of_configuration:
         ranges = fit_image.signed_ranges(tree, signature)
     else:
         image = images[signature.owner]
         ranges = ((image.start, image.end),)
     digest = digest_ranges(tree.source, ranges, (signature.digest,))[signature.digest]
-    return _with(
+    return replace(
         fact,
         digest_algorithm=signature.digest,
         signature_algorithm=algorithm,
         digest=digest,
         content_matches=True,
     )
-
-
-def _with(fact: SignatureFact, **changes: object) -> SignatureFact:
-    from dataclasses import replace
-
-    return replace(fact, **changes)  # type: ignore[arg-type]
 
 
 def _algorithm(signature: NodeSignature) -> str:
