@@ -110,11 +110,8 @@ def _shapes(shop: Lists) -> None:
         signatures=[shop.keep("inline.gpg", shop.gpg(_list("sha256"), "--sign"))],
         **vendor,
     )
-    signify = shop.made(
-        _list("sha256"),
-        "o",
-        "signify-openbsd -S -e -s signify.sec -m list -x o",
-    )
+    tagged = f"SHA256 (package.bin) = {digest}\n".encode()
+    signify = shop.made(tagged, "o", "signify-openbsd -S -e -s signify.sec -m list -x o")
     shop.passed(
         "valid_signify_embedded", "package.bin", signatures=[shop.keep("SHA256.sig", signify)], anchors=["signify.pub"]
     )
