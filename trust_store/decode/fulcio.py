@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from trust_store.decode import asn1
+from trust_store.decode.certificate_extensions import read_certificate
 from trust_store.decode.spki import guarded
 from trust_store.errors import MalformedError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trust_store.decode.asn1 import Element
 
 ISSUER, ISSUER_V2 = "1.3.6.1.4.1.57264.1.1", "1.3.6.1.4.1.57264.1.8"
@@ -31,12 +34,12 @@ class FulcioIdentity:
 
 
 def fulcio_identity(certificate: bytes) -> FulcioIdentity:
-    """What the certificate (DER) says; raises MalformedError or UnsupportedError."""
-    return guarded(lambda: _identity(certificate), "certificate")
+    """What the certificate (DER) says; raises MalformedError, UnsupportedError or ResourceLimitError."""
+    _, extensions = read_certificate(certificate)
+    return guarded(lambda: _identity(extensions), "certificate")
 
 
-def _identity(der: bytes) -> FulcioIdentity:
-    extensions = x509.load_der_x509_certificate(der).extensions
+def _identity(extensions: Iterable[x509.Extension[x509.ExtensionType]]) -> FulcioIdentity:
     names: tuple[str, ...] = ()
     usage = eku = False
     unread: dict[str, bytes] = {}

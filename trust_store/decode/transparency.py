@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from trust_store.decode.certificate_extensions import read_certificate
 from trust_store.decode.json_fields import base64_octets
 from trust_store.decode.spki import guarded
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
+    from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
+
     from trust_store.decode.sigstore_bundle import InclusionProof, LogEntry
 
 MAX_NOTE_SIGNATURES = 64
@@ -116,13 +119,15 @@ def embedded_timestamps(certificate: bytes, issuer_spki: bytes) -> tuple[Embedde
 
     Raises MalformedError, ResourceLimitError or UnsupportedError.
     """
-    return guarded(lambda: _embedded(certificate, issuer_spki), "certificate")
-
-
-def _embedded(der: bytes, issuer_spki: bytes) -> tuple[EmbeddedTimestamp, ...]:
-    certificate = x509.load_der_x509_certificate(der)
+    loaded, extensions = read_certificate(certificate)
     kind = x509.PrecertificateSignedCertificateTimestamps
-    listed = next((list(e.value) for e in certificate.extensions if isinstance(e.value, kind)), [])
+    listed = next((tuple(e.value) for e in extensions if isinstance(e.value, kind)), ())
+    return guarded(lambda: _embedded(loaded, listed, issuer_spki), "certificate")
+
+
+def _embedded(
+    certificate: x509.Certificate, listed: tuple[SignedCertificateTimestamp, ...], issuer_spki: bytes
+) -> tuple[EmbeddedTimestamp, ...]:
     if not listed:
         return ()
     if len(listed) > MAX_EMBEDDED_TIMESTAMPS:
