@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 PACKAGE = b"A firmware image, version 1.0\n" + bytes(range(256))
@@ -24,7 +24,7 @@ class Workshop:
         self.keys = Path(tempfile.mkdtemp(prefix="fixture-keys"))
         self._cases: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
