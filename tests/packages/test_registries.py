@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -127,6 +128,22 @@ def test_names_of_distributions(first: str, second: str, same: bool) -> None:  #
     """PEP 740: the names must be of one distribution; what is no distribution's name is nobody's."""
     assert same is same_distribution(first, second)
     assert same is same_distribution(second, first)
+
+
+def test_base64_in_lines_is_read_in_pypi_attestations_alone() -> None:
+    """Early attestations on PyPI have their certificate and statement in lines of 76 characters; bundles never do."""
+    digest = hashlib.sha256(TARBALL).hexdigest()
+    attestation = INSTANCE.attest(statement(("tool-1.0.tar.gz", {"sha256": digest})), "a@vendor.example").attestation()
+    folded = json.loads(json.dumps(attestation))
+    for part, name in (("verification_material", "certificate"), ("envelope", "statement"), ("envelope", "signature")):
+        folded[part][name] = base64.encodebytes(base64.b64decode(folded[part][name])).decode()
+    first, second = (facts_of(json.dumps(said).encode(), TARBALL).signatures[0] for said in (attestation, folded))
+    assert (first.key_checks, first.signed) == (second.key_checks, second.signed)
+    assert second.key_checks[0].holds
+    bundle = INSTANCE.sign(TARBALL, "a@vendor.example").bundle()
+    bundle["messageSignature"]["signature"] += "\n"
+    assert facts_of(bundle, TARBALL).problem is None
+    assert facts_of(bundle, TARBALL).signatures[0].problem is not None
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

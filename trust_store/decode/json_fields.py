@@ -71,6 +71,14 @@ def some_octets(said: dict[str, Any], name: str) -> bytes:
     return base64_octets(value, name)
 
 
+def wrapped_octets(said: dict[str, Any], name: str) -> bytes:
+    """The same where writers break base64 into lines, as some of Python's do (RFC 2045 6.8)."""
+    value = said.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedError(f"{name!r} is no base64")
+    return base64_octets(value.replace("\r\n", "").replace("\n", ""), name)
+
+
 def base64_octets(text: str, name: str) -> bytes:
     """Base64 with its padding and without line ends (RFC 4648 4)."""
     try:

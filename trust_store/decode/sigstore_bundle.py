@@ -17,6 +17,7 @@ from trust_store.decode.json_fields import (
     maybe_object,
     objects,
     some_octets,
+    wrapped_octets,
 )
 from trust_store.decode.strict_json import parse_object
 from trust_store.decode.x509 import MAX_CERTIFICATE_BYTES, pem_blocks
@@ -293,12 +294,14 @@ def _attestation(said: dict[str, Any]) -> Bundle:
         raise MalformedError("PyPI attestation: no transparency entry")
     return Bundle(
         PYPI,
-        (_certificate(some_octets(material, "certificate")),),
+        (_certificate(wrapped_octets(material, "certificate")),),
         None,
         entries,
         (),
         None,
         Envelope(
-            IN_TOTO, some_octets(envelope, "statement"), (EnvelopeSignature("", some_octets(envelope, "signature")),)
+            IN_TOTO,
+            wrapped_octets(envelope, "statement"),
+            (EnvelopeSignature("", wrapped_octets(envelope, "signature")),),
         ),
     )
