@@ -1,13 +1,15 @@
-"""Seeded mutational fuzzing of every parser: ``python -m tests.fuzz --seconds N [--seed S] [--target NAME]``.
+"""Seeded mutational fuzzing of every parser: ``python -m tests.fuzz --seconds N [--seed S] [--target NAME] [--jobs N]``.
 
-Each target gets N seconds. A finding is an exception the target may not raise, an input that takes longer than LIMIT_SECONDS, or a
-lie (``passed`` for what was not signed). Findings are printed and kept as files; the exit code is 1 if there is one.
+Each target gets N seconds in a process of its own. A finding is an exception the target may not raise, an input that takes longer than
+LIMIT_SECONDS, memory that grows by more than GROWTH_BYTES beyond what the seeds took, or a lie (``passed`` for what was not signed).
+Findings are printed and kept as files; the exit code is 1 if there is one.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import multiprocessing
 import random
 import resource
 import signal
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 5.0
 MEMORY_BYTES = 4 * 1024**3
+GROWTH_BYTES = 64 * 1024**2
 MAX_INPUT_BYTES = 64 * 1024
 MAX_FINDINGS_PER_TARGET = 5
 INTERESTING = (
@@ -181,6 +184,25 @@ def _bounded() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def _alone(task: tuple[str, int, float]) -> Tally:
+    """One target in this process, which is its own; its memory is measured."""
+    name, seed, seconds = task
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    target = next(t for t in targets() if t.name == name)
+    for data in target.seeds:
+        tried(target, data)
+    before = _peak()
+    end = time.monotonic() + seconds
+    tally = fuzz(target, seed, lambda _inputs: time.monotonic() < end)
+    if _peak() - before > GROWTH_BYTES:
+        tally.findings.append(Finding(name, b"", f"memory grew by {(_peak() - before) // 2**20} MiB"))
+    return tally
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def kept(finding: Finding, folder: Path) -> Path:
     """Write the input to a file that reproduces the finding, and return its path."""
     name = "".join(c if c.isalnum() else "-" for c in finding.target)
@@ -194,6 +216,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz every parser.")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each target")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=None, help="targets at a time; default: one a core")
     parser.add_argument("--target", default="", help="only targets whose name contains this")
     parser.add_argument("--reproduce", type=Path, help="feed this file to the target and show what happens")
     options = parser.parse_args()
@@ -205,12 +228,12 @@ def main() -> int:
         return 0
     tallies = []
     sys.stdout.write("| target | inputs | findings |\n|---|---:|---:|\n")
-    for target in chosen:
-        end = time.monotonic() + options.seconds
-        tally = fuzz(target, options.seed, lambda _inputs, end=end: time.monotonic() < end)  # type: ignore[misc]
-        tallies.append(tally)
-        sys.stdout.write(f"| {tally.target} | {tally.inputs} | {len(tally.findings)} |\n")
-        sys.stdout.flush()
+    tasks = [(target.name, options.seed, options.seconds) for target in chosen]
+    with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
+        for tally in pool.imap(_alone, tasks, chunksize=1):
+            tallies.append(tally)
+            sys.stdout.write(f"| {tally.target} | {tally.inputs} | {len(tally.findings)} |\n")
+            sys.stdout.flush()
     findings = [f for t in tallies for f in t.findings]
     folder = Path(tempfile.mkdtemp(prefix="fuzz-findings-")) if findings else None
     for finding in findings:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from email.utils import format_datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +93,14 @@ class Target:
 
 
 def targets() -> tuple[Target, ...]:
-    """Every target, with seeds made afresh: keys are new each time, structures the same."""
+    """Every target; of those with seeds made afresh the keys are new each time, the structures the same."""
+    from tests.packages import FUZZED  # these modules take Target from here
+
     pki = VendorPKI.generate("DTEN", AT)
     key = CraftedKey(7)
-    return (*_decoders(pki, key), *_packages(pki, key), *_documents(pki), *_requests(pki))
+    own = (*_decoders(pki, key), *_packages(pki, key), *_documents(pki), *_requests(pki))
+    joined = (import_module(f"tests.packages.{name}").targets() for name in FUZZED)
+    return own + tuple(target for found in joined for target in found)
 
 
 def _revocation() -> Iterable[Target]:
