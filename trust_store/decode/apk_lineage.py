@@ -9,27 +9,17 @@ Limitation: the capability flags are not signed inside the lineage and are used 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from trust_store.decode.apk_signers import ALGORITHMS
+from trust_store.decode.length_prefixed import LengthPrefixed
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.quick_dataclass import dataclass
 
 FILE_MAGIC = 0x3EFF39D1
 VERSION = 1
 MAX_LINEAGE_BYTES = 512 * 1024
 MAX_NODES = 32
 _KNOWN_FLAGS = 0x1F
-_ALGORITHMS: dict[int, tuple[str, str]] = {
-    0x0101: ("rsa-pss/32", "sha256"),
-    0x0102: ("rsa-pss/64", "sha512"),
-    0x0103: ("rsa-pkcs1", "sha256"),
-    0x0104: ("rsa-pkcs1", "sha512"),
-    0x0201: ("ecdsa", "sha256"),
-    0x0202: ("ecdsa", "sha512"),
-    0x0301: ("dsa", "sha256"),
-    0x0421: ("rsa-pkcs1", "sha256"),
-    0x0423: ("ecdsa", "sha256"),
-    0x0425: ("dsa", "sha256"),
-}
+_WHAT = "a signing lineage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,49 +36,21 @@ class LineageNode:
     signature: bytes
 
 
-class _Slice:
-    """A cursor over little-endian, length-prefixed bytes that raises MalformedError instead of running past the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._position = data, 0
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._position
-
-    def take(self, count: int) -> bytes:
-        if count > self.left:
-            raise MalformedError("a signing lineage is cut short")
-        taken = self._data[self._position : self._position + count]
-        self._position += count
-        return taken
-
-    def number(self) -> int:
-        return int.from_bytes(self.take(4), "little")
-
-    def prefixed(self) -> bytes:
-        return self.take(self.number())
-
-    def finish(self) -> None:
-        if self.left:
-            raise MalformedError("a signing lineage holds more than it says")
-
-
-def read_lineage(data: bytes) -> tuple[LineageNode, ...]:
-    """The nodes, oldest first; at least two.
+def read_lineage(data: bytes, *, fewest: int = 2) -> tuple[LineageNode, ...]:
+    """The nodes, oldest first; at least ``fewest``: one certificate succeeds nobody.
 
     Raises MalformedError, UnsupportedError (another version or algorithm) or ResourceLimitError, nothing else.
     """
     if len(data) > MAX_LINEAGE_BYTES:
         raise ResourceLimitError(f"a signing lineage of {len(data)} bytes; at most {MAX_LINEAGE_BYTES} are read")
-    octets = _Slice(data)
+    octets = LengthPrefixed(data, _WHAT)
     version = octets.number()
     if version == FILE_MAGIC:
         if octets.number() != VERSION:
             raise UnsupportedError("a signing lineage file of another version")
         inner = octets.prefixed()
         octets.finish()
-        octets = _Slice(inner)
+        octets = LengthPrefixed(inner, _WHAT)
         version = octets.number()
     if version != VERSION:
         raise UnsupportedError(f"a signing lineage of version {version}")
@@ -99,8 +61,8 @@ def read_lineage(data: bytes) -> tuple[LineageNode, ...]:
             raise ResourceLimitError(f"a signing lineage of more than {MAX_NODES} certificates")
         node, next_algorithm = _node(octets.prefixed(), next_algorithm, first=not nodes)
         nodes.append(node)
-    if len(nodes) < 2:  # one certificate succeeds nobody
-        raise MalformedError("a signing lineage of fewer than two certificates")
+    if len(nodes) < fewest:
+        raise MalformedError(f"a signing lineage of fewer than {fewest} certificates")
     if next_algorithm:
         raise MalformedError("a signing lineage that announces a signature which is not there")
     if len({node.certificate for node in nodes}) != len(nodes):
@@ -110,12 +72,12 @@ def read_lineage(data: bytes) -> tuple[LineageNode, ...]:
 
 def _node(data: bytes, algorithm_before: int, *, first: bool) -> tuple[LineageNode, int]:
     """A node and the algorithm with which its certificate signs the next one (0: there is none)."""
-    octets = _Slice(data)
+    octets = LengthPrefixed(data, _WHAT)
     signed = octets.prefixed()
     flags, own_algorithm = octets.number(), octets.number()
     signature = octets.prefixed()
     octets.finish()
-    inside = _Slice(signed)
+    inside = LengthPrefixed(signed, _WHAT)
     certificate, stated = inside.prefixed(), inside.number()
     inside.finish()
     if flags & ~_KNOWN_FLAGS:
@@ -127,6 +89,7 @@ def _node(data: bytes, algorithm_before: int, *, first: bool) -> tuple[LineageNo
         if signature:
             raise MalformedError("a signing lineage whose first certificate is signed by nobody it holds")
         return LineageNode(certificate, signed, "", "", b""), own_algorithm
-    if stated not in _ALGORITHMS:
+    if stated not in ALGORITHMS:
         raise UnsupportedError(f"signature algorithm {stated:#x} of a signing lineage")
-    return LineageNode(certificate, signed, *_ALGORITHMS[stated], signature), own_algorithm
+    algorithm = ALGORITHMS[stated]
+    return LineageNode(certificate, signed, algorithm.signature, algorithm.digest, signature), own_algorithm

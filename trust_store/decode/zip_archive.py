@@ -73,7 +73,7 @@ def walk(
             for _ in sequence.chunks(member.compressed_size):
                 pass
         else:
-            _unpack(sequence, member, sink)
+            unpack(sequence, member, sink)
         _check_descriptor(sequence.take(end - data_end) if end - data_end <= 24 else None, member)
     if sequence.take(len(directory.tail)) != directory.tail:
         raise MalformedError("zip: the central directory changed while the archive was being read")
@@ -121,7 +121,7 @@ def _check_descriptor(gap: bytes | None, member: Member) -> None:
         raise MalformedError(f"zip: bytes after member {member.name[:80]!a} that belong to nothing")
 
 
-def _unpack(sequence: Sequence, member: Member, sink: MemberSink) -> None:
+def unpack(sequence: Sequence, member: Member, sink: MemberSink) -> None:
     """Feed the unpacked content to ``sink``; it must have exactly the stated size and CRC-32."""
     crc = size = 0
     for piece in _pieces(sequence, member):

@@ -28,7 +28,7 @@ _KNOWN_FLAGS = 0x080E
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA, _AES_EXTRA = 0x0001, 0x7075, 0x9901
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _APK_BLOCK_MAGIC = b"APK Sig Block 42"
-_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _DOS_FOLDER = 0x10
 
@@ -85,7 +85,9 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class End:
+    """What the end records say: ``offset`` of the short one, ``first`` of the first of them; the directory's place and size in bytes."""
+
     offset: int
     entries: int
     directory_size: int
@@ -104,14 +106,14 @@ def may_hold(source: Bytes, name: bytes, limits: ArchiveLimits) -> bool:
 
     Raises as ``read_directory`` does where there is no such directory.
     """
-    end = _find_end(source)
-    return name in _tail(source, end, limits)
+    end = find_end(source)
+    return name in read_tail(source, end, limits)
 
 
 def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     """Read end record and central directory; raises MalformedError, UnsupportedError or ResourceLimitError."""
-    end = _find_end(source)
-    tail = _tail(source, end, limits)
+    end = find_end(source)
+    tail = read_tail(source, end, limits)
     members = _members(source, tail[: end.directory_size], end, limits)
     if not members and end.directory_offset != 0:
         raise MalformedError("zip: bytes before an empty central directory")
@@ -119,10 +121,10 @@ def read_directory(source: Bytes, limits: ArchiveLimits) -> Directory:
     return Directory(members, end.directory_offset, end.comment, tail)
 
 
-def _tail(source: Bytes, end: _End, limits: ArchiveLimits) -> bytes:
-    """Everything from the central directory to the end of the file."""
+def read_tail(source: Bytes, end: End, limits: ArchiveLimits) -> bytes:
+    """Everything from the central directory to the end of the file; raises MalformedError or ResourceLimitError."""
     # contradictions come before caps: a number that cannot be true is damage, not size
-    if end.directory_offset + end.directory_size != end.first or end.entries * _CENTRAL.size > end.directory_size:
+    if end.directory_offset + end.directory_size != end.first or end.entries * CENTRAL.size > end.directory_size:
         raise MalformedError("zip: the central directory does not reach to its end record, or is too small")
     if end.entries > limits.max_members:
         raise ResourceLimitError(f"zip: {end.entries} members")
@@ -148,7 +150,8 @@ def _end_offsets(source: Bytes) -> list[int]:
     return found
 
 
-def _find_end(source: Bytes) -> _End:
+def find_end(source: Bytes) -> End:
+    """The one end record of the archive; raises MalformedError where there is none, or two that count."""
     offsets = _end_offsets(source)
     if not offsets:
         raise MalformedError("zip: no end record at the end; cut short, or something is appended")
@@ -166,12 +169,12 @@ def _find_end(source: Bytes) -> _End:
         raise MalformedError("zip: one part of an archive split over several disks")
     if entries == _FULL16 or _FULL32 in (size, start):
         raise MalformedError("zip: the end record refers to a zip64 record that is not there")
-    return _End(offset, entries, size, start, offset, record[END_BYTES:])
+    return End(offset, entries, size, start, offset, record[END_BYTES:])
 
 
 def _find_end64(
     source: Bytes, offset: int, locator: bytes, short: tuple[int, int, int, int, int, int], comment: bytes
-) -> _End:
+) -> End:
     """The zip64 end record (APPNOTE 4.3.14), which must stand right before its locator and agree with the short one."""
     disk, place, disks = struct.unpack_from("<IQI", locator, 4)
     if disk or disks != 1:
@@ -188,10 +191,10 @@ def _find_end64(
     long = (disk, start_disk, here, entries, size, start)
     if any(s not in (f, v) for s, f, v in zip(short, full, long, strict=True)):
         raise MalformedError("zip: the two end records contradict each other")
-    return _End(offset, entries, size, start, place, comment)
+    return End(offset, entries, size, start, place, comment)
 
 
-def _members(source: Bytes, directory: bytes, end: _End, limits: ArchiveLimits) -> tuple[Member, ...]:
+def _members(source: Bytes, directory: bytes, end: End, limits: ArchiveLimits) -> tuple[Member, ...]:
     members: list[Member] = []
     names = NameSet()
     position = previous = total = 0
@@ -218,11 +221,11 @@ def _members(source: Bytes, directory: bytes, end: _End, limits: ArchiveLimits) 
 
 
 def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Member, int]:
-    if len(directory) - position < _CENTRAL.size:
+    if len(directory) - position < CENTRAL.size:
         raise MalformedError("zip: the central directory is cut short")
     (magic, made, needed, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes, disk, _, attributes,
-     offset) = _CENTRAL.unpack_from(directory, position)  # fmt: skip
-    start = position + _CENTRAL.size
+     offset) = CENTRAL.unpack_from(directory, position)  # fmt: skip
+    start = position + CENTRAL.size
     end = start + name_bytes + extra_bytes + comment_bytes
     if magic != CENTRAL_MAGIC or end > len(directory):
         raise MalformedError("zip: the central directory is broken")
@@ -248,7 +251,7 @@ def _member(directory: bytes, position: int, limits: ArchiveLimits) -> tuple[Mem
 
 def _refuse_contradiction(source: Bytes, directory: bytes, position: int) -> None:
     """Raise MalformedError where the local header says otherwise: then the entry is damaged, not merely unsupported."""
-    fields = _CENTRAL.unpack_from(directory, position)
+    fields = CENTRAL.unpack_from(directory, position)
     header = source.read_at(fields[16], LOCAL.size)
     if len(header) != LOCAL.size:
         raise MalformedError("zip: a member that is not there")
@@ -326,7 +329,7 @@ def _check_kind(member: Member, made: int, attributes: int) -> None:
         raise MalformedError(f"zip: stored member {member.name[:80]!a} with two sizes")
 
 
-def _refuse_signing_block(source: Bytes, end: _End, members: tuple[Member, ...]) -> None:
+def _refuse_signing_block(source: Bytes, end: End, members: tuple[Member, ...]) -> None:
     """An APK Signing Block is legitimate and not understood here: say so rather than call it a gap."""
     if members and end.directory_offset >= 16 and source.read_at(end.directory_offset - 16, 16) == _APK_BLOCK_MAGIC:
         raise UnsupportedError("zip: carries an APK Signing Block, which is not supported")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from trust_store.decode.zip_directory import DEFLATED, END64_BYTES, END_BYTES, LOCAL, LOCATOR_BYTES
+from trust_store.decode.zip_directory import DEFLATED, DESCRIPTOR_FLAG, END64_BYTES, END_BYTES, LOCAL, LOCATOR_BYTES
 from trust_store.decode.zip_records import CENTRAL_BYTES, is_zip64, records_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def _local(source: Bytes, record: Record, *, unsigned: bool) -> Iterator[tuple[i
     data = start + LOCAL.size + int(header[-2]) + int(header[-1])
     yield start + 4, start + _VERSIONS_END
     yield start + 10, start + 14  # time and date
+    if record.member.flags & DESCRIPTOR_FLAG:
+        yield start + 14, start + 26  # checksum and sizes, which may be zero where a descriptor states them
     yield data - int(header[-1]), data  # extra fields
     end = data + record.member.compressed_size
     if unsigned:

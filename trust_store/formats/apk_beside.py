@@ -1,0 +1,163 @@
+"""What vouches for an APK beside its own signatures: ``.idsig`` files (scheme v4), and the source stamp of a store."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from trust_store.decode import apk_idsig, apk_signers, apk_signing_block, cms
+from trust_store.decode.dm_verity import BLOCK_BYTES, HashTree
+from trust_store.errors import READ_ERRORS, MalformedError, UnsupportedError
+from trust_store.formats.apk_signatures import NUMBERS, BlockSignatures
+from trust_store.formats.side_signatures import problem_of
+from trust_store.model.package_facts import Problem, SignatureFact, SignatureOrigin, SignatureRole
+from trust_store.model.verdict import Reason
+from trust_store.signatures import apk
+from trust_store.signatures.protocol import DigestRequest
+
+if TYPE_CHECKING:
+    from trust_store.decode.apk_idsig import V4Signature
+    from trust_store.decode.apk_signing_block import SigningBlock
+    from trust_store.formats.protocol import SideMaterial
+    from trust_store.formats.streaming import PackageStream
+
+STAMP_MEMBER = "stamp-cert-sha256"
+MAX_STAMP_BYTES = 1024
+
+
+class FileTree:
+    """``DigestState`` of a hash tree over a whole file, its last block filled up with zeros."""
+
+    def __init__(self, salt: bytes, size: int) -> None:
+        self._tree = HashTree(salt, -(-size // BLOCK_BYTES))
+        self._fill = -size % BLOCK_BYTES
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next piece."""
+        self._tree.update(data)
+
+    def copy(self) -> FileTree:
+        """The same: it is asked at the end only."""
+        return self
+
+    def digest(self) -> bytes:
+        """The root hash."""
+        self._tree.update(bytes(self._fill))
+        return self._tree.root()
+
+    def is_stored_as(self, tree: bytes) -> bool:
+        """After ``digest``: whether ``tree`` is the tree's own levels, the highest first."""
+        position = 0
+        for length, digest in self._tree.levels():
+            if hashlib.sha256(tree[position : position + length]).digest() != digest:
+                return False
+            position += length
+        return position == len(tree)
+
+
+class V4Files:
+    """The ``.idsig`` files among those beside an APK; ``others`` are the rest of them."""
+
+    def __init__(self, side: tuple[SideMaterial, ...], size: int) -> None:
+        self.others = tuple(item for item in side if not apk_idsig.recognises(item.data))
+        self._size = size
+        self._parsed: list[tuple[SideMaterial, V4Signature | Problem]] = []
+        for item in side:
+            if apk_idsig.recognises(item.data):
+                try:
+                    self._parsed.append((item, apk_idsig.parse_idsig(item.data)))
+                except READ_ERRORS as error:
+                    self._parsed.append((item, problem_of(error)))
+        salts = {signature.salt for _, signature in self._parsed if not isinstance(signature, Problem)}
+        self._trees = {salt: FileTree(salt, size) for salt in salts}
+
+    def add_to(self, stream: PackageStream) -> None:
+        """Have the trees built while the package is read."""
+        stream.states.update({DigestRequest(f"apk-v4 {salt.hex()}"): tree for salt, tree in self._trees.items()})
+
+    def facts(self, signatures: BlockSignatures) -> tuple[SignatureFact, ...]:
+        """One for each file: over the tree of this file, and bound to its newest signature of v3 or v2."""
+        roots = {salt: tree.digest() for salt, tree in self._trees.items()}
+        return tuple(self._fact(item, parsed, signatures, roots) for item, parsed in self._parsed)
+
+    def _fact(
+        self,
+        item: SideMaterial,
+        parsed: V4Signature | Problem,
+        signatures: BlockSignatures,
+        roots: dict[bytes, bytes],
+    ) -> SignatureFact:
+        if isinstance(parsed, Problem):
+            return SignatureFact(apk.V4, item.origin, item.file, problem=parsed)
+        bound = any(
+            signer.certificates[0] == parsed.certificate and parsed.digest in signer.digests.values()
+            for signer in signatures.signers()
+        )
+        tree = self._trees[parsed.salt]
+        matches = bound and roots[parsed.salt] == parsed.root and (not parsed.tree or tree.is_stored_as(parsed.tree))
+        try:
+            if cms.certificate_names(parsed.certificate).spki != parsed.public_key:
+                raise MalformedError("apk-v4: the public key is not that of the certificate")
+            return apk.signer_fact(
+                apk.V4, parsed.signed(self._size), (parsed.certificate,), parsed.algorithm, parsed.signature,
+                matches=matches, role=SignatureRole.ALTERNATIVE, file=item.file, origin=item.origin,
+            )  # fmt: skip
+        except READ_ERRORS as error:
+            return SignatureFact(apk.V4, item.origin, item.file, problem=problem_of(error))
+
+
+def stamp_facts(
+    block: SigningBlock | None, signatures: BlockSignatures, stated: bytes | None, manifest: bytes | None
+) -> tuple[SignatureFact, ...]:
+    """The source stamp; one that says nothing of this package is told as such, and is no evidence against it.
+
+    ``stated`` is the member that names the stamp's certificate, ``manifest`` the JAR manifest where v1 is what there is.
+    """
+    values = block.values if block is not None else {}
+    value = values.get(apk_signing_block.STAMP_V2)
+    try:
+        if value is None:
+            if apk_signing_block.STAMP_V1 in values:
+                raise UnsupportedError("a source stamp of version 1")
+            if stated is not None:
+                raise UnsupportedError("a source stamp is announced, and there is none")
+            return ()
+        return (_stamp(apk_signers.parse_stamp(value), signatures, stated, manifest),)
+    except READ_ERRORS as error:
+        problem = Problem(Reason.UNSUPPORTED_FORMAT, str(error)[:500])  # nobody refuses a package for its stamp
+        return (SignatureFact(apk.STAMP, SignatureOrigin.EMBEDDED, None, problem=problem, role=SignatureRole.REPORTED),)
+
+
+def _stamp(
+    stamp: apk_signers.SourceStamp, signatures: BlockSignatures, stated: bytes | None, manifest: bytes | None
+) -> SignatureFact:
+    """Over the content digests of the newest scheme; raises MalformedError where it is not one over this package's."""
+    if stated != hashlib.sha256(stamp.certificate).digest():
+        raise MalformedError("the source stamp is by another certificate than the package names")
+    digests: dict[str, bytes] = {}
+    if signatures.newest is not None:
+        for signer in signatures.signers(signatures.newest):
+            kind = apk_signers.ALGORITHMS[signer.strongest].content
+            digests[kind] = signer.digests[signer.strongest]
+        number = NUMBERS[signatures.newest]
+    else:
+        number = 1
+        digests[apk_signers.MANIFEST_SHA256] = hashlib.sha256(manifest or b"").digest()
+    found = stamp.signatures.get(number, {})
+    known = {algorithm: value for algorithm, value in found.items() if algorithm in apk_signers.ALGORITHMS}
+    if not known:
+        raise MalformedError("the source stamp is not over the newest scheme's digests")
+    algorithm, signed = apk_signers.strongest(known), apk_signers.stamped_digests(digests)
+    spki = cms.certificate_names(stamp.certificate).spki
+    if not apk.value_holds(spki, algorithm, known[algorithm], signed):
+        raise MalformedError("the source stamp is not over this package")
+    if stamp.attributes and not _holds(spki, stamp.attributes, stamp.attribute_signatures):
+        raise MalformedError("the source stamp's attributes are not signed by its certificate")
+    return apk.signer_fact(
+        apk.STAMP, signed, (stamp.certificate,), algorithm, known[algorithm], matches=True, role=SignatureRole.REPORTED
+    )
+
+
+def _holds(spki: bytes, signed: bytes, values: dict[int, bytes]) -> bool:
+    known = {algorithm: value for algorithm, value in values.items() if algorithm in apk_signers.ALGORITHMS}
+    return bool(known) and all(apk.value_holds(spki, algorithm, value, signed) for algorithm, value in known.items())
