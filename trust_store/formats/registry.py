@@ -70,6 +70,7 @@ READERS: tuple[Entry, ...] = (
     Entry("none", "linux-module", 1, "linux_module", (b"~module signature appended~\n",)),
     Entry("none", "rpm", 1, "rpm", (b"\xed\xab\xee\xdb",)),
     Entry("none", "rauc", 1, "rauc", (b"hsqs", PKCS7)),
+    Entry("none", "mar", 1, "mar", (b"mar1",)),
     Entry("none", "fit", 1, "fit", (b"\xd0\x0d\xfe\xed",)),
     Entry("openpgp-text", "apt-release", 1, "apt_release"),
     Entry("openpgp-text", "dsc", 1, "dsc"),
@@ -82,7 +83,7 @@ READERS: tuple[Entry, ...] = (
     Entry("none", "cms-message", 1, "cms_message", (PKCS7, b"-----begin ")),
     Entry("none", "openpgp-message", 1, "openpgp_message"),
     Entry("none", "signify-message", 1, "signify_message", (b"untrusted comment:",)),
-    Entry("none", "detached", 4, "detached"),
+    Entry("none", "detached", 5, "detached"),
 )
 NONE = "none"
 

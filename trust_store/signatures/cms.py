@@ -13,9 +13,10 @@ from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import verifies, verifies_message
 from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
+from trust_store.model.package_facts import KeyCheck, Problem, SignatureFact, SignerHint
+from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, RAW, X509, DigestRequest, raw_check
+from trust_store.signatures.protocol import FOREIGN, MAX_SIGNATURE_FILE_BYTES, RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 NAME = "cms"
 DOC = """RFC 5652 SignedData without content, DER or BER, bare or PEM; RSA PKCS #1 v1.5, RSA-PSS, ECDSA, DSA, Ed25519 (RFC 8419).
 
-Every SignerInfo is one signature. RFC 3161 timestamps over it (at most 8) count where their authority is trusted; PKCS #9
+Every SignerInfo is one signature. Without signed attributes, content that is itself a message which keys sign in another protocol (signed
+attributes, the content of a certificate, a revocation list or an OCSP response, a digest, a handshake ...) is `malformed`: the value may
+have been made for that. RFC 3161 timestamps over it (at most 8) count where their authority is trusted; PKCS #9
 countersignatures are told and prove nothing; revocation lists inside are not read."""
 
 
@@ -42,14 +45,27 @@ class PendingCMSSignature:
 
     @property
     def digests(self) -> tuple[DigestRequest, ...]:
-        """The one digest the SignerInfo names."""
-        return (DigestRequest(self.info.digest_algorithm),)
+        """The one digest the SignerInfo names; without signed attributes the content must be nothing that keys sign elsewhere.
+
+        Such a value is over the content alone (RFC 5652 5.4), so that one made for signed attributes, for a certificate or in another
+        protocol could be shown with a file that is that message (draft-ietf-lamps-cms-euf-cma-signeddata).
+        """
+        digest = DigestRequest(self.info.digest_algorithm)
+        return (digest,) if self.attributes is not None else (digest, DigestRequest(FOREIGN))
 
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact, with the digest over the content compared with the one that was signed (RFC 5652 5.6)."""
         digest = states[self.digests[0]].copy().digest()
         fact = signer_fact(self.info, self.attributes, digest, scheme=NAME, origin=self.origin)
-        return replace(fact, file=self.file, certificates=self.certificates)
+        return replace(fact, file=self.file, certificates=self.certificates, problem=self._problem(states))
+
+    def _problem(self, states: Mapping[DigestRequest, DigestState]) -> Problem | None:
+        try:
+            for request in self.digests[1:]:
+                states[request].copy().digest()
+        except MalformedError as error:
+            return Problem(Reason.MALFORMED, f"CMS without signed attributes: {error}")
+        return None
 
 
 def signer_fact(
