@@ -69,6 +69,13 @@ def test_certificates_for_other_uses_are_refused() -> None:
     assert reason_of(jws(PKI.intermediate, (PKI.root,), payload(CONTENT))) is Reason.PATH_INVALID
 
 
+@pytest.mark.parametrize("size", [0, len(CONTENT) - 1, len(CONTENT) + 1])
+def test_the_descriptor_states_the_size(size: int) -> None:
+    """A descriptor whose digest is the file's and whose size is not describes something else."""
+    assert reason_of(jws(PKI.leaf, CHAIN, payload(CONTENT, size=size))) is Reason.INVALID_SIGNATURE
+    assert reason_of(cose(PKI.leaf, CHAIN, payload(CONTENT, size=size))) is Reason.INVALID_SIGNATURE
+
+
 def test_the_chain_is_not_trusted_for_standing_there() -> None:
     """A root inside the envelope vouches for nothing."""
     other = make_pki("Stranger", kind="p256")

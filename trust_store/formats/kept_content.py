@@ -4,7 +4,33 @@ from __future__ import annotations
 
 from trust_store.decode.foreign_messages import HEAD_BYTES, TAIL_BYTES, foreign_message
 from trust_store.errors import MalformedError, ResourceLimitError
-from trust_store.signatures.protocol import MAX_MESSAGE_BYTES
+from trust_store.signatures.protocol import LENGTH, MAX_MESSAGE_BYTES, MESSAGE, DigestState
+
+
+def new_state(what: str) -> DigestState:
+    """The state for MESSAGE, LENGTH or FOREIGN."""
+    if what == MESSAGE:
+        return MessageState()
+    return LengthState() if what == LENGTH else ForeignState()
+
+
+class LengthState:
+    """How many bytes there are."""
+
+    def __init__(self, size: int = 0) -> None:
+        self._size = size
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next piece of the content."""
+        self._size += len(data)
+
+    def copy(self) -> LengthState:
+        """The count so far."""
+        return LengthState(self._size)
+
+    def digest(self) -> bytes:
+        """Eight octets, the highest first."""
+        return self._size.to_bytes(8, "big")
 
 
 class MessageState:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.formats.protocol import CHUNK_BYTES
-from trust_store.signatures.protocol import FOREIGN, MESSAGE, STRONG_DIGESTS, WEAK_DIGESTS, DigestRequest
+from trust_store.signatures.protocol import FOREIGN, LENGTH, MESSAGE, STRONG_DIGESTS, WEAK_DIGESTS, DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -118,10 +118,10 @@ class AmbiguousText:
 
 def new_state(request: DigestRequest) -> DigestState:
     """A fresh digest; raises UnsupportedError where the name is unknown or this machine's library lacks it."""
-    if request.algorithm in (MESSAGE, FOREIGN):
-        from trust_store.formats.kept_content import ForeignState, MessageState  # few signatures want them
+    if request.algorithm in (MESSAGE, FOREIGN, LENGTH):
+        from trust_store.formats import kept_content  # few signatures want them
 
-        return MessageState() if request.algorithm == MESSAGE else ForeignState()
+        return kept_content.new_state(request.algorithm)
     if request.algorithm not in STRONG_DIGESTS | WEAK_DIGESTS:
         raise UnsupportedError(f"digest {request.algorithm[:40]!a} is not supported")
     try:

@@ -16,7 +16,7 @@ from trust_store.decode.signature_documents import kind_of
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, SignatureFact, SignerHint
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import X509, DigestRequest
+from trust_store.signatures.protocol import LENGTH, X509, DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,13 +43,13 @@ class PendingNotation:
 
     @property
     def digests(self) -> tuple[DigestRequest, ...]:
-        """The one digest that the payload's descriptor names."""
-        return (DigestRequest(self.signature.target.algorithm),)
+        """What the payload's descriptor names: a digest and the size."""
+        return DigestRequest(self.signature.target.algorithm), DigestRequest(LENGTH)
 
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact, with the file's digest compared with the one in the descriptor."""
         own = self.signature
-        digest = states[self.digests[0]].copy().digest()
+        digest, size = (states[request].copy().digest() for request in self.digests)
         names = cms.certificate_names(own.chain[0])
         algorithm, digest_algorithm = ALGORITHMS[own.algorithm]
         return SignatureFact(
@@ -67,7 +67,8 @@ class PendingNotation:
             signature=own.value,
             signed=own.signed,
             digest=digest,
-            content_matches=hmac.compare_digest(own.target.digest, digest),
+            content_matches=hmac.compare_digest(own.target.digest, digest)
+            and own.target.size == int.from_bytes(size, "big"),
             packet=self.data,
             certificates=own.chain,
             claimed_at=own.at,

@@ -32,6 +32,8 @@ MESSAGE = "message"
 """In place of a digest: the signed bytes themselves, for Ed25519 (RFC 8032), which reads its message twice."""
 FOREIGN = "foreign"
 """In place of a digest: nothing, unless the signed bytes are what a key signs in another protocol: then asking raises MalformedError."""
+LENGTH = "length"
+"""In place of a digest: how many bytes there are, as eight octets with the highest first."""
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_KEPT_MESSAGE_BYTES = 64 * 1024
 """A message that is longer is not kept with the facts: keys that come to hand later need the file again."""
