@@ -102,7 +102,7 @@ class _Reader:
         if cutoff != _CUTOFF:
             raise MalformedError(f"OLE: streams of up to {cutoff} bytes in the mini stream")
         self._major = major
-        self._sector = 1 << shift
+        self._sector: int = 1 << shift
         self._count = max(0, -(-(source.size - self._sector) // self._sector))
         if self._count > MAX_SECTORS:
             raise ResourceLimitError(f"OLE: {self._count} sectors")
@@ -251,7 +251,7 @@ class _Reader:
 
     def _mini_at(self, sector: int) -> int:
         index, offset = divmod(sector * _MINI_BYTES, self._sector)
-        return int(self._mini_sectors[index] + 1) * self._sector + offset
+        return (self._mini_sectors[index] + 1) * self._sector + offset
 
 
 def _numbers(data: bytes) -> array[int]:
