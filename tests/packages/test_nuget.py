@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.packages.generate.cms_message import Signer, attribute, octets, seq, signed_data
+from tests.packages.generate.cms_message import DATA, Signer, attribute, octets, seq, signed_data
 from tests.packages.generate.nuget import FILES, RECEIPT, package, sign, signer, with_entry
 from tests.packages.pki import issue, make_pki
 from tests.trust_store.package_craft import LIMITS
@@ -186,3 +186,15 @@ def test_many_countersignatures_are_too_many() -> None:
 def nuget_digest() -> str:
     """The digest in the statement of the unchanged archive."""
     return base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode()
+
+
+@pytest.mark.parametrize(("kind", "good"), [(None, True), (DATA, True), ("1.2.840.113549.1.7.2", False)])
+def test_a_countersignature_may_state_that_it_is_over_data(kind: str | None, *, good: bool) -> None:
+    """RFC 5652 11.4 leaves the content type out; Windows writes it, as data."""
+    who = signer(AUTHOR.leaf, RECEIPT)
+    element = read_one(who.info(b"x", kind), "SignerInfo")
+    if good:
+        assert nuget_signature.parse_countersigner(element) is not None
+    else:
+        with pytest.raises(MalformedError):
+            nuget_signature.parse_countersigner(element)

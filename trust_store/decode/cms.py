@@ -210,7 +210,7 @@ def parse_signed_data(data: bytes, *, unsigned: bool = False) -> SignedData:
 def parse_attributes(element: Element, *, countersignature: bool = False) -> SignedAttributes:
     """Read signed attributes (RFC 5652 5.3, 11.1 to 11.3): each at most once, content type and digest exactly once.
 
-    Those of a ``countersignature`` have no content type (11.4), which is then empty.
+    Those of a ``countersignature`` need no content type (11.4), which is then empty; Windows writes it as data.
     """
     attributes = element.children()
     if not 0 < len(attributes) <= MAX_ATTRIBUTES:
@@ -230,10 +230,12 @@ def parse_attributes(element: Element, *, countersignature: bool = False) -> Sig
         values[kind] = content
         body = der(parts[0]) + der_set([der(value) for value in content])
         encodings.append(bytes([SEQUENCE]) + length_octets(len(body)) + body)
-    if (ID_CONTENT_TYPE in values) is countersignature or ID_MESSAGE_DIGEST not in values:
-        raise MalformedError("CMS: signed attributes lack the content type or the message digest, or have one too many")
-    content_type = "" if countersignature else values.pop(ID_CONTENT_TYPE)[0].oid("content type")
-    digest = values.pop(ID_MESSAGE_DIGEST)[0]
+    if ID_MESSAGE_DIGEST not in values or (ID_CONTENT_TYPE not in values and not countersignature):
+        raise MalformedError("CMS: signed attributes lack the content type or the message digest")
+    stated_type, digest = values.pop(ID_CONTENT_TYPE, None), values.pop(ID_MESSAGE_DIGEST)[0]
+    content_type = stated_type[0].oid("content type") if stated_type else ""
+    if countersignature and content_type not in ("", ID_DATA):
+        raise MalformedError(f"CMS: a countersignature over content type {content_type}")
     stated = values.pop(ID_SIGNING_TIME, None)
     # RFC 5652 5.4: the digest is over the DER of SET OF, not over the implicit [0] that stands in the message
     return SignedAttributes(

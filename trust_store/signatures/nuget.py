@@ -56,7 +56,8 @@ def primary_fact(signature: NuGetSignature, package_digest: bytes) -> SignatureF
     scheme = AUTHOR if signature.primary.kind == nuget_signature.AUTHOR else REPOSITORY
     fact = signer_fact(info, signature.primary.attributes, digest, scheme=scheme, origin=SignatureOrigin.EMBEDDED)
     matches = fact.content_matches and hmac.compare_digest(package_digest, signature.package_digest)
-    return replace(fact, content_matches=matches, certificates=signature.certificates)
+    # a repository's countersignature is a signature of its own here, not a timestamp
+    return replace(fact, content_matches=matches, certificates=signature.certificates, countersignatures=())
 
 
 def countersignature_fact(signature: NuGetSignature, primary: SignatureFact, signer: NuGetSigner) -> SignatureFact:
