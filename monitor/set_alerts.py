@@ -1,4 +1,5 @@
-"""Alerts about decisions: a key trusted, retired or buried, a package blocked or let through by its digest, a set of keys trusted as one.
+"""Alerts about decisions: a key trusted, retired or buried, a package blocked or let through by its digest, a set of keys trusted as one,
+a ratchet lowered.
 
 Raised inside the decision's own transaction (``Alerting.report_decision``), so that nobody learns of one later than it counts.
 """
@@ -50,6 +51,8 @@ def decision_notice(result: Mapping[str, Any], person: str) -> AlertDraft | None
         return _digest_notice(result, person)
     if kind == "baseline":
         return _baseline_notice(result, person)
+    if kind == "ratchet_lowered":
+        return _ratchet_notice(result, person)
     return _anchor_notice(result, person) if "anchor" in result and result.get("outcome") in _ANCHOR_OUTCOMES else None
 
 
@@ -152,6 +155,25 @@ def _digest_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
         subject=f"{result['decision']}:{result['wanted']}:{outcome}:{result['approvals']}",
         summary=f"SHA-256 {str(result['package'])[:SHOWN_DIGITS]}..., {result['approvals']} of {result['needed']} approvals"
         + (f", until {until}" if until else ""),
+        lines=(str(result["message"]),),
+        vendor_id=str(result["vendor"]),
+    )
+
+
+def _ratchet_notice(result: Mapping[str, Any], person: str) -> AlertDraft:
+    """What lets weaker or older packages pass again is told loud, from the first approval on."""
+    outcome, count = str(result["outcome"]), f"{result['approvals']} of {result['needed']}"
+    said = (
+        f"{person} wants less than before to pass for a product" if outcome == "recorded" else "less than before passes"
+    )
+    product = safe(str(result["product"]), 80)
+    return notice(
+        "ratchet_lowered",
+        outcome,
+        Severity.HIGH,
+        f"{result['vendor']}: {said} ({person}): {product}",
+        subject=f"{result['ratchet']}:{outcome}:{result['approvals']}:{result['number']}",
+        summary=f"{safe(str(result['changed']), 300)}, {count} approvals; 'rootwarden ratchet show {result['ratchet']}' tells more",
         lines=(str(result["message"]),),
         vendor_id=str(result["vendor"]),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.errors import READ_ERRORS, UsageError
 from trust_store.exchange.bundle import TOLD_STATES
+from trust_store.model.ratchet import names_of
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR, RevocationMaterial, TrustView
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from trust_store.model.identifiers import Identifier
     from trust_store.model.openpgp_key import OpenPGPKey
     from trust_store.model.package_facts import PackageFacts
+    from trust_store.model.ratchet import Ratchet
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.verdict import Verdict
     from trust_store.verification import Question
@@ -52,8 +54,16 @@ class BundledTrust:
         unique = {a.material: CandidateKey(a.kind.value, a.material) for a in reversed(order)}
         return tuple(reversed(unique.values()))[:MAX_CANDIDATE_KEYS]
 
-    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
-        """All that the bundle says about a package of this vendor at ``at``."""
+    def view(
+        self,
+        facts: PackageFacts,
+        vendor_id: str | None,
+        *,
+        at: datetime,
+        known_at: datetime | None,
+        name: str = "",
+    ) -> TrustView:
+        """All that the bundle says about a package of this vendor at ``at``, in a file of this name."""
         _now_only(known_at)
         decisions = tuple(
             d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and d.counts(vendor_id, at)
@@ -68,6 +78,7 @@ class BundledTrust:
             trust=self.TRUST,
             store_id=self._bundle.store_id,
             store_revision=self._bundle.revision,
+            ratchets=self._ratchets(facts, vendor_id, name),
         )
 
     def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
@@ -103,6 +114,11 @@ class BundledTrust:
             for wanted_kind in (revocation_material.CRL, revocation_material.OCSP)
         )
         return RevocationMaterial(crls=lists, ocsp=responses)
+
+    def _ratchets(self, facts: PackageFacts, vendor_id: str | None, name: str) -> tuple[Ratchet, ...]:
+        """What the store had seen of the vendor's product under the names that the package has."""
+        names = names_of(facts.product, name)
+        return tuple(r for r in self._bundle.ratchets if r.vendor_id == vendor_id and (r.kind, r.name) in names)
 
     def _counting(self, vendor_id: str) -> tuple[TrustAnchor, ...]:
         """The vendor's anchors (``any``: all), and whatever is buried, unless it was accepted again over the tombstone."""

@@ -11,6 +11,7 @@ from trust_store.instance_key import private_key
 from trust_store.storage import anchors as rows
 from trust_store.storage import revocation_material
 from trust_store.storage.digest_decisions import EFFECTIVE, of_every_package
+from trust_store.storage.ratchets import of_every_product
 from trust_store.storage.tombstones import STATES as TOMBSTONE_STATES
 from trust_store.storage.vendors import effective_vendor
 
@@ -55,6 +56,7 @@ def sealed_bundle(
             vendors=tuple(effective_vendor(connection, vendor) for vendor in vendors),
             lifted=_lifted(connection, stored),
             revocation=revocation_material.newest(connection),
+            ratchets=tuple(s.ratchet for s in of_every_product(connection)),
         )
     key = private_key(database)
     return seal(bundle, key.private.sign, bytes.fromhex(key.public))

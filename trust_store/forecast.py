@@ -1,9 +1,10 @@
 """What stops verifying when, and why, if nobody does anything: the times at which anchors end and packages cease to pass. Pure.
 
 An anchor's times are read off it. A package's are found by asking: its verdict is computed at each moment at which it may change,
-and the first one that is not ``passed`` is told. So a forecast and the check on that day say the same. Two things are left out
-of account: revocation lists, which are taken to be kept current, and that a package which this store has seen before the
-end of a certificate keeps passing here: the forecast is for whoever meets the package then for the first time.
+and the first one that is not ``passed`` is told. So a forecast and the check on that day say the same. Three things are left out
+of account: revocation lists, which are taken to be kept current, ratchets, which time alone does not move, and that a package
+which this store has seen before the end of a certificate keeps passing here: the forecast is for whoever meets the package then
+for the first time.
 """
 
 from __future__ import annotations

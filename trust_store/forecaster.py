@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trust_store import query
@@ -71,4 +71,6 @@ def _subjects(
             continue
         facts = with_stored_keys(connection, facts, product.vendor_id)
         view = stored_view(connection, facts, product.vendor_id, vendors.get(product.vendor_id), at=at)
+        # Time alone moves no ratchet: what is in the way of a package for that reason is no end of anything.
+        view = replace(view, ratchets=())
         yield Subject(product.name, ExpectedVendor(product.vendor_id, "folder"), facts, view)

@@ -1,4 +1,4 @@
-"""Decisions that are not about one anchor, as ``decisions`` is asked for them: digests of packages, baselines, lineage.
+"""Decisions that are not about one anchor, as ``decisions`` is asked for them: digests of packages, baselines, lineage, ratchets.
 
 Each reads its arguments, which are another process's, and calls the shell that decides.
 """
@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from trust_store import baselines, digest_decisions, lineage_records
+from trust_store import baselines, digest_decisions, lineage_records, ratchets
 from trust_store.errors import DecisionRefusedError, UsageError
 from trust_store.lineage import MAX_PROOF_BYTES
 from trust_store.model.trust_view import ALLOW, BLOCK
@@ -45,6 +45,15 @@ def withdraw(request: Request) -> dict[str, Any]:
     return digest_decisions.withdraw(
         request.connection, request.text("decision"), request.text("reason", ""), vendor=vendor,
         identity=request.identity, at=request.at,
+    )  # fmt: skip
+
+
+def lower_ratchet(request: Request) -> dict[str, Any]:
+    """``ratchet.lower``: ratchet, reason, to (list of DIMENSION=VALUE, optional)."""
+    stored = ratchets.require_ratchet(request.connection, request.text("ratchet"))
+    return ratchets.lower(
+        request.connection, stored.ratchet.id, request.texts("to"), request.text("reason"),
+        vendor=_named(request, stored.ratchet.vendor_id), identity=request.identity, at=request.at,
     )  # fmt: skip
 
 
@@ -142,5 +151,6 @@ COMMANDS: dict[str, tuple[Callable[[Request], dict[str, Any]], frozenset[str]]] 
     "package.allow": (allow, frozenset({"package", "vendor", "reason", "until"})),
     "package.block": (block, frozenset({"package", "vendor", "reason", "until"})),
     "package.withdraw": (withdraw, frozenset({"decision", "reason"})),
+    "ratchet.lower": (lower_ratchet, frozenset({"ratchet", "reason", "to"})),
 }
 """Command -> function and the arguments it knows; ``baseline.propose`` stands with the imports, whose files it reads."""

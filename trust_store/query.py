@@ -15,6 +15,7 @@ from trust_store import audit, client_memory
 from trust_store.checkpoints import CHECKPOINT_NAME, read_checkpoint, require_checkpoint
 from trust_store.errors import READ_ERRORS, StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind
+from trust_store.model.ratchet import names_of
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import ANY_VENDOR, TrustView
 from trust_store.remembered import memory_folder
@@ -25,6 +26,7 @@ from trust_store.storage.connection import connect
 from trust_store.storage.digest_decisions import in_effect
 from trust_store.storage.fact_identifiers import identifiers_in, tried_in
 from trust_store.storage.migrations import require_schema
+from trust_store.storage.ratchets import concerning
 from trust_store.storage.related import STANDING, copies_of, on_the_key_of, related, unnamed
 from trust_store.storage.schema import MIGRATIONS
 from trust_store.storage.vendors import as_known_at, effective_vendor
@@ -148,6 +150,7 @@ def trust_view(
     at: datetime | None = None,
     known_at: datetime | None = None,
     instead: StoredAnchor | None = None,
+    name: str = "",
 ) -> TrustView:
     """All that a verdict about ``facts`` for this vendor is computed from.
 
@@ -156,7 +159,8 @@ def trust_view(
     nor are other vendors' copies of the OpenPGP keys, which may say that a key is revoked.
     ``vendor`` as its policy counts. ``at`` (None: no decision about the digest is looked for) is the time asked about,
     ``known_at`` (None: now) leaves out everything that was recorded later. ``instead`` is a version of an anchor that nobody recorded
-    and that counts as its newest: what would be trusted if it were decided.
+    and that counts as its newest: what would be trusted if it were decided. ``name`` is what the file is called: with the product that
+    the package states it leads to the ratchets of the vendor's product.
     """
     every = vendor_id == ANY_VENDOR
     own = None if every else vendor_id
@@ -179,6 +183,7 @@ def trust_view(
             connection, revocation_material.about(facts, (s.anchor for s in chosen)), known_at=known_at
         )
         decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
+        held = concerning(connection, own, names_of(facts.product, name), at, known_at) if own is not None else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(
         s for s in found.values() if s.anchor.state is AnchorState.PENDING or s.anchor.id not in standing
@@ -193,6 +198,7 @@ def trust_view(
         trust="store",
         store_id=identity,
         store_revision=revision,
+        ratchets=held,
     )
 
 

@@ -98,7 +98,9 @@ def verify_stored(
     )
     facts = with_stored_keys(connection, facts, expected.id, known_at)
     vendor = next((v for v in vendors if v.id == expected.id), None)
-    view = stored_view(connection, facts, expected.id, vendor, at=question.at, known_at=known_at, instead=instead)
+    view = stored_view(
+        connection, facts, expected.id, vendor, at=question.at, known_at=known_at, instead=instead, name=question.name
+    )
     verdict = judge(connection, facts, view, question, known_at)
     if stale:
         verdict = replace(verdict, size=None, needs_file=True)
@@ -123,13 +125,15 @@ def stored_view(
     at: datetime,
     known_at: datetime | None = None,
     instead: StoredAnchor | None = None,
+    name: str = "",
 ) -> TrustView:
     """What the store trusts for these facts at ``at``, under the policy that counts: a weakening nobody approved does not.
 
-    Where no vendor is stated every vendor's anchors are looked at; ``verification`` lets none of them make anything pass.
+    ``name`` is what the file is called. Where no vendor is stated every vendor's anchors are looked at; ``verification`` lets none
+    of them make anything pass.
     """
     return query.trust_view(
-        connection, vendor_id or ANY_VENDOR, facts, vendor, at=at, known_at=known_at, instead=instead
+        connection, vendor_id or ANY_VENDOR, facts, vendor, at=at, known_at=known_at, instead=instead, name=name
     )
 
 
@@ -146,10 +150,18 @@ class StoredTrust:
         """Keys to try on signatures, those that a hint points at first."""
         return query.candidates(self.connection, vendor_id, hints, known_at=known_at)
 
-    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
+    def view(
+        self,
+        facts: PackageFacts,
+        vendor_id: str | None,
+        *,
+        at: datetime,
+        known_at: datetime | None,
+        name: str = "",
+    ) -> TrustView:
         """What the store trusts for these facts at ``at``."""
         vendor = next((v for v in self.vendors if v.id == vendor_id), None)
-        return stored_view(self.connection, facts, vendor_id, vendor, at=at, known_at=known_at)
+        return stored_view(self.connection, facts, vendor_id, vendor, at=at, known_at=known_at, name=name)
 
     def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
         """Since when the package is known with these signatures."""

@@ -59,8 +59,16 @@ class TrustSource(Protocol):
         """Keys to try on signatures, those that a hint points at first."""
         ...
 
-    def view(self, facts: PackageFacts, vendor_id: str | None, *, at: datetime, known_at: datetime | None) -> TrustView:
-        """All that is trusted as to these facts for this vendor."""
+    def view(
+        self,
+        facts: PackageFacts,
+        vendor_id: str | None,
+        *,
+        at: datetime,
+        known_at: datetime | None,
+        name: str = "",
+    ) -> TrustView:
+        """All that is trusted as to these facts, of a file of this name, for this vendor."""
         ...
 
     def first_seen(self, facts: PackageFacts, known_at: datetime | None) -> datetime | None:
@@ -199,7 +207,9 @@ class Verifier:
             view = TrustView(trust="supplied")
         else:
             looked_up = _with_supplied(facts, request)
-            view = self._source.view(looked_up, request.vendor.id, at=request.at or at, known_at=request.known_at)
+            view = self._source.view(
+                looked_up, request.vendor.id, at=request.at or at, known_at=request.known_at, name=request.path.name
+            )
             view = replace(view, trust=f"{view.trust}+supplied") if anchors else view
         return replace(
             view,

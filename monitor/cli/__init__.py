@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "package": "trust_store.cli.package",
     "path": "trust_store.cli.path",
     "poll": "monitor.cli.poll",
+    "ratchet": "trust_store.cli.ratchet",
     "run": "monitor.cli.run",
     "script": "escalation.cli.script",
     "source": "monitor.cli.source",

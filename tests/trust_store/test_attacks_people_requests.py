@@ -25,7 +25,10 @@ from tests.trust_store.store_setup import (
 from trust_store import anchor_approval, audit, query
 from trust_store.decisions import COMMANDS, perform
 from trust_store.errors import DecisionRefusedError, TrustStoreError, UsageError
+from trust_store.model.ratchet import FILE, Mark, Ratchet
 from trust_store.model.trust_anchor import AnchorState
+from trust_store.storage.connection import transaction
+from trust_store.storage.ratchets import StoredRatchet, append_ratchet
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,14 +55,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[sqlite3.Co
         one = vendor(approvals=1)
         anchor_approval.approve(store, accepted, call(), identity="alice", vendor=one, at=AT)
         file = base64.b64encode(certificate("In a set")).decode()
+        held = Ratchet("dten", FILE, "tool-#.zip", 1, AT, signers=Mark("9", "ab" * 32, AT))
         proposed = {"vendor": "dten", "data": [file], "dedicated": True}
         told = perform(
             store, "baseline.propose", proposed, identity="bob", vendors=(one,), at=AT, randomness=randomness
         )
+        with transaction(store):
+            append_ratchet(store, StoredRatchet(held, "raised", "ab" * 32, "", "system"), body={}, at=AT)
         good = {
             "anchor": waiting, "successor": accepted, "predecessor": accepted, "vendor": "dten", "data": file, "reason": "r",
             "baseline": told["baseline"], "digest_read": told["digest"], "package": "ab" * 32, "decision": "decision_x",
             "fingerprint_read": fingerprint("Waiting"), "spoke_with": "Ada", "called": PHONE, "ticket": "T",
+            "ratchet": held.id, "to": ["signers=1"],
         }  # fmt: skip
         yield store, good
         audit.verify(store)

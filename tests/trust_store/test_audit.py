@@ -51,6 +51,10 @@ def more_rows(anchor_id: str) -> tuple[tuple[str, dict[str, object]], ...]:
             "successor_id": anchor_id, "number": 1, "vendor_id": "dten", "predecessor_id": "anchor_old", "grade": "asserted",
             "proof_kind": "none", "proof": b"proof", "reference": "https://forum.example/t/43", "recorded_at": at,
         }),
+        ("ratchet", {
+            "ratchet_id": "ratchet_1", "version": 1, "vendor_id": "dten", "kind": "file", "name": "tool-#.zip", "marks": "{}",
+            "state": "raised", "package_sha256": "ab" * 32, "reason": "", "lowered_at": None, "recorded_at": at,
+        }),
     )  # fmt: skip
 
 

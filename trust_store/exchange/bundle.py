@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from trust_store.decode.anchor_json import anchor_from_json, anchor_to_json
 from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError
 from trust_store.model.identifiers import format_time, parse_time
+from trust_store.model.ratchet import DIMENSIONS, FILE, PRODUCT, SIGNERS, Mark, Ratchet
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import DigestDecision
 from trust_store.model.vendor import Vendor, VendorPolicy
@@ -49,7 +50,7 @@ TOLD_STATES = frozenset(
     }
 )
 """What a bundle holds. A key that awaits decision, was removed or could not be confirmed is unknown to its readers."""
-_POLICY = ("required_signatures", "claimed_time", "mode")
+_POLICY = ("required_signatures", "claimed_time", "mode", "rollback")
 
 
 class BundleRefusedError(TrustStoreError):
@@ -66,6 +67,7 @@ class Bundle:
 
     ``lifted`` are (tombstone's anchor id, vendor id): that vendor's approvers accepted the same key later, over the tombstone.
     ``revocation`` are the lists and OCSP responses that the store keeps: (what it is kept under, ``crl`` or ``ocsp``, DER), unverified.
+    ``ratchets`` are what was seen of the vendors' products, each in its newest version.
     """
 
     store_id: str
@@ -77,6 +79,7 @@ class Bundle:
     vendors: tuple[Vendor, ...] = ()
     lifted: tuple[tuple[str, str], ...] = ()
     revocation: tuple[tuple[str, str, bytes], ...] = ()
+    ratchets: tuple[Ratchet, ...] = ()
 
 
 def seal(bundle: Bundle, sign: Callable[[bytes], bytes], public_key: bytes) -> bytes:
@@ -188,6 +191,7 @@ def _encode(bundle: Bundle) -> bytes:
                 [about, kind, base64.b64encode(material).decode()]
                 for about, kind, material in sorted(bundle.revocation)
             ],
+            "ratchets": [_ratchet_out(r) for r in sorted(bundle.ratchets, key=lambda r: (r.id, r.number))],
         }
     )
 
@@ -219,6 +223,7 @@ def _bundle(item: dict[str, Any]) -> Bundle:
         vendors=tuple(_vendor_in(v) for v in item["vendors"]),
         lifted=tuple((str(anchor), str(vendor)) for anchor, vendor in item["lifted"]),
         revocation=tuple(_revocation_in(*kept) for kept in item["revocation"]),
+        ratchets=tuple(_ratchet_in(r) for r in item["ratchets"]),
     )
 
 
@@ -249,6 +254,32 @@ def _decision_in(item: dict[str, Any]) -> DigestDecision:
         str(item["id"]), str(item["package_sha256"]), str(item["vendor"]), item["effect"], str(item["reason"]),
         parse_time(item["effective_from"]), None if until is None else parse_time(until),
     )  # fmt: skip
+
+
+def _ratchet_out(ratchet: Ratchet) -> dict[str, Any]:
+    marks = {name: ratchet.mark(name) for name in DIMENSIONS}
+    return {
+        "vendor": ratchet.vendor_id,
+        "kind": ratchet.kind,
+        "name": ratchet.name,
+        "number": ratchet.number,
+        "recorded_at": format_time(ratchet.recorded_at),
+        "marks": {name: [m.value, m.package_sha256, format_time(m.seen_at)] for name, m in marks.items() if m},
+    }
+
+
+def _ratchet_in(item: dict[str, Any]) -> Ratchet:
+    marks = {
+        name: Mark(str(value), str(package), parse_time(seen)) for name, (value, package, seen) in item["marks"].items()
+    }
+    if not set(marks) <= set(DIMENSIONS) or item["kind"] not in (PRODUCT, FILE):
+        raise MalformedError("a ratchet is about something that is not known")
+    if (signers := marks.get(SIGNERS)) is not None:
+        int(signers.value)  # raises ValueError: it is compared as a number
+    recorded = parse_time(item["recorded_at"])
+    return Ratchet(str(item["vendor"]), item["kind"], str(item["name"]), int(item["number"]), recorded).with_marks(
+        marks
+    )
 
 
 def _vendor_out(vendor: Vendor) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Reading order::
     trust_anchor   a key under constraints, and the table of its states
     vendor         contacts and policy, as the team wrote them
     package_facts  what was seen in a package, whatever is trusted
+    ratchet        what was seen of a product so far, under which names
     trust_view     what is trusted, as one answer needs it
     verdict        the answer
 """

@@ -9,6 +9,8 @@ from trust_store.model.trust_anchor import AnchorKind
 from trust_store.storage import anchors as rows
 from trust_store.storage import audit_log, lookup, tombstones
 from trust_store.storage.facts import packages_with
+from trust_store.storage.head import head
+from trust_store.storage.ratchets import RAISED_ENTRY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -72,13 +74,20 @@ def since(connection: sqlite3.Connection, seq: int) -> tuple[Affected, int]:
     """What the audit entries later than number ``seq`` may concern, and the number of the newest of them.
 
     An anchor concerns what ``by_anchors`` says; a vendor's policy and a baseline every package of the vendor; a decision about a digest
-    that package. Approvals, lineage and everything that changes no verdict concern nothing.
+    that package, and a ratchet that people lowered every package of its vendor. Approvals, lineage, ratchets that were raised and
+    everything else that changes no verdict that was given concern nothing.
     """
-    entries = audit_log.entries(connection, after=seq, limit=MAX_ENTRIES)
+    newest = head(connection).seq
+    entries = connection.execute(
+        "SELECT * FROM audit_log WHERE seq > ? AND kind <> ? ORDER BY seq LIMIT ?", (seq, RAISED_ENTRY, MAX_ENTRIES)
+    ).fetchall()
+    audit_log.require_all(connection, entries)
     if not entries:
-        return Affected(), seq
+        return Affected(), max(seq, newest)
     anchors = {str(e["record_id"]) for e in entries if e["record_kind"] == "anchor"}
-    vendors = {str(e["vendor_id"]) for e in entries if e["record_kind"] in ("vendor", "baseline") and e["vendor_id"]}
+    of_vendors = ("vendor", "baseline", "ratchet")
+    vendors = {str(e["vendor_id"]) for e in entries if e["record_kind"] in of_vendors and e["vendor_id"]}
     packages = {str(e["subject"]) for e in entries if e["record_kind"] == "decision"}
-    told = Affected(frozenset(packages), frozenset(vendors), everything=len(entries) == MAX_ENTRIES)
-    return told | by_anchors(connection, anchors), int(entries[-1]["seq"])
+    whole = len(entries) == MAX_ENTRIES
+    told = Affected(frozenset(packages), frozenset(vendors), everything=whole)
+    return told | by_anchors(connection, anchors), int(entries[-1]["seq"]) if whole else newest

@@ -73,6 +73,15 @@ RECORD_TABLES = {
             "recorded_at",
         ),
     ),
+    "ratchet": RecordTable(
+        "ratchet_version",
+        "ratchet_id",
+        "version",
+        (
+            "ratchet_id", "version", "vendor_id", "kind", "name", "marks", "state", "package_sha256", "reason", "lowered_at",
+            "recorded_at",
+        ),
+    ),
 }  # fmt: skip
 """Kind of record -> its table."""
 

@@ -137,10 +137,22 @@ _PACKAGES = (
     "CREATE INDEX revocation_material_url ON revocation_material (url, fetched_at)",
 )
 
+_RATCHETS = (
+    """CREATE TABLE ratchet_version (
+        ratchet_id TEXT NOT NULL, version INTEGER NOT NULL, vendor_id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('product', 'file')), name TEXT NOT NULL, marks TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('raised', 'lowered')), package_sha256 TEXT, reason TEXT NOT NULL,
+        lowered_at TEXT, recorded_at TEXT NOT NULL,
+        audit_seq INTEGER NOT NULL UNIQUE REFERENCES audit_log (seq),
+        PRIMARY KEY (ratchet_id, version))""",
+    *_append_only("ratchet_version"),
+)
+
 MIGRATIONS = MigrationSet(
     "trust_store",
     (
         Migration("0001_decisions", _DECISIONS),
         Migration("0002_packages", _PACKAGES),
+        Migration("0003_ratchets", _RATCHETS),
     ),
 )

@@ -11,6 +11,7 @@ Reading order::
     anchor_scope     the anchor's own constraints;  signer_rule  which signers below it are the vendor's
     revocation       lists and OCSP responses about a path;  relatives  anchors like a missing issuer
     combine          which of a package's signatures must hold
+    ratchet          whether the product showed more before;  strength  the ranks of schemes and digests;  version_order  of versions
     digest_decision  decisions about this very digest
     package          ``verify_package``, the numbered steps
     wording          the sentence and the next actions shown to people

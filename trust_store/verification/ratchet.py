@@ -6,7 +6,6 @@ for good.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from trust_store.model.ratchet import DIGEST, PRODUCT, SCHEME, SIGNERS, UNSIGNED, VERSION
@@ -85,11 +84,13 @@ def told(found: Sequence[Regression], reason: Reason) -> str:
 
 def lowering(found: Sequence[Regression], reason: Reason) -> tuple[str, ...]:
     """The commands that lower the ratchets in the way of the package just so far that it passes them; nobody has to run them."""
+    from shlex import quote  # few packages need any
+
     wanted: dict[str, list[str]] = {}
     for one in found:
         if one.reason is reason:
             wanted.setdefault(one.ratchet.id, []).append(
-                "--to " + shlex.quote(f"{one.dimension}={safe(one.now or NONE, 100)}")
+                "--to " + quote(f"{one.dimension}={safe(one.now or NONE, 100)}")
             )
     return tuple(f"rootwarden ratchet lower {id_} {' '.join(to)} --reason TEXT" for id_, to in wanted.items())
 
