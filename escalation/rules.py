@@ -52,7 +52,7 @@ RULES: dict[Reason, Rule] = {
     Reason.OUT_OF_SCOPE: Rule(_H, "signed by a key that is not accepted for this use", _ASK),
     Reason.WEAK_ALGORITHM: Rule(_H, "signed with an algorithm that is too weak", _ASK),
     Reason.REVOCATION_UNKNOWN: Rule(_H, "whether the key was revoked cannot be told", _ASK),
-    Reason.DOWNGRADE: Rule(_H, "signed in an older way than before", _ASK),
+    Reason.DOWNGRADE: Rule(_H, "signed in a weaker way than before, or not at all", _ASK),
     Reason.ROLLBACK: Rule(_H, "older than what was seen before", _ASK),
     Reason.RESOURCE_LIMIT: Rule(_H, "could not be inspected within the limits", _LOOK),
     Reason.UNSIGNED: Rule(_M, "carries no signature", _ASK),

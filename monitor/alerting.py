@@ -27,10 +27,12 @@ from trust_store.model.package_facts import PackageFacts
 from trust_store.model.trust_anchor import AnchorState
 from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason
+from trust_store.ratchets import raise_by
 from trust_store.storage.approver_list import record_approvers
 from trust_store.storage.connection import transaction
 from trust_store.storage.fact_signatures import FactsNotSignedError
 from trust_store.storage.facts import (
+    INTAKE,
     discard_facts,
     load_facts,
     record_retained,
@@ -126,6 +128,8 @@ class Alerting:
     def _judge(self, connection: sqlite3.Connection, facts: PackageFacts, place: Place, kept: Path | None) -> Verdict:
         verdict, anchor = self._verdict(connection, facts, place)
         if verdict.outcome is Outcome.PASSED:
+            if place.origin == INTAKE:  # what askers send raises nothing
+                raise_by(connection, facts, verdict, first_seen_at=seen_before(connection, facts), at=self.now())
             self._settle(connection, facts, place, "the package passes now")
             return verdict
         proposals = self._proposals(connection, facts, place) if verdict.reason in REASONS_ABOUT_KEYS else ()
@@ -189,7 +193,7 @@ class Alerting:
             first_seen_at=seen_before(connection, facts),
         )
         facts = with_stored_keys(connection, facts, expected.id)
-        view = stored_view(connection, facts, expected.id, vendor, at=at)
+        view = stored_view(connection, facts, expected.id, vendor, at=at, name=place.name)
         verdict, owner = judge_with_owner(connection, facts, view, question)
         return with_evidence(verdict, facts, StoredEvidence(connection)), owner
 
