@@ -57,6 +57,10 @@ KINDS: dict[str, tuple[str, str]] = {
         "a file was edited while the daemon runs; it counts nothing yet",
         "meant: restart the daemon; else an incident",
     ),
+    "ratchet_lowered": (
+        "somebody lowered what a product's packages are held to, or approved it",
+        "compare with who should have done that; `rootwarden ratchet show ID`",
+    ),
     "source_failing": (
         f"a source was not read {FAILURES_BEFORE_ALERT} times in a row",
         "`rootwarden source show NAME`",
@@ -82,8 +86,8 @@ def page() -> str:
         "",
         "## About a package",
         "",
-        "In the order in which the first that applies is the reason; the others stand in `also`. Nothing answers `downgrade` or",
-        "`rollback` yet.",
+        "In the order in which the first that applies is the reason; the others stand in `also`. An unsigned package of a product that",
+        "was seen signed before is a `downgrade`; `rollback` is answered where the vendor's policy refuses older versions.",
         "",
         "| reason | outcome | severity | headline | what the call is about |",
         "| --- | --- | --- | --- | --- |",
