@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import zlib
 from typing import TYPE_CHECKING
 
@@ -206,6 +205,8 @@ def _unpacked(body: bytes) -> bytes:
             content = inflate.decompress(packed, most)
             rest, ended = inflate.unconsumed_tail, inflate.eof and not inflate.unused_data
         elif algorithm == b"\3":
+            import bz2
+
             unzip = bz2.BZ2Decompressor()
             content = unzip.decompress(packed, most)
             rest, ended = b"" if unzip.eof or unzip.needs_input else b"more", unzip.eof and not unzip.unused_data
@@ -253,6 +254,8 @@ def _unpacked_head(body: bytes) -> bytes:
             inflate = zlib.decompressobj(-zlib.MAX_WBITS if body[:1] == b"\1" else zlib.MAX_WBITS)
             return inflate.decompress(body[1:], 4096)
         if body[:1] == b"\3":
+            import bz2  # few messages are packed so
+
             return bz2.BZ2Decompressor().decompress(body[1:], 4096)
     except (zlib.error, OSError, ValueError, EOFError):
         return b""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trust_store.errors import MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
+from trust_store.decode import cms
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, TrustStoreError, UnsupportedError
 from trust_store.formats.streaming import digests_of, new_state
 from trust_store.model.package_facts import Problem, SignatureFact
 from trust_store.model.verdict import Reason
@@ -94,13 +95,31 @@ def _named_after(name: str, listed: str) -> bool:
 
 def _read_one(item: SideMaterial) -> SignatureFiles:
     """A file that is a signature over the package, or a message with content."""
-    if item.data[:1] in (b"-", b"\n", b"u", b"0") or item.data[:1] >= b"\x80" or _CLEARTEXT in item.data:
-        from trust_store.formats.signed_content import kind_of  # what begins otherwise is none
+    if len(item.data) <= MAX_SIGNATURE_FILE_BYTES and _may_have_content(item.data):
+        from trust_store.formats.signed_content import (
+            kind_of,
+        )  # not free to import, and few signatures are such messages
 
-        kind = kind_of(item.data) if len(item.data) <= MAX_SIGNATURE_FILE_BYTES else None
+        kind = kind_of(item.data)
         if kind is not None:
             return _with_content(item, kind)
     return read_file(item.data, origin=item.origin, file=item.file)
+
+
+def _may_have_content(data: bytes) -> bool:
+    """Whether it is worth while to look closer: what is certain to be a detached signature, as most are, is told by its beginning."""
+    if data[:1] == b"0" or data[:64].lstrip().startswith((b"-----BEGIN CMS", b"-----BEGIN PKCS")):
+        try:
+            return cms.parse_signed_data(data).encapsulated
+        except READ_ERRORS:
+            return False
+    if data[:1] == b"u":
+        return len(data.split(b"\n", 2)[-1]) > 0 and not data.split(b"\n", 2)[-1].startswith(b"trusted comment:")
+    if data[:1] >= b"\x80":
+        from trust_store.decode.openpgp_message import recognises
+
+        return recognises(data[:4096])
+    return _CLEARTEXT in data or data[:64].lstrip().startswith(b"-----BEGIN PGP MESSAGE")
 
 
 def _with_content(item: SideMaterial, kind: str) -> SignatureFiles:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms, comment_signatures, openpgp_cleartext, openpgp_message
-from trust_store.decode.authenticode import recognises_trust_list
 from trust_store.decode.openpgp_packets import Tag
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.side_signatures import read_side
@@ -63,7 +62,11 @@ def kind_of(data: bytes) -> str | None:
             return SIGNIFY if comment_signatures.parse_signify(data).message is not None else None
         except READ_ERRORS:
             return None
-    if cms.recognises(data) and not recognises_trust_list(data):  # a catalog is a signature over the files it lists
+    if cms.recognises(data):
+        from trust_store.decode.authenticode import recognises_trust_list  # few files are CMS
+
+        if recognises_trust_list(data):  # a catalog is a signature over the files it lists
+            return None
         try:
             return CMS if cms.parse_signed_data(data).encapsulated else None
         except READ_ERRORS:
