@@ -102,16 +102,19 @@ def unnamed(
     every_vendor: bool = False,
     known_at: datetime | None = None,
 ) -> tuple[StoredAnchor, ...]:
-    """Anchors that no identifier in a package leads to (sigstore identities and roots), the newest 64, where a signature needs them."""
+    """Anchors that no identifier in a package leads to (sigstore identities and roots), where a signature needs them: at most 64.
+
+    Those that somebody decided about come first, and of the first thousand that were recorded: a flood of proposals puts none out.
+    """
     needed = any(signature.scheme in IDENTITY_SCHEMES for signature in facts.every_signature)
     if not needed or (vendor_id is None and not every_vendor):
         return ()
     ids = connection.execute(
         "SELECT anchor_id FROM anchor_version WHERE version = 1 AND kind IN ('sigstore_identity', 'sigstore_root')"
-        " AND (? OR vendor_id = ?) ORDER BY audit_seq DESC LIMIT ?",
-        (every_vendor, vendor_id, MAX_UNNAMED),
+        " AND (? OR vendor_id = ?) ORDER BY audit_seq LIMIT ?",
+        (every_vendor, vendor_id, lookup.MAX_OWNERS),
     ).fetchall()
-    found = rows.current_of(connection, [str(row[0]) for row in ids], known_at)
+    found = rows.current_of(connection, _best(connection, [str(row[0]) for row in ids], MAX_UNNAMED), known_at)
     return tuple(s for s in found if every_vendor or s.anchor.vendor_id == vendor_id)
 
 
