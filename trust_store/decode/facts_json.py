@@ -71,7 +71,7 @@ _SIGNATURE = frozenset(
     (
         "scheme", "origin", "file", "problem", "hint", "digest_algorithm", "signature_algorithm", "signature", "signed", "digest",
         "content_matches", "packet", "certificates", "claimed_at", "timestamps", "countersignatures", "key_checks", "role", "keys",
-        "namespace", "other_names", "valid_from", "valid_until",
+        "namespace", "other_names", "valid_from", "valid_until", "part",
     )
 )  # fmt: skip
 _HINT = frozenset(
@@ -188,6 +188,7 @@ def _signature_out(fact: SignatureFact, table: dict[bytes, int]) -> dict[str, An
         "other_names": list(fact.other_names),
         "valid_from": format_time(fact.valid_from) if fact.valid_from else None,
         "valid_until": format_time(fact.valid_until) if fact.valid_until else None,
+        "part": fact.part,
     }
 
 
@@ -217,6 +218,7 @@ def _signature_in(value: object, certificates: tuple[bytes, ...]) -> SignatureFa
         other_names=list_of(item["other_names"], text),
         valid_from=optional(item["valid_from"], moment),
         valid_until=optional(item["valid_until"], moment),
+        part=optional(item["part"], text),
     )
 
 

@@ -101,7 +101,8 @@ class SignatureFact:
     attributes equals ``digest`` (True where there are none). ``packet`` is the OpenPGP signature packet's body, or whatever structure
     of another scheme is judged later. ``namespace`` is what an SSHSIG is said to be for. ``other_names``: of a signature over a list of
     digests, the file names to which the list gives other digests than the package's. ``valid_from`` and ``valid_until`` are the times
-    that the signed statement gives itself (``Date`` and ``Valid-Until`` of an apt repository), whatever its key is good for.
+    that the signed statement gives itself (``Date`` and ``Valid-Until`` of an apt repository), whatever its key is good for. ``part`` names
+    what of a package the signature is over where the format signs several parts apart: each of them needs a good one.
     ``timestamps`` are RFC 3161 tokens (ContentInfo) over ``signature``, unverified, in their order; ``countersignatures`` the
     PKCS #9 countersignatures (SignerInfo, RFC 5652 11.4) that stand beside them.
     """
@@ -129,6 +130,7 @@ class SignatureFact:
     other_names: tuple[str, ...] = ()
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

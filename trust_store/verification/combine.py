@@ -44,6 +44,8 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     # (2) Each file that was handed over must verify, and each signature without which the format does not count.
     against += [s for file in _by_file(given) if not any(_passes(s) for s in file) for s in file]
     against += [s for s in signatures if s.fact.role is SignatureRole.REQUIRED and not _passes(s)]
+    # (2a) Where a format signs several parts apart, each part needs a good one: the signature of one says nothing of another.
+    against += [s for part in _by_part(_deciding(embedded)) if not any(_passes(s) for s in part) for s in part]
     if against:
         return _against(against)
     # (3) Who may speak for it: what was given, with what is embedded; else what is embedded; else what lies beside it.
@@ -100,6 +102,14 @@ def _known_broken(signature: JudgedSignature) -> bool:
 
 def _damaged(signature: JudgedSignature) -> bool:
     return signature.verdict.integrity == BROKEN or signature.verdict.reason in _DAMAGED
+
+
+def _by_part(signatures: Iterable[JudgedSignature]) -> list[list[JudgedSignature]]:
+    parts: dict[str, list[JudgedSignature]] = {}
+    for signature in signatures:
+        if signature.fact.part is not None:
+            parts.setdefault(signature.fact.part, []).append(signature)
+    return list(parts.values())
 
 
 def _by_file(signatures: Iterable[JudgedSignature]) -> list[list[JudgedSignature]]:

@@ -85,6 +85,12 @@ def _valid(shop: Workshop, signers: Signers) -> None:
     shop.passed("valid_ecdsa", shop.keep("ecdsa.itb", ecdsa), mutate=True, form="fit", anchors=[anchor])
     two = source(configurations=configuration() + configuration("conf-2"))
     shop.passed("valid_two_configurations", shop.keep("two.itb", make(shop, two)), **fields)
+    shop.work("stranger.crt", signers.other.leaf.pem)
+    mixed = source(configurations=configuration() + configuration("conf-2", "stranger"))
+    shop.unknown("stranger_signs_one_of_two", shop.keep("mixed.itb", make(shop, mixed)), **fields)
+    second = '}; signature-2 { algo = "sha256,rsa2048"; key-name-hint = "stranger"; sign-images = "kernel", "fdt";'
+    either = source(configurations=configuration(more=second) + configuration("conf-2"))
+    shop.passed("valid_two_signatures_of_one", shop.keep("either.itb", make(shop, either)), **fields)
     chain = {"anchors": ["root.pem"], "untrusted": ["leaf.pem", "intermediate.pem"]}
     shop.passed("valid_by_certificate", good, form="fit", **chain)
     shop.unknown("unknown_root", good, form="fit")

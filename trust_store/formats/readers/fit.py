@@ -30,12 +30,12 @@ DOC = """A U-Boot image tree (`.itb`, `.fit`) with data inside or after the tree
 
 A configuration's signature (RSA PKCS #1 v1.5 or PSS, ECDSA, over SHA-1 to SHA-512) covers the nodes that `hashed-nodes` lists and, through
 their hash nodes, the images it names. It carries no certificate, so that the key must be at hand; the key's name in it decides nothing.
-Every configuration must be signed, and where there are several all signatures must hold, since any may be booted; of one configuration
-one good signature suffices. The root, the configuration, every image that it names and all their hash nodes must be listed, and names of
-signed properties lie in the hashed strings; images without a digest of SHA-256 or better, images and nodes that nothing signs, and
-what lies between and after the images (unless zeros) are uncovered content. A digest that does not match is `invalid_signature`. Not
-covered are the signature nodes, the header, the name of the default configuration and where data lies. Signatures of images alone are
-told and do not suffice. Unit addresses (`@`) are refused, encrypted images are judged as they lie."""
+Every configuration must be signed, since any may be booted; for each of them one good signature suffices. The root, the configuration,
+every image that it names and all their hash nodes must be listed, and names of signed properties lie in the hashed strings; images
+without a digest of SHA-256 or better, images and nodes that nothing signs, and what lies between and after the images (unless zeros) are
+uncovered content. A digest that does not match is `invalid_signature`. Not covered are the signature nodes, the header, the name of the
+default configuration and where data lies. Signatures of images alone are told and do not suffice. Unit addresses (`@`) are refused,
+encrypted images are judged as they lie."""
 
 SCHEME = "fit"
 HEAD_BYTES = 64 * 1024
@@ -55,22 +55,26 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     tree = fdt.parse(pinned)
     images = fit_image.images_of(tree)
     signatures = fit_image.signatures_of(tree)
-    facts = tuple(_fact(tree, images, one, _role(tree, one, signatures)) for one in signatures)
+    facts = tuple(_fact(tree, images, one, _role(one, signatures)) for one in signatures)
     coverage = coverage_of(tree, images, signatures)
     problem = _mismatch(tree, images) if signatures else None
     return Reading(pinned.sha256, facts + files.complete(pinned.states), coverage, problem)
 
 
-def _role(tree: Tree, signature: NodeSignature, signatures: tuple[NodeSignature, ...]) -> SignatureRole:
-    configurations = tree.children(fit_image.CONFIGURATIONS)
+def _role(signature: NodeSignature, signatures: tuple[NodeSignature, ...]) -> SignatureRole:
     if not signature.of_configuration and any(one.of_configuration for one in signatures):
         return SignatureRole.REPORTED
-    return SignatureRole.REQUIRED if len(configurations) > 1 else SignatureRole.ALTERNATIVE
+    return SignatureRole.ALTERNATIVE
 
 
 def _fact(tree: Tree, images: dict[str, ImageData], signature: NodeSignature, role: SignatureRole) -> SignatureFact:
     fact = SignatureFact(
-        scheme=SCHEME, origin=SignatureOrigin.EMBEDDED, file=None, role=role, signature=signature.value
+        scheme=SCHEME,
+        origin=SignatureOrigin.EMBEDDED,
+        file=None,
+        role=role,
+        signature=signature.value,
+        part=signature.owner[:200],
     )
     try:
         algorithm = _algorithm(signature)
