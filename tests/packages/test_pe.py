@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.packages.generate import pe_craft
 from tests.packages.generate.pe_craft import SignedImage, entry
 from tests.packages.table import FIXTURES, Case, cases, facts_and_verdict
-from trust_store.decode import pe
 from trust_store.decode.asn1 import read_first
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.protocol import ReadLimits
@@ -20,7 +19,7 @@ from trust_store.formats.skipping import SkippingState
 from trust_store.formats.streaming import BytesSource, SourceChangedError
 from trust_store.model.package_facts import SignatureFact, Uncovered
 from trust_store.model.verdict import Reason
-from trust_store.signatures.authenticode import MAX_SIGNATURES, SCHEMES, read_embedded
+from trust_store.signatures.authenticode import MAX_SIGNATURES, SCHEMES, EmbeddedSignature, read_embedded
 from trust_store.signatures.protocol import CandidateKey
 
 VALID = (FIXTURES / "pe/valid.exe").read_bytes()
@@ -118,6 +117,24 @@ def test_signature_of_another_kind_of_file_does_not_count() -> None:
     stated = signatures.found[0].indirect.digest  # type: ignore[union-attr]
     assert [f.content_matches for f in signatures.complete({"sha256": stated}, lambda _: True)] == [True]
     assert [f.content_matches for f in signatures.complete({"sha256": stated}, lambda _: False)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "matches"),
+    [
+        (b"\x0f", True),  # SpcPeImageData
+        (b"\x15", True),  # what Debian's fwupd images have: the purpose of an individual's key
+        (b"\x19", False),  # a cabinet
+        (b"\x1e", False),  # a subject interface package: a script, an installer's file
+    ],
+)
+def test_what_kind_of_file_was_signed(kind: bytes, *, matches: bool) -> None:
+    """An image that was signed as one of the other kinds of files is not signed; kinds that mean nothing do not matter."""
+    arc = bytes.fromhex("060a2b0601040182370201")
+    message = _exact(IMAGE.message).replace(arc + b"\x0f", arc + kind, 1)
+    (one,) = read_embedded([message]).found
+    assert isinstance(one, EmbeddedSignature)
+    assert reader._is_image(one.indirect) == matches
 
 
 def test_file_digest_weaker_than_the_signers_is_told() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode.asn1 import read_first
-from trust_store.decode.authenticode import ID_CABINET
+from trust_store.decode.authenticode import ID_PE_IMAGE, ID_SIP_INFO
 from trust_store.decode.cabinet_header import HEADER_BYTES, read_header
 from trust_store.formats.catalogs import catalog_algorithms, complete_side
 from trust_store.formats.protocol import Reading
@@ -62,7 +62,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 
 
 def _is_cabinet(indirect: IndirectData) -> bool:
-    return indirect.kind == ID_CABINET
+    """Not signed as something else."""
+    return indirect.kind not in (ID_PE_IMAGE, ID_SIP_INFO)
 
 
 def _left_out(header: CabinetHeader, start: int, size: int) -> tuple[tuple[int, int], ...]:

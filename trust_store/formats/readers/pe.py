@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode import pe
-from trust_store.decode.authenticode import ID_PE_IMAGE
+from trust_store.decode.authenticode import ID_CABINET, ID_SIP_INFO
 from trust_store.formats.catalogs import catalog_algorithms, complete_side
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
@@ -74,7 +74,8 @@ def _headers(source: PackageSource) -> bytes:
 
 
 def _is_image(indirect: IndirectData) -> bool:
-    return indirect.kind == ID_PE_IMAGE
+    """Not signed as something else; UEFI signing tools have written other kinds than SpcPeImageData, which mean nothing."""
+    return indirect.kind not in (ID_CABINET, ID_SIP_INFO)
 
 
 def _left_out(image: Image, table_start: int, size: int) -> tuple[tuple[int, int], ...]:
