@@ -132,15 +132,17 @@ def test_what_was_seen_before_the_mark_stays_passed(pki: VendorPKI) -> None:
     """How a package was signed when it came is no regression later; one that came with the mark or after it is."""
     facts = signed(pki)
 
-    def seen(at: datetime | None) -> Reason:
+    def seen(at: datetime | None, now: datetime = AT) -> Reason:
         view = TrustView(anchors=(anchor(der(pki.root)),), ratchets=(marks(signers="2"),))
-        question = Question(DTEN, AT, AT, "now", "firmware.bin", first_seen_at=at)
+        question = Question(DTEN, now, now, "now", "firmware.bin", first_seen_at=at)
         return verify_package(facts, view, question).reason
 
     assert seen(SEEN - timedelta(seconds=1)) is Reason.TRUSTED
     assert seen(SEEN) is Reason.DOWNGRADE
     assert seen(SEEN + DAY) is Reason.DOWNGRADE
     assert seen(None) is Reason.DOWNGRADE
+    set_back = SEEN - DAY
+    assert seen(set_back, set_back) is Reason.DOWNGRADE  # by a clock that is behind the mark nothing came before it
 
 
 def test_a_past_question_knows_the_marks_of_its_time(pki: VendorPKI) -> None:

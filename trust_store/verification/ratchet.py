@@ -111,14 +111,14 @@ def _held_against(mark: Mark, dimension: str, facts: PackageFacts, question: Que
 
     Never the very package that set it. How a package is signed is no regression where it was seen, with these signatures, before
     the mark was set: it is what the vendor shipped then. An older version stays older, whenever it was seen: to be shown it again
-    is the attack.
+    is the attack. A clock that is behind the mark was set back: what it says was seen before the mark is not believed.
     """
     if mark.package_sha256 == facts.sha256:
         return False
     if question.time_basis == REQUESTED and mark.seen_at > question.at:
         return False
     seen = question.first_seen_at
-    return dimension == VERSION or seen is None or seen >= mark.seen_at
+    return dimension == VERSION or seen is None or seen >= mark.seen_at or question.checked_at < mark.seen_at
 
 
 def _less(dimension: str, now: str, mark: Mark) -> bool:
