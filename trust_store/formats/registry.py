@@ -47,11 +47,11 @@ PKCS7 = bytes.fromhex("06092a864886f70d010702").lower()
 """The object identifier of CMS signed-data in DER, its one octet that is a capital letter made small like everything looked at."""
 HEAD_BYTES, TAIL_BYTES = 4096, 65_536
 READERS: tuple[Entry, ...] = (
-    Entry("zip", "android-ota", 3, "android_ota", (b"\xff\xff",)),
+    Entry("zip", "android-ota", 4, "android_ota", (b"\xff\xff",)),
     Entry("zip", "apk", 1, "apk", (b"androidmanifest.xml", b"apk sig block 42")),
     Entry("zip", "nuget", 1, "nuget", (b".signature.p7s", b".nuspec")),
     Entry("zip", "msix", 1, "msix", (b"appxblockmap.xml",)),
-    Entry("zip", "vsix", 1, "vsix"),
+    Entry("zip", "vsix", 1, "vsix", (b"extension.vsixmanifest", b"digital-signature/")),
     Entry("zip", "wheel", 1, "wheel", (b".dist-info/record",)),
     Entry("zip", "jar", 1, "jar", (b"meta-inf/",)),
     Entry("zip", "vendor-bundle", 5, "vendor_bundle", (b"sha256sums",)),
@@ -68,6 +68,8 @@ READERS: tuple[Entry, ...] = (
     Entry("tar", "vendor-bundle-tar", 1, "vendor_bundle_tar"),
     Entry("tar", "tar", 1, "tar_plain"),
     Entry("none", "linux-module", 1, "linux_module", (b"~module signature appended~\n",)),
+    Entry("none", "android-payload", 1, "android_payload", (b"crau",)),
+    Entry("none", "mach-o", 1, "mach_o", (b"\xfa\xed\xfe", b"\xfe\xed\xfa", b"\xca\xfe\xba")),
     Entry("none", "rpm", 1, "rpm", (b"\xed\xab\xee\xdb",)),
     Entry("none", "rauc", 1, "rauc", (b"hsqs", PKCS7)),
     Entry("none", "mar", 1, "mar", (b"mar1",)),

@@ -62,7 +62,10 @@ _DER, _JSON, _COSE, _COMMENT, _SSH = (b"0", b"-----BEGIN "), (b"{",), (b"\xd2",)
 _PACKET = tuple(bytes((octet,)) for octet in range(0x80, 0x100))
 """How OpenPGP packets begin (RFC 9580 4.2)."""
 SCHEMES: tuple[Entry, ...] = (
+    Entry("alpine-apk", "firmware_values"),
     Entry("android-ota", "android_ota"),
+    Entry("android-payload", "android_payload"),
+    Entry("android-payload-metadata", "android_payload"),
     Entry("apk-v1", "jar"),
     Entry("apk-v2", "apk"),
     Entry("apk-v3", "apk"),
@@ -77,6 +80,7 @@ SCHEMES: tuple[Entry, ...] = (
     Entry("jar", "jar"),
     Entry("mar", "firmware_values"),
     Entry("mender", "firmware_values"),
+    Entry("mach-o", "macho"),
     Entry("minisign", "comment_signatures", beside=True, begins=_COMMENT),
     Entry("notation-cose", "notation", beside=True, begins=_COSE),
     Entry("notation-jws", "notation", beside=True, begins=_JSON),
