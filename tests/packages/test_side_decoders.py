@@ -23,6 +23,7 @@ SIGNIFY = (FIXTURES / "signify" / "package.bin.sig").read_bytes()
 SSHSIG = (FIXTURES / "sshsig" / "package.bin.sig").read_bytes()
 MESSAGE = (FIXTURES / "openpgp_message" / "openpgp_message.asc").read_bytes()
 PACKAGE = (FIXTURES / "openpgp_message" / "package.bin").read_bytes()
+APK_SIGNED_DATA = bytes.fromhex("08000000") + bytes(8) + bytes.fromhex("0e0000000a000000") + b"0\x08" + bytes(8)
 ED25519 = b"\0\0\0\x0bssh-ed25519\0\0\0 " + bytes(range(1, 33))
 READERS = (
     comment_signatures.parse_minisign,
@@ -171,6 +172,9 @@ def test_recovered_digest() -> None:
         (b"firmware" + bytes.fromhex("04000108000004ff00000006"), True),
         (b"firmware, firmware" + bytes.fromhex("04000108000104ff00000006"), False),
         (b"DSSEv1 1 a 1 b", True),
+        (APK_SIGNED_DATA + bytes(4), True),
+        (APK_SIGNED_DATA + bytes.fromhex("1800000021000000") + bytes(4), True),
+        (APK_SIGNED_DATA + bytes(5), False),
         (b"", False),
     ],
 )
@@ -301,6 +305,13 @@ def test_lists_of_every_shape() -> None:
         ("z", "z", ("sha512",)),
         ("x", "x", ("sha3_256",)),
     ]
+
+
+def test_a_digest_alone() -> None:
+    """A file that holds a digest and nothing else is a list of one file that is not named; 128 digits may be a signature value."""
+    (entry,) = checksum_list.parse_list(b"\xef\xbb\xbf" + b"A" * 64 + b"\r\n")
+    assert (entry.name, entry.algorithms, entry.digest) == (checksum_list.UNNAMED, ("sha256",), "a" * 64)
+    assert not checksum_list.is_list(b"a" * 128)
 
 
 def test_escaped_names() -> None:

@@ -32,6 +32,11 @@ _BY_LABEL = {
     "sha3-224": "sha3_224", "sha3-256": "sha3_256", "sha3-384": "sha3_384", "sha3-512": "sha3_512",
 }  # fmt: skip
 WEAK = frozenset({"md5", "sha1"})
+# A digest alone, as in ``x.sha256``; 128 digits may be a bare Ed25519 value, and are none
+_ALONE = re.compile(rb"\s*((?:[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{64}|[0-9a-fA-F]{96}))\s*\Z")
+UNNAMED = "-"
+"""What programs call the file that they read from standard input."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ESCAPES = re.compile(r"\\(.)")
 
 
@@ -54,12 +59,14 @@ def parse_list(text: bytes) -> tuple[ListedFile, ...]:
     """Every digest that ``text``, which must be a list in whole, states.
 
     Lines of ``sha256sum`` and BSD lines may be mixed, with comments (``#``) and empty lines between; control data of Debian is one
-    paragraph with lists in it. Of a list that has strong digests the weak ones are left out. Raises MalformedError for everything
-    else, for names that lead elsewhere (absolute, ``..``) and for a name that has two digests of one kind; ResourceLimitError.
+    paragraph with lists in it; a digest alone is one of a file that is not named. Of a list that has strong digests the weak ones are
+    left out. Raises MalformedError for everything else, for names that lead elsewhere (absolute, ``..``) and for a name that has two
+    digests of one kind; ResourceLimitError.
     """
     if len(text) > MAX_LIST_BYTES:
         raise ResourceLimitError(f"a list of digests of {len(text)} bytes")
-    found = _control(text) if _is_control(text) else _lines(text)
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    found = _alone(text) or (_control(text) if _is_control(text) else _lines(text))
     if not found:
         raise MalformedError("no list of digests")
     strong = tuple(entry for entry in found if not WEAK.issuperset(entry.algorithms))
@@ -70,7 +77,8 @@ def is_list(text: bytes) -> bool:
     """Whether ``text`` is a list, even one that is broken further on: its first line that says anything is one of a list."""
     if b"\0" in text[:4096]:
         return False
-    if _is_control(text):
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    if _ALONE.match(text[:4096]) or _is_control(text):
         return True
     for line in text[:65536].split(b"\n"):
         if line.strip() and not line.startswith(b"#"):
@@ -83,6 +91,13 @@ def is_list(text: bytes) -> bool:
 def _is_control(text: bytes) -> bool:
     lists = b"|".join(re.escape(name.encode()) for name in DIGEST_FIELDS)
     return re.search(rb"(?mi)^(?:" + lists + rb"):[ \t]*\r?\n[ \t]+[0-9a-f]{32}", text) is not None
+
+
+def _alone(text: bytes) -> list[ListedFile]:
+    match = _ALONE.match(text)
+    if match is None:
+        return []
+    return [ListedFile(UNNAMED, _BY_DIGITS[len(match[1])], match[1].decode("ascii").lower())]
 
 
 def _control(text: bytes) -> list[ListedFile]:

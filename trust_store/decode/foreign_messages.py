@@ -21,7 +21,7 @@ HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 65_535 + 64
 """More than the longest hashed part of an OpenPGP signature."""
 _MAX_SMALL_BYTES = 256 * 1024
-_DIGEST_BYTES = frozenset({20, 28, 32, 36, 48, 64})
+_DIGEST_BYTES = frozenset({20, 32, 48, 64})
 _TEXT = re.compile(rb"[\t\n\r -~]*")
 _JWS = re.compile(rb"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\Z")
 _TLS13 = re.compile(rb" {64}TLS 1\.3, (?:server|client) CertificateVerify\0")
@@ -87,6 +87,18 @@ def _is_tls12(data: bytes) -> bool:
     return len(data) > 68 and data[64] == 3 and len(data) == 68 + data[67]
 
 
+def _is_apk_signed_data(data: bytes) -> bool:
+    """APK Signature Scheme v2 and v3 "signed data": digests, certificates, (v3: two SDK versions,) attributes, each after its length."""
+    digests = 4 + int.from_bytes(data[:4], "little")
+    certificates = digests + 4 + int.from_bytes(data[digests : digests + 4], "little")
+    if not digests + 12 < certificates <= len(data) or data[digests + 8] != 0x30:
+        return False
+    return any(
+        at + 4 <= len(data) and len(data) == at + 4 + int.from_bytes(data[at : at + 4], "little") + rest
+        for at, rest in ((certificates, 0), (certificates, 4), (certificates + 8, 0))
+    )
+
+
 def _is_jws(data: bytes) -> bool:
     """RFC 7515 5.1: base64url of a JSON header, a dot, base64url of the payload; nothing else."""
     match = _JWS.match(data)
@@ -117,6 +129,7 @@ _KINDS: tuple[tuple[str, Callable[[bytes], object]], ...] = (
     ("an SSH certificate", _is_ssh_certificate),
     ("the end of a TLS handshake (RFC 8446 4.4.3)", _TLS13.match),
     ("a key exchange of TLS (RFC 8422 5.4)", _is_tls12),
+    ("what an APK signature is made over", _is_apk_signed_data),
     ("what a JSON Web Signature is made over (RFC 7515 5.1)", _is_jws),
     ("what a COSE signature is made over (RFC 9052 4.4)", _COSE.match),
     ("what a DSSE signature is made over", lambda data: data.startswith(b"DSSEv1 ")),

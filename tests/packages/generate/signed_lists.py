@@ -100,6 +100,7 @@ def _shapes(shop: Lists) -> None:
     shop.passed("valid_bsd", "package.bin", **clear("bsd.asc", bsd.encode()))
     for algorithm in ("sha512", "sha384", "sha224", "blake2b"):
         shop.passed(f"valid_{algorithm}", "package.bin", **clear(f"{algorithm}.asc", _list(algorithm)))
+    shop.passed("valid_digest_alone", "package.bin", **clear("alone.asc", digest.encode() + b"\n"))
     shop.passed("valid_in_a_folder", "package.bin", **clear("folder.asc", _list("sha256", name="./dist/package.bin")))
     shop.passed("valid_another_name", "package.bin", **clear("renamed.asc", _list("sha256", name="firmware-1.0.bin")))
     release = f"Origin: Vendor\nSuite: stable\nMD5Sum:\n {'0' * 32} 286 package.bin\nSHA256:\n {digest} 286 main/package.bin\n"
