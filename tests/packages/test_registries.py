@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.packages.pki import new_key
-from tests.packages.sigstore_craft import IN_TOTO, Instance, b64, pem, sign, spki, statement
-from tests.packages.test_sigstore import NOW, facts_of, question
+from tests.packages.sigstore_craft import IN_TOTO, ISSUER, Instance, b64, pem, sign, spki, statement
+from tests.packages.test_sigstore import NOW, facts_of, question, stored
 from trust_store.decode.distribution_names import same_distribution
 from trust_store.decode.dsse import MAX_SUBJECTS, parse_envelope, parse_statement
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints
 from trust_store.model.trust_view import TrustView
 from trust_store.model.vendor import Vendor, VendorPolicy
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.signatures.protocol import CandidateKey
 from trust_store.verification import verify_package
 from trust_store.verification.supplied import read_material, supplied_anchors
 
@@ -197,3 +200,37 @@ def test_the_end_of_a_registrys_key_is_its_last_moment() -> None:
     at = datetime(2026, 6, 1, tzinfo=UTC)
     assert judged(manifest(), keys(at.isoformat())).reason is Reason.TRUSTED
     assert judged(manifest(), keys("2026-05-31T23:59:59Z")).reason is Reason.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (AnchorState.VALID, Reason.TRUSTED),
+        (AnchorState.PENDING, Reason.OUT_OF_SCOPE),
+        (AnchorState.DISTRUSTED, Reason.OUT_OF_SCOPE),
+    ],
+)
+def test_a_log_proves_that_a_key_signed_before_its_end(state: AnchorState, reason: Reason) -> None:
+    """A registry's key that has ended since counts for what a log of a valid root took in before; a buried root's log proves nothing."""
+    content = statement(("pkg:npm/tool@1.0.0", {"sha512": hashlib.sha512(TARBALL).hexdigest()}))
+    bundle = INSTANCE.with_key(KEY, content, envelope=True).bundle("0.2")
+    side = json.dumps({"attestations": [{"predicateType": "publish", "bundle": bundle}]}).encode()
+    ended = Constraints(valid_until=datetime(2026, 4, 1, tzinfo=UTC))
+    root = stored(AnchorKind.SIGSTORE_ROOT, json.dumps(INSTANCE.trusted_root()).encode(), state)
+    anchors = (stored(AnchorKind.NPM, spki(KEY), constraints=ended), root)
+    facts = facts_of(side, TARBALL, CandidateKey("npm", spki(KEY)))
+    assert verify_package(facts, TrustView(anchors=anchors), question(None, "acme")).reason is reason
+
+
+def test_an_attestation_of_another_kind_says_nothing_about_publication() -> None:
+    """PEP 740 names the predicates that count beside a distribution."""
+    digest = hashlib.sha256(TARBALL).hexdigest()
+    material = read_material(json.dumps(INSTANCE.trusted_root()).encode(), "root.json")
+    view = TrustView(anchors=supplied_anchors(material, NOW), trust="supplied")
+    named = replace(question(("a@vendor.example", ISSUER)), name="tool-1.0.tar.gz")
+    found = []
+    for predicate in ("https://docs.pypi.org/attestations/publish/v1", "https://vendor.example/reviewed/v1"):
+        content = statement(("tool-1.0.tar.gz", {"sha256": digest}), predicate=predicate)
+        side = json.dumps(INSTANCE.attest(content, "a@vendor.example").attestation()).encode()
+        found.append(verify_package(facts_of(side, TARBALL), view, named).reason)
+    assert found == [Reason.TRUSTED, Reason.OUT_OF_SCOPE]

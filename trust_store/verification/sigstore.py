@@ -28,6 +28,7 @@ from trust_store.verification.anchor_scope import anchor_moments, key_scope_find
 from trust_store.verification.bare_key import BareKeyJudging
 from trust_store.verification.material import counts_for, reachable, vendor_findings
 from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
+from trust_store.verification.revocation import revocation_findings
 from trust_store.verification.signer_rule import rule_findings
 from trust_store.verification.sigstore_time import stamped_times
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from trust_store.model.trust_anchor import TrustAnchor
 
 MAX_ROOTS = 16
+_PYPI_PREDICATES = frozenset({"https://docs.pypi.org/attestations/publish/v1", "https://slsa.dev/provenance/v1"})
 _BURIED = frozenset({Reason.COMPROMISED, Reason.DISTRUSTED})
 
 
@@ -83,6 +85,8 @@ class SigstoreJudging(BareKeyJudging):
         # (5) Every root that counts.
         for anchor, root in self._roots():
             self._under(anchor, root, bundle, leaf, identity)
+            if any(not outcome.findings for outcome in self.outcomes):
+                break
         if not self.outcomes:
             self.missing = self.missing or MissingIssuer(leaf.issuer, leaf.authority_key_identifier)
             self.findings.append(
@@ -132,6 +136,9 @@ class SigstoreJudging(BareKeyJudging):
             findings += self._material.tombstones_on(certificate, "a certificate in the path", self._proven_at)
         findings += self._of_anchor(anchor)
         findings += path_scope_findings(anchor, self._use(), path.path, self._budget)
+        findings += revocation_findings(
+            anchor, path.path, self._material, at=self._question.at, signed_at=self._proven_at, budget=self._budget
+        )
         if anchor.signer_rule.conditional:
             findings += rule_findings(anchor, path.path)
         asked = self._asked(identity)
@@ -214,13 +221,19 @@ class SigstoreJudging(BareKeyJudging):
 
         statement = parse_statement(bundle.envelope)
         name = statement.subjects[0].name or ""
+        if statement.predicate_type not in _PYPI_PREDICATES:
+            detail = (
+                f"an attestation of the kind {statement.predicate_type[:80]!a} says nothing about publication (PEP 740)"
+            )
+            self.findings.append(Finding(Reason.OUT_OF_SCOPE, detail))
         if statement.count != 1 or not same_distribution(name, self._question.name):
             detail = f"the attestation is for {name[:80]!a}, not for a file of this name (PEP 740)"
             self.findings.append(Finding(Reason.OUT_OF_SCOPE, detail))
 
     def _by_key(self, bundle: Bundle) -> None:
         """A bundle that names its key by a hint: the key is an anchor or nobody's; a log entry that it has must be true."""
-        logs = [self._logged(bundle, anchor, root) for anchor, root in self._roots()]
+        roots = [(anchor, root) for anchor, root in self._roots() if not self._of_anchor(anchor)]
+        logs = [self._logged(bundle, anchor, root) for anchor, root in roots]
         proven = [min(times) for times, problems in logs if times and not problems]
         if proven and min(proven) <= self._question.at:
             self.at = self.timestamped_at = self._proven_at = min(proven)
