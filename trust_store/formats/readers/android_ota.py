@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode.zip_archive import read_directory, walk
 from trust_store.errors import MalformedError
+from trust_store.formats.ota_contents import OTAContents
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import joined, read_side
 from trust_store.formats.streaming import PackageStream
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
 NAME = "android-ota"
-VERSION = 3
+VERSION = 4
 CONTAINER = "zip"
 DOC = """An OTA zip as SignApk -w writes it: a PKCS #7 block in the archive comment, over everything before the comment.
 
-What recovery ignores is ignored: signed attributes and the certificate inside, which is a hint. The payload.bin of A/B
-packages carries further signatures, which are not read."""
+What recovery ignores is ignored: signed attributes and the certificate inside, which is a hint. A JAR signature, and the signatures
+of payload.bin in A/B packages, are reported: they never pass the package."""
 
 FOOTER_BYTES = 6
 _FOOTER = struct.Struct("<HHH")
@@ -69,8 +70,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     wanted = {request for pending in embedded for request in pending.digests}
     signed_bytes = source.size - footer.comment_size - _COMMENT_LENGTH_BYTES
     stream = PackageStream(source, {*files.digests, *wanted}, boundary=signed_bytes)
-    walk(stream, directory)
-    facts = tuple(pending.complete(stream.snapshot) for pending in embedded)
+    contents = OTAContents(source, directory, limits)
+    walk(stream, directory, contents.sink_of)
+    facts = tuple(pending.complete(stream.snapshot) for pending in embedded) + contents.facts()
     uncovered = _uncovered(directory, footer, source.size)
     return Reading(stream.sha256, facts + joined(files).complete(stream.states), Coverage(signed_bytes, uncovered))
 
