@@ -114,6 +114,16 @@ def test_a_weaker_policy_waits_for_approval_under_the_old(store: sqlite3.Connect
         approve_policy("cyd")
 
 
+def test_accepting_older_versions_again_waits_for_approval(store: sqlite3.Connection) -> None:
+    """Refusing them counts at once, as what is stricter does; going back to accepting them does not."""
+    record(store, vendor())
+    assert record(store, vendor(rollback="refuse")) == [("policy.rollback", False)]
+    assert record(store, vendor()) == [("policy.rollback", True)]
+    assert effective_vendor(store, vendor()).policy.rollback == "refuse"
+    with pytest.raises(ValueError, match="rollback is"):
+        vendor(rollback="ask")
+
+
 def test_a_weakened_file_decides_nothing_yet(store: sqlite3.Connection) -> None:
     """One person cannot lower the number of people in the file and then approve alone, nor call a number added just now."""
     record(store, vendor())
