@@ -106,6 +106,21 @@ def test_broken_tokens_prove_nothing(tsa: Authority, changes: dict[str, Any], ex
     assert reasons(asked(tsa.token(VALUE, MADE, **changes), trusted(tsa.root_der))) == [expected]
 
 
+def test_usage_that_is_not_critical() -> None:
+    """RFC 3161 2.3 wants the extended key usage critical and alone; who asks for Authenticode lets it be not critical, but no more."""
+    root = Authority.make(AT, critical=False)
+    token, anchors = root.token(VALUE, MADE), [trusted(root.root_der)]
+    assert reasons(asked(token, *anchors)) == [Reason.PATH_INVALID]
+    budget = SignatureBudget(50)
+    lenient = prove(token, VALUE, anchors, [], at=AT, budget=budget, objections=nothing, critical=False)
+    assert lenient.latest == MADE
+    usages = (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CODE_SIGNING)
+    both = Authority.make(AT, usages=usages)
+    token, anchors = both.token(VALUE, MADE), [trusted(both.root_der)]
+    found = prove(token, VALUE, anchors, [], at=AT, budget=budget, objections=nothing, critical=False)
+    assert reasons(found) == [Reason.PATH_INVALID]
+
+
 def test_what_is_no_token_proves_nothing(tsa: Authority) -> None:
     """Bytes that are no token, and too many of them, are told."""
     assert reasons(asked(b"\x30\x00", trusted(tsa.root_der))) == [Reason.MALFORMED]

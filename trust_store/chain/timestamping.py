@@ -68,8 +68,11 @@ def prove(
     at: datetime,
     budget: SignatureBudget,
     objections: Objections,
+    critical: bool = True,
 ) -> ProvenTime:
     """When ``signature_value`` provably existed, asked ``at`` (aware); never raises for what stands in the token.
+
+    ``critical`` False lets the authority's extended key usage be one that is not, as Microsoft's was until 2022.
 
     ``tsa_anchors`` whose constraints do not name the purpose ``timestamp`` are left out. ``objections`` are the caller's: revocation,
     tombstones, states and further constraints, for each path that holds otherwise.
@@ -89,6 +92,8 @@ def prove(
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
     parameters = ValidationParameters(at=stated, purpose="timestamping")
+    if not critical and all(_purposes(signer) == {TIME_STAMPING} for signer in signers):
+        parameters = _for_time_stamping(stated)
     return _proven(parsed, signers, tsa_anchors, certificates, budget, objections, parameters)
 
 
@@ -122,21 +127,26 @@ def prove_countersignature(
     signers = _signers(parsed, certificates, budget)
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
-    authorities = [signer for signer in signers if _is_authority(signer)]
+    authorities = [signer for signer in signers if TIME_STAMPING in _purposes(signer)]
     if not authorities:
         problem = PathProblem(
             Reason.PATH_INVALID, "timestamp: the countersigner's certificate is not for time stamping"
         )
         return ProvenTime(stated, None, (problem,))
-    parameters = ValidationParameters(at=stated, eku=(TIME_STAMPING,), key_usage=("digital_signature",))
+    parameters = _for_time_stamping(stated)
     return _proven(parsed, authorities, tsa_anchors, certificates, budget, objections, parameters)
 
 
-def _is_authority(certificate: Certificate) -> bool:
+def _for_time_stamping(at: datetime) -> ValidationParameters:
+    """The purpose without RFC 3161's demand on the extension that states it."""
+    return ValidationParameters(at=at, eku=(TIME_STAMPING,), key_usage=("digital_signature",))
+
+
+def _purposes(certificate: Certificate) -> frozenset[str]:
     try:
-        return TIME_STAMPING in (read_extensions(certificate).eku or ())
+        return read_extensions(certificate).eku or frozenset()
     except READ_ERRORS:
-        return False
+        return frozenset()
 
 
 def _proven(

@@ -15,6 +15,7 @@ after the compromise of a CA, unlike that of a signer, a timestamp is as good as
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trust_store.chain.building import SignatureBudget
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 8
 COUNTERSIGNED_SCHEMES = frozenset({"authenticode", "catalog"})
-"""Schemes in which a countersignature tells when the signature was made (Microsoft's, before RFC 3161); elsewhere it tells nothing."""
+"""Microsoft's schemes: a countersignature tells when the signature was made, as it did before RFC 3161, and the certificates of Microsoft's
+own authority had an extended key usage that was not critical. Elsewhere the one tells nothing and the other must be critical (2.3)."""
 TOKEN_CHECKS = 32
 """Public-key operations spent on one token: what somebody adds to a signature takes nothing from it, nor from another token."""
 
@@ -75,7 +77,9 @@ def validation_time(
         return ValidationTime(question.at, findings=tuple(told))
     from trust_store.chain.timestamping import prove, prove_countersignature, readable  # few signatures are stamped
 
-    stamps: list[tuple[Callable[..., ProvenTime], bytes]] = [(prove, token) for token in fact.timestamps[:MAX_TOKENS]]
+    stamps: list[tuple[Callable[..., ProvenTime], bytes]] = [
+        (partial(prove, critical=not counted), token) for token in fact.timestamps[:MAX_TOKENS]
+    ]
     stamps += [(prove_countersignature, one) for one in fact.countersignatures[:MAX_TOKENS] if counted]
 
     # An authority's certificates may stand in the signature instead of in its token.
