@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tests.packages.generate.deb_craft import split
 from tests.packages.generate.rpm_craft import split as rpm_parts
 from tests.packages.table import FIXTURES
-from trust_store.decode import alpine_apk as alpine_streams
+from trust_store.decode.alpine_apk import read_control as read_alpine_control
+from trust_store.decode.alpine_apk import read_signatures, unpack_stream
 from trust_store.decode.apt_release import listed_package, parse_release
 from trust_store.decode.deb_package import listed_members, read_control
 from trust_store.decode.package_info import first_member, parse_package_info
@@ -36,25 +37,15 @@ def deb_control(data: bytes) -> None:
     )
 
 
-def alpine(data: bytes) -> None:
-    """Both streams of an Alpine package."""
-    content, _ = alpine_streams.unpack_stream(BytesSource(data).read_at, 0, max_packed=1 << 20)
-    alpine_streams.read_signatures(content)
-    alpine_streams.read_control(content)
+def alpine_signatures(data: bytes) -> None:
+    """The first stream of an Alpine package."""
+    content, _ = unpack_stream(BytesSource(data).read_at, 0, max_packed=1 << 20)
+    read_signatures(content)
 
 
-def apt(data: bytes) -> None:
-    """A Release file, and an index in which a package is looked for."""
+def index(data: bytes) -> None:
+    """An index in which a package is looked for."""
     listed_package(data, {"sha256": "0" * 64, "sha512": "0" * 128})
-    parse_release(data)
-
-
-def info(data: bytes) -> None:
-    """The little formats."""
-    first_member(data)
-    frame_end(data)
-    listed_members(data)
-    parse_package_info(data)
 
 
 def seeds(*paths: str) -> tuple[bytes, ...]:
@@ -68,11 +59,19 @@ def targets() -> tuple[Target, ...]:
 
     package, deb, alpine_package = seeds("rpm/valid.rpm", "deb/valid.deb", "alpine-apk/valid.apk")
     control = split(deb).control
+    zstd, listed = (split(one) for one in seeds("deb/zstd.deb", "deb/valid.deb"))
+    signed_control = alpine_package[unpack_stream(BytesSource(alpine_package).read_at, 0, max_packed=1 << 20)[1] :]
+    alpine_control = unpack_stream(BytesSource(signed_control).read_at, 0, max_packed=1 << 20)[0]
     found = (
         ("rpm_header", rpm_header, (rpm_parts(package).main,)),
         ("deb_control", deb_control, (b"\2" + control, b"\0" + lzma.decompress(control))),
-        ("alpine_apk", alpine, (alpine_package,)),
-        ("apt_release", apt, seeds("apt-release/Release", "apt-release/Packages")),
-        ("package_info", info, (b"pkgname = a\n", b"\x28\xb5\x2f\xfd\x24\x00\x01\x00\x00", b"Files:\n x\n")),
+        ("deb_package.listed_members", listed_members, (listed.statement(),)),
+        ("zstd_frame.frame_end", frame_end, (zstd.control, zstd.data)),
+        ("alpine_apk.read_signatures", alpine_signatures, (alpine_package,)),
+        ("alpine_apk.read_control", read_alpine_control, (alpine_control,)),
+        ("apt_release.parse_release", parse_release, seeds("apt-release/Release")),
+        ("apt_release.listed_package", index, seeds("apt-release/Packages")),
+        ("package_info.parse_package_info", parse_package_info, (b"# x\npkgname = a\npkgver = 1\n",)),
+        ("package_info.first_member", first_member, (lzma.decompress(control),)),
     )
     return tuple(Target(name, run, begin, READ_ERRORS) for name, run, begin in found)
