@@ -390,3 +390,22 @@ def test_the_signature_of_a_cosign_key_is_a_bare_value() -> None:
     view = TrustView(anchors=supplied_anchors(material, NOW), trust="supplied")
     facts = facts_of(b64(sign(key, ARTIFACT)).encode(), ARTIFACT, *material.candidates)
     assert verify_package(facts, view, question(None)).reason is Reason.TRUSTED
+
+
+def test_cosigns_files_stand_for_one_signature() -> None:
+    """``.sig`` and the log's answer beside it, as cosign wrote them into two files, are one signature; each file verifies."""
+    signed = INSTANCE.sign(ARTIFACT, WHO)
+    whole, logged = signed.cosign(), signed.cosign()["rekorBundle"]
+    value, other = b64(signed.value).encode(), b64(sign(new_key("p256"), ARTIFACT)).encode()
+    root = INSTANCE.trusted_root()
+    for beside in (whole, logged):
+        sides = [json.dumps(beside).encode(), value]
+        facts = facts_of(sides[0]), several(sides), several([sides[0], other])
+        reasons = [verify_package(one, supplied(root), question()).reason for one in facts]
+        assert reasons == [Reason.TRUSTED, Reason.TRUSTED, Reason.UNKNOWN_ROOT]
+
+
+def several(sides: list[bytes]) -> PackageFacts:
+    """What is seen in the artifact with several files beside it."""
+    given = [SideMaterial(SideFile(f"side{n}", f"{n:064x}"), SignatureOrigin.GIVEN, d) for n, d in enumerate(sides)]
+    return read_package(BytesSource(ARTIFACT), tuple(given), (), LIMITS)

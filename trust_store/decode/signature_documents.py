@@ -23,6 +23,7 @@ _MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     (PYPI, (b'"verification_material"',)),
     (SIGSTORE, (b"application/vnd.dev.sigstore.bundle",)),
     (COSIGN, (b'"base64Signature"',)),
+    (COSIGN, (b'"SignedEntryTimestamp"', b'"Payload"')),
     (JWS, (b'"protected"', b'"x5c"')),
     (DSSE, (b'"payloadType"', b'"signatures"')),
     (NPM, (b'"dist"', b'"integrity"')),

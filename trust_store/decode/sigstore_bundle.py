@@ -19,6 +19,7 @@ from trust_store.decode.json_fields import (
     some_octets,
     wrapped_octets,
 )
+from trust_store.decode.rekor_entry import parse_body
 from trust_store.decode.strict_json import parse_object
 from trust_store.decode.x509 import MAX_CERTIFICATE_BYTES, pem_blocks
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
@@ -44,6 +45,7 @@ MEDIA_TYPES = {
 COSIGN, PYPI = "cosign", "pypi"
 """What ``Bundle.version`` says of documents that are no bundle: they are judged by the rules of v0.1 and v0.2."""
 _DIGESTS = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
+_LOGGED = frozenset({"SignedEntryTimestamp", "Payload"})
 _PUBLISH_KEYS = frozenset({"version", "verification_material", "envelope"})
 
 
@@ -128,8 +130,8 @@ def is_bundle(said: dict[str, Any]) -> bool:
 
 
 def is_cosign(said: dict[str, Any]) -> bool:
-    """What ``cosign sign-blob --bundle`` wrote before it wrote sigstore bundles."""
-    return "base64Signature" in said
+    """What ``cosign sign-blob --bundle`` wrote before it wrote sigstore bundles, or the log's part of it alone."""
+    return "base64Signature" in said or set(said) >= _LOGGED
 
 
 def is_attestation(said: dict[str, Any]) -> bool:
@@ -251,32 +253,42 @@ def _proof(said: dict[str, Any]) -> InclusionProof:
 
 
 def _cosign(said: dict[str, Any]) -> Bundle:
-    """``{base64Signature, cert, rekorBundle: {SignedEntryTimestamp, Payload: {body, integratedTime, logIndex, logID}}}``."""
+    """``{base64Signature, cert, rekorBundle: {SignedEntryTimestamp, Payload: {body, integratedTime, logIndex, logID}}}``.
+
+    Or the inner object alone: value and certificate are in the entry's body as well, and are held against it later.
+    """
     certificates: tuple[bytes, ...] = ()
-    keys: str | None = ""
+    if "base64Signature" not in said:
+        entry = _logged_entry(said)
+        body = parse_body(entry.body)
+        value, verifier = body.signatures[0]
+        certificates = (_certificate(verifier.certificate),) if verifier.certificate else ()
+        hint = None if certificates else ""
+        return Bundle(COSIGN, certificates, hint, (entry,), (), MessageSignature(value, None, None), None)
     if said.get("cert"):
         text = base64_octets(a_text(said, "cert"), "cert")
-        certificates, keys = tuple(pem_blocks(text, b"CERTIFICATE")), None
+        certificates = tuple(pem_blocks(text, b"CERTIFICATE"))
         if not certificates and not pem_blocks(text, b"PUBLIC KEY"):
             raise MalformedError("cosign: 'cert' holds neither a certificate nor a key")
-        keys = None if certificates else ""
-    entries: tuple[LogEntry, ...] = ()
     logged = maybe_object(said, "rekorBundle")
-    if logged is not None:
-        payload = an_object(logged, "Payload")
-        log_id = a_text(payload, "logID", 64)
-        if not re.fullmatch("[0-9a-f]{64}", log_id):
-            raise MalformedError("cosign: a log id that is no digest")
-        body = some_octets(payload, "body")
-        kind, version = _kind_of(body)
-        entries = (
-            LogEntry(
-                an_integer(payload, "logIndex"), bytes.fromhex(log_id), kind, version, body,
-                an_integer(payload, "integratedTime"), some_octets(logged, "SignedEntryTimestamp"), None,
-            ),
-        )  # fmt: skip
+    entries = (_logged_entry(logged),) if logged is not None else ()
     value = some_octets(said, "base64Signature")
-    return Bundle(COSIGN, certificates, keys, entries, (), MessageSignature(value, None, None), None)
+    return Bundle(
+        COSIGN, certificates, None if certificates else "", entries, (), MessageSignature(value, None, None), None
+    )
+
+
+def _logged_entry(said: dict[str, Any]) -> LogEntry:
+    payload = an_object(said, "Payload")
+    log_id = a_text(payload, "logID", 64)
+    if not re.fullmatch("[0-9a-f]{64}", log_id):
+        raise MalformedError("cosign: a log id that is no digest")
+    body = some_octets(payload, "body")
+    kind, version = _kind_of(body)
+    return LogEntry(
+        an_integer(payload, "logIndex"), bytes.fromhex(log_id), kind, version, body,
+        an_integer(payload, "integratedTime"), some_octets(said, "SignedEntryTimestamp"), None,
+    )  # fmt: skip
 
 
 def _kind_of(body: bytes) -> tuple[str, str]:

@@ -66,13 +66,20 @@ def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
     lists = tuple(item for item in side if _is_plain_list(item))
     others = tuple(item for item in side if item not in lists)
     if not lists:
-        return joined(*map(_read_one, others))
+        files = joined(*map(_read_one, others))
+        return _explained(files) if len(others) > 1 and any(item.data[:1] == b"{" for item in others) else files
     only = len(lists) == len(others) == 1
     pairs = [(item, one) for item in others for one in lists if only or _named_after(item.file.name, one.file.name)]
     found = [_over_list(item, one) for item, one in pairs]
     found += [_read_one(item) for item in others if not any(item is paired for paired, _ in pairs)]
     found += [_unsigned_list(one) for one in lists if not any(one is paired for _, paired in pairs)]
     return joined(*found)
+
+
+def _explained(files: SignatureFiles) -> SignatureFiles:
+    from trust_store.formats.beside_bundle import explained  # few packages have several signatures, one of them in JSON
+
+    return SignatureFiles(explained(files.pending), files.unreadable)
 
 
 def _is_plain_list(item: SideMaterial) -> bool:
