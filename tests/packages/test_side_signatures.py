@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packages.table import FIXTURES, cases, facts_and_verdict, verdict_of
+from tests.packages.table import FIXTURES, NOW, Case, InProcessReader, cases, facts_and_verdict, verdict_of
 from tests.trust_store.openpgp_craft import CraftedKey, packet
 from tests.trust_store.package_craft import archive, read
 from tests.trust_store.verdict_craft import anchor, ask, beside
+from trust_store.cli.check_request import CheckOptions, CheckSession
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.key_files import read_keys
+from trust_store.errors import UsageError
 from trust_store.formats import side_signatures
 from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.verdict import Reason
@@ -137,3 +140,17 @@ def test_an_unknown_file_beside_a_list() -> None:
     (fact,) = read(PACKAGE, side("SHA256SUMS"), side("x", b"junk\0"), keys=KEYS).signatures
     assert fact.problem is not None
     assert (fact.scheme, fact.problem.reason) == (side_signatures.UNKNOWN_SCHEME, Reason.UNSUPPORTED_FORMAT)
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if "signatures" in case.values], ids=lambda case: case.id)
+def test_the_command_takes_every_file_of_the_table(case: Case) -> None:
+    """``--signature`` takes whatever a verdict can be about: signatures of every kind, lists, indexes; what is none is an error of use."""
+    given = tuple(str(path) for path in case.paths("signatures"))
+    anchors = (str(LISTS / "ssh.pub"),)
+    with CheckSession(Path("none.toml"), InProcessReader(), lambda: NOW) as session:
+        options = CheckOptions(signatures=given, anchors=anchors, only_anchors=True)
+        if case.id == "raw/truncated":
+            with pytest.raises(UsageError):
+                session.request(str(case.file), options)
+        else:
+            assert session.request(str(case.file), options).signatures == case.paths("signatures")

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
-_OTHER_SIGNATURES = (b"untrusted comment: ", b"-----BEGIN SSH SIGNATURE-----", b"{")
-"""How signatures begin that no scheme of ours reads: minisign and signify, SSH, and those written as JSON."""
+_OTHER_SIGNATURES = (b"{", b"\x02\0\0\0")
+"""How files begin that readers of formats know: those written as JSON, and ``.idsig`` (APK Signature Scheme v4)."""
 _TEXTS = ("path", "at", "as_known_at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
 
 
@@ -223,11 +223,14 @@ def _material(names: Iterable[str], *, pipes: bool) -> SuppliedMaterial:
 
 
 def _require_signature(path: Path) -> None:
-    """Raises UsageError for a file without a signature of any kind; whether one in it is any good is the package's verdict."""
-    from trust_store.signatures.schemes import recognising  # most questions name no signature
+    """Raises UsageError for a file that is no signature of any kind, nor what one may be over: a list of digests, an index.
+
+    Whether one in it is any good is the package's verdict.
+    """
+    from trust_store.formats.side_signatures import may_speak  # most questions name no signature
 
     data = read_capped(path, MAX_SIGNATURE_FILE_BYTES, pipes=False)
-    if not data.startswith(_OTHER_SIGNATURES) and not recognising(data):
+    if not data.startswith(_OTHER_SIGNATURES) and not may_speak(data):
         raise UsageError(f"{safe(str(path), 300)}: there is no signature of a known kind in it")
 
 

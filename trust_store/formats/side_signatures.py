@@ -63,7 +63,7 @@ def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
         if any(holds_index(item) for item in side):
             files, rest = through_index(side)
             return joined(files, read_side(rest))
-    lists = tuple(item for item in side if _is_plain_list(item))
+    lists = tuple(item for item in side if _is_list(item.data))
     others = tuple(item for item in side if item not in lists)
     if not lists:
         files = joined(*map(_read_one, others))
@@ -82,16 +82,21 @@ def _explained(files: SignatureFiles) -> SignatureFiles:
     return SignatureFiles(explained(files.pending), files.unreadable)
 
 
-def _is_plain_list(item: SideMaterial) -> bool:
-    if (
-        item.data[:1] in (b"-", b"{", b"<", b"u")
-        or len(item.data) > MAX_SIGNATURE_FILE_BYTES
-        or b"\0" in item.data[:512]
-    ):
+def may_speak(data: bytes) -> bool:
+    """Whether a file may speak for a package beside it: as a signature, or together with one as a list of digests or an index."""
+    if recognising(data) or _may_have_content(data) or _is_list(data):
+        return True
+    from trust_store.decode.compressed import unpacked_head  # an index of an apt repository, perhaps packed
+
+    return (unpacked_head(data[:4096], 16) or data).startswith(b"Package:")
+
+
+def _is_list(data: bytes) -> bool:
+    if data[:1] in (b"-", b"{", b"<", b"u") or len(data) > MAX_SIGNATURE_FILE_BYTES or b"\0" in data[:512]:
         return False  # armour, JSON, XML, an untrusted comment, and whatever is binary: most signatures, told at once
     from trust_store.decode.checksum_list import is_list
 
-    return is_list(item.data)
+    return is_list(data)
 
 
 def _named_after(name: str, listed: str) -> bool:
