@@ -142,7 +142,7 @@ def test_an_unknown_file_beside_a_list() -> None:
     assert (fact.scheme, fact.problem.reason) == (side_signatures.UNKNOWN_SCHEME, Reason.UNSUPPORTED_FORMAT)
 
 
-@pytest.mark.parametrize("case", [case for case in cases() if "signatures" in case.values], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in cases() if case.paths("signatures")], ids=lambda case: case.id)
 def test_the_command_takes_every_file_of_the_table(case: Case) -> None:
     """``--signature`` takes whatever a verdict can be about: signatures of every kind, lists, indexes; what is none is an error of use."""
     given = tuple(str(path) for path in case.paths("signatures"))
