@@ -58,6 +58,9 @@ _BUNDLE = ("trust_store/test_bundle.py", "trust_store/test_attacks_answers.py")
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/verification/supplied.py", (*_VERDICT, *_CHECK)),
     ("trust_store/verification/wording.py", (*_VERDICT, *_CHECK)),
+    ("trust_store/verification/ratchet.py", ("trust_store/test_verdict_ratchet.py", "packages/test_apk_ratchet.py")),
+    ("trust_store/verification/strength.py", ("trust_store/test_verdict_ratchet.py", "packages/test_apk_ratchet.py")),
+    ("trust_store/verification/version_order.py", ("trust_store/test_version_order.py",)),
     ("trust_store/verification/*.py", _VERDICT),
     ("trust_store/chain/timestamping.py", ("trust_store/test_timestamping.py", "trust_store/test_validation_time.py")),
     ("trust_store/chain/key_ends.py", ("trust_store/test_forecast.py",)),
@@ -78,6 +81,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("trust_store/anchor_narrowing.py", _ANCHOR),
     ("trust_store/tally.py", (*_ANCHOR, "trust_store/test_digest_decisions.py", "trust_store/test_baselines.py")),
     ("trust_store/digest_decisions.py", ("trust_store/test_digest_decisions.py",)),
+    ("trust_store/ratchets.py", ("trust_store/test_ratchets.py", "monitor/test_ratchet_intake.py")),
     ("trust_store/baselines.py", ("trust_store/test_baselines.py",)),
     ("trust_store/lineage.py", _LINEAGE),
     ("trust_store/exchange/bundle.py", _BUNDLE),

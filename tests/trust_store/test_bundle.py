@@ -39,6 +39,14 @@ BLOCK = DigestDecision("decision_1", "a" * 64, "acme", "block", "bad", AT, None)
 VENDOR = Vendor("acme", "Acme", contacts=(Contact("desk", phone="+1 555"),), policy=VendorPolicy(required_signatures=2))
 BUNDLE = Bundle("store_01", 7, AT, AT + timedelta(days=7), (VALID, BURIED, PENDING), (BLOCK,), (VENDOR,))
 SEALED = seal(BUNDLE, KEY.sign, PUBLIC)
+RATCHET = {
+    "vendor": "acme",
+    "kind": "file",
+    "name": "a-#.zip",
+    "number": 1,
+    "recorded_at": "2026-05-03T12:00:00Z",
+    "marks": {},
+}
 
 
 def opened(data: bytes, *keys: bytes, at: Any = AT, least: int = 0) -> Bundle:
@@ -106,7 +114,9 @@ def test_the_reason_names_what_is_wrong() -> None:
     [
         ("schema", "rootwarden/bundle/2"), ("revision", True), ("revision", -1), ("revision", "7"), ("anchors", [{}]),
         ("anchors", None), ("anchors", 7), ("decisions", [{"effect": "allow"}]), ("vendors", [{"id": "x"}]), ("created_at", "now"),
-        ("expires_at", None), ("more", 1),
+        ("expires_at", None), ("more", 1), ("ratchets", None), ("ratchets", [{}]), ("ratchets", [RATCHET | {"kind": "person"}]),
+        ("ratchets", [RATCHET | {"marks": {"signers": ["many", "a" * 64, "2026-05-03T12:00:00Z"]}}]),
+        ("ratchets", [RATCHET | {"marks": {"beauty": ["1", "a" * 64, "2026-05-03T12:00:00Z"]}}]),
     ],
 )  # fmt: skip
 def test_a_signed_payload_is_read_strictly_too(field: str, value: Any) -> None:
