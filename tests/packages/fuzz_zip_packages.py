@@ -19,6 +19,8 @@ from trust_store.decode import (
     apple_product,
     appx_block_map,
     canonical_xml,
+    code_directory,
+    macho,
     nuget_signature,
     nuspec,
     opc_package,
@@ -72,8 +74,16 @@ def targets() -> tuple[Target, ...]:
         _member(f"vsix/{name}.vsix", SIGNATURE) for name in ("valid", "relationships_by_type", "timestamped", "ecdsa")
     )
     rels = _member("vsix/relationships_by_type.vsix", "_rels/.rels")
+    image = (FIXTURES / "mach-o" / "two_directories").read_bytes()
+    blobs = image[image.index(b"\xfa\xde\x0c\xc0") :]
+    directories = tuple(
+        one.data for one in code_directory.parse_super_blob(blobs)[1] if one.data[:4] == b"\xfa\xde\x0c\x02"
+    )
     head, table = (FIXTURES / "xar" / "valid.pkg").read_bytes()[:64], _table()
     return (
+        Target("code signature", code_directory.parse_super_blob, (blobs,), READ_ERRORS),
+        Target("code directory", code_directory.parse_directory, directories, READ_ERRORS),
+        Target("mach-o header", macho.parse_header, (image[:32],), READ_ERRORS),
         Target("nuget_signature", nuget_signature.parse_signature, nuget, READ_ERRORS),
         Target("nuspec", nuspec.parse_nuspec, (NUGET_FILES["Example.Tool.nuspec"],), READ_ERRORS),
         Target("plain_xml", lambda data: plain_xml.parse_xml(data, "XML"), (table, rels), READ_ERRORS),

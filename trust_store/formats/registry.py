@@ -57,6 +57,7 @@ READERS: tuple[Entry, ...] = (
     Entry("zip", "vendor-bundle", 5, "vendor_bundle", (b"sha256sums",)),
     Entry("zip", "zip", 3, "zip_plain"),
     Entry("pe", "pe", 1, "pe"),
+    Entry("cab", "fwupd", 1, "fwupd", (b".metainfo.xml",)),
     Entry("cab", "cab", 1, "cab"),
     Entry("ole", "msi", 1, "msi"),
     Entry("ar", "deb", 1, "deb"),

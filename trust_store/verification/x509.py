@@ -48,7 +48,7 @@ TIMELESS_SCHEMES = frozenset(
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
 RAW_SCHEME = "raw"
 """Its signatures name nobody."""
-APPLE_SCHEMES = frozenset({"xar-cms", "xar-rsa"})
+APPLE_SCHEMES = frozenset({"mach-o", "xar-cms", "xar-rsa"})
 """Schemes whose certificates are Apple's, with purposes and marks of its own (Apple, Developer ID Certification Practice Statement)."""
 _APPLE_PURPOSES = frozenset({"1.2.840.113635.100.4.9", "1.2.840.113635.100.4.13"})
 _APPLE_MARKS = ("1.2.840.113635.100.6.",)
