@@ -150,8 +150,14 @@ def recognises_trust_list(data: bytes) -> bool:
     return data[:1] == bytes([SEQUENCE]) and _SIGNED_DATA in data[2:18] and _TRUST_LIST in data[18:160]
 
 
+def recognises_indirect(data: bytes) -> bool:
+    """Whether ``data`` claims to be a message over the digest of one file."""
+    return data[:1] == bytes([SEQUENCE]) and _SIGNED_DATA in data[2:18] and _INDIRECT in data[18:160]
+
+
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
-_TRUST_LIST = bytes.fromhex("06092b06010401 82370a01".replace(" ", ""))
+_TRUST_LIST = bytes.fromhex("06092b0601040182370a01")
+_INDIRECT = bytes.fromhex("060a2b060104018237020104")
 
 
 def parse_members(content: Element) -> tuple[tuple[str, bytes], ...]:

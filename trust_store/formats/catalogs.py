@@ -1,17 +1,71 @@
-"""Catalogs among the files beside a package whose format has a digest of its own: they may list it by that one or by the whole."""
+"""Files beside a package whose format has a digest of its own: catalogs, and signatures that were taken out or never put in.
+
+A catalog may list a file by that digest or by that of the whole file; an Authenticode message in a file of its own (``osslsigncode
+extract-signature``, ``sbsign --detached``) states the one.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trust_store.signatures.authenticode import CatalogSignature
+from trust_store.decode.authenticode import recognises_indirect
+from trust_store.decode.cms import unarmour
+from trust_store.errors import MalformedError
+from trust_store.quick_dataclass import dataclass
+from trust_store.signatures.authenticode import CatalogSignature, EmbeddedSignatures, read_embedded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from trust_store.decode.authenticode import IndirectData
+    from trust_store.formats.protocol import SideMaterial
     from trust_store.formats.side_signatures import SignatureFiles
     from trust_store.model.package_facts import SignatureFact
     from trust_store.signatures.protocol import DigestRequest, DigestState
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedMessages:
+    """Authenticode messages in files of their own, before the package has been read, each with its file."""
+
+    found: tuple[tuple[SideMaterial, EmbeddedSignatures], ...]
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The digests of the package that are wanted."""
+        return tuple(dict.fromkeys(name for _, signatures in self.found for name in signatures.algorithms))
+
+    def complete(
+        self, digests: Mapping[str, bytes], accepts: Callable[[IndirectData], bool]
+    ) -> tuple[SignatureFact, ...]:
+        """The facts, as of signatures that stand in the package."""
+        return tuple(
+            replace(fact, origin=item.origin, file=item.file)
+            for item, signatures in self.found
+            for fact in signatures.complete(digests, accepts)
+        )
+
+
+def split_side(side: tuple[SideMaterial, ...]) -> tuple[DetachedMessages, tuple[SideMaterial, ...]]:
+    """The Authenticode messages among the side files, and the other files."""
+    found: list[tuple[SideMaterial, EmbeddedSignatures]] = []
+    rest: list[SideMaterial] = []
+    for item in side:
+        message = _message(item.data)
+        if message is None:
+            rest.append(item)
+        else:
+            found.append((item, read_embedded([message])))
+    return DetachedMessages(tuple(found)), tuple(rest)
+
+
+def _message(data: bytes) -> bytes | None:
+    try:
+        message = unarmour(data)
+    except MalformedError:
+        return None
+    return message if recognises_indirect(message) else None
 
 
 def catalog_algorithms(files: SignatureFiles) -> tuple[str, ...]:

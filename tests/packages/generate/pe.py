@@ -27,6 +27,10 @@ def main() -> None:
     _kinds(folder, signers)
     _judged(folder, signers)
     _several(folder, signers, valid)
+    taken_out = folder.write("taken_out.p7b", read_first(SignedImage(valid).message, "message")[0].raw)
+    folder.case("detached", "unsigned.exe", PASSED, "trusted", signatures=[taken_out])
+    other = folder.write("another.exe", pe_craft.image(overlay=b"another"))
+    folder.case("detached_from_another", other, FAILED, "invalid_signature", signatures=[taken_out])
     _damaged(folder, valid)
     folder.close()
 

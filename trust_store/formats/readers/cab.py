@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from trust_store.decode.asn1 import read_first
 from trust_store.decode.authenticode import ID_PE_IMAGE, ID_SIP_INFO
 from trust_store.decode.cabinet_header import HEADER_BYTES, read_header
-from trust_store.formats.catalogs import catalog_algorithms, complete_side
+from trust_store.formats.catalogs import catalog_algorithms, complete_side, split_side
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
 from trust_store.formats.skipping import SkippingState
@@ -50,14 +50,17 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     signature = source.read_at(start, end - start)
     message = read_first(signature, "cabinet: signature")[0].raw if signature else b""
     embedded = read_embedded([message] if message else [])
+    detached, side = split_side(side)
     files = read_side(side)
     stream = PackageStream(source, files.digests)
-    own = {name: DigestRequest(f"{NAME}/{name}") for name in (*embedded.algorithms, *catalog_algorithms(files))}
+    wanted = (*embedded.algorithms, *detached.algorithms, *catalog_algorithms(files))
+    own = {name: DigestRequest(f"{NAME}/{name}") for name in wanted}
     for algorithm, request in own.items():
         stream.states[request] = SkippingState(algorithm, _left_out(header, start, source.size))
     _pass(stream, head, signature, start)
     digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
-    facts = embedded.complete(digests, _is_cabinet) + complete_side(files, stream.states, digests)
+    facts = embedded.complete(digests, _is_cabinet) + detached.complete(digests, _is_cabinet)
+    facts += complete_side(files, stream.states, digests)
     return Reading(stream.sha256, facts, _coverage(header, start + len(message), signature, source.size))
 
 

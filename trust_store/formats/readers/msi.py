@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trust_store.decode import ole
 from trust_store.decode.authenticode import ID_SIP_INFO, MSI_SUBJECT
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
-from trust_store.formats.catalogs import complete_side
+from trust_store.formats.catalogs import complete_side, split_side
 from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges, range_chunks
@@ -45,7 +45,7 @@ _CLASSES = frozenset(bytes.fromhex(f"{kind}100c0000000000c000000000000046") for 
 """Transforms, packages and patches."""
 MAX_SIGNATURE_BYTES = 8 * 1024 * 1024
 MAX_EXTENDED_BYTES = 64
-MAX_UNCOVERED = 4096
+MAX_UNCOVERED = 100_000
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
@@ -61,6 +61,7 @@ def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG0
 
 def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
     """Read the file twice, once as it lies; raises MalformedError, UnsupportedError or ResourceLimitError."""
+    detached, side = split_side(side)
     files = read_side(side)
     pinned = PinnedSource(source, files.digests)
     compound = ole.read_compound(pinned)
@@ -71,7 +72,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     pieces = tuple(_pieces(root, at_root=True))
     digests: dict[str, bytes] = {}
     right: dict[str, bool] = {}
-    for algorithm in embedded.algorithms:
+    for algorithm in dict.fromkeys((*embedded.algorithms, *detached.algorithms)):
         prehash = _prehash(root, algorithm) if extended is not None else b""
         right[algorithm] = extended is None or hmac.compare_digest(prehash, extended)
         digests |= digest_ranges(pinned, (prehash, *pieces), [algorithm])
@@ -79,7 +80,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     def accepts(indirect: IndirectData) -> bool:
         return indirect.kind == ID_SIP_INFO and indirect.subject == MSI_SUBJECT and right[indirect.algorithm]
 
-    facts = embedded.complete(digests, accepts) + complete_side(files, pinned.states)
+    facts = embedded.complete(digests, accepts) + detached.complete(digests, accepts)
+    facts += complete_side(files, pinned.states)
     return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces))
 
 
@@ -139,8 +141,8 @@ def _coverage(source: PinnedSource, compound: CompoundFile, pieces: tuple[tuple[
             found.append(Uncovered(start=position, end=start, inert=True))
         total += end - start
         position = max(position, end)
-    if len(found) > MAX_UNCOVERED:  # told as one: what is between them is structure
-        found = [Uncovered(start=found[0].start, end=found[-1].end, inert=True)]
+    if len(found) > MAX_UNCOVERED:
+        raise ResourceLimitError(f"MSI: streams in more than {MAX_UNCOVERED} pieces")
     if compound.used_end < source.size:
         zeros = not any(any(chunk) for chunk in range_chunks(source, compound.used_end, source.size))
         found.append(Uncovered(start=compound.used_end, end=source.size, inert=zeros))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode import pe
 from trust_store.decode.authenticode import ID_CABINET, ID_SIP_INFO
-from trust_store.formats.catalogs import catalog_algorithms, complete_side
+from trust_store.formats.catalogs import catalog_algorithms, complete_side, split_side
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
 from trust_store.formats.skipping import SkippingState
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 NAME = "pe"
 VERSION = 1
 CONTAINER = "pe"
-DOC = """Windows and UEFI images (.exe, .dll, .sys, .efi ...): signatures in the attribute certificate table, and a catalog beside the file.
+DOC = """Windows and UEFI images (.exe, .dll, .sys, .efi ...): signatures in the attribute certificate table, and a catalog or a
+signature in a file of its own beside the image.
 
 Every entry of the table and every signature nested in one is a signature over the whole image: one good one suffices, a broken one fails
 the image. Not covered and inert: the checksum, the directory entry of the table, the table with its signatures and zeros after them. Any
@@ -48,8 +49,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     table = source.read_at(table_start, table_end - table_start)
     entries = pe.read_table(table)
     embedded = read_embedded(entry.message for entry in entries if entry.kind == pe.PKCS_SIGNED_DATA)
+    detached, side = split_side(side)
     files = read_side(side)
-    wanted = dict.fromkeys([*embedded.algorithms, *catalog_algorithms(files)])
+    wanted = dict.fromkeys([*embedded.algorithms, *detached.algorithms, *catalog_algorithms(files)])
     stream = PackageStream(source, files.digests)
     own = {algorithm: DigestRequest(f"{NAME}/{algorithm}") for algorithm in wanted}
     for algorithm, request in own.items():
@@ -61,7 +63,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
         for request in own.values():
             stream.states[request].update(bytes(-source.size % pe.ALIGNMENT))
     padded = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
-    facts += complete_side(files, stream.states, digests, padded)
+    facts += detached.complete(padded, _is_image) + complete_side(files, stream.states, digests, padded)
     return Reading(stream.sha256, facts, _coverage(image, entries, source.size))
 
 
