@@ -55,9 +55,17 @@ def osslsigncode(case: Case, place: Path) -> bool:
     command = ["osslsigncode", "verify", "-CAfile", "ca.pem", "-TSA-CAfile", "ca.pem", "-time", at]
     for path in case.paths("crls"):
         command += ["-CRLfile", str(path)]
+    file = case.file
     for path in case.paths("signatures"):
-        command += ["-catalog", str(path)]
-    done = subprocess.run([*command, "-in", str(case.file)], cwd=place, capture_output=True, check=False)
+        if path.suffix == ".cat":
+            command += ["-catalog", str(path)]
+        else:  # what was taken out is put in again
+            attach = ["osslsigncode", "attach-signature", "-sigin", str(path), "-CAfile", "ca.pem", "-time", at]
+            file = place / "attached"
+            subprocess.run(
+                [*attach, "-in", str(case.file), "-out", str(file)], cwd=place, capture_output=True, check=False
+            )
+    done = subprocess.run([*command, "-in", str(file)], cwd=place, capture_output=True, check=False)
     return done.returncode == 0
 
 
