@@ -68,6 +68,7 @@ READERS: tuple[Entry, ...] = (
     Entry("tar", "pacman", 1, "pacman"),
     Entry("tar", "vendor-bundle-tar", 1, "vendor_bundle_tar"),
     Entry("tar", "tar", 1, "tar_plain"),
+    Entry("none", "alpine-apk-v3", 1, "alpine_apk_v3", (b"adb.", b"adbd", b"adbc")),
     Entry("none", "linux-module", 1, "linux_module", (b"~module signature appended~\n",)),
     Entry("none", "android-payload", 1, "android_payload", (b"crau",)),
     Entry("none", "mach-o", 1, "mach_o", (b"\xfa\xed\xfe", b"\xfe\xed\xfa", b"\xca\xfe\xba")),
