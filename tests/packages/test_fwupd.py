@@ -71,8 +71,8 @@ def test_files_of_a_crafted_cabinet() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        cabinet(("a", 0, 4), ("b", 3, 7)), cabinet(("a", 0, 4), ("b", 5, 5)), cabinet(("a", 0, 11)), cabinet(("a", 0, 9)), cabinet(("../a", 0, 10)),
-        cabinet(("a", 0, 10))[:-1], cabinet(("a", 0, 10), compression=1), cabinet(("\xe9", 0, 10)),
+        cabinet(("a", 0, 4), ("b", 3, 7)), cabinet(("a", 0, 4), ("b", 5, 5)), cabinet(("a", 0, 11)), cabinet(("a", 0, 9)),
+        cabinet(("../a", 0, 10)), cabinet(("a", 0, 10))[:-1], cabinet(("a", 0, 10), compression=1), cabinet(("\xe9", 0, 10)),
         cabinet(("a", 0, 10)).replace(b"a\0", b"aa"), b"MSCF" + bytes(10), STORED.replace(b"device firmware", b"Device firmware", 1),
     ],
 )  # fmt: skip
