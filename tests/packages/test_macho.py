@@ -165,6 +165,7 @@ def changed(at: int, value: bytes) -> bytes:
         (DIRECTORY + b"\0", MalformedError),
         (changed(37, b"\x09"), UnsupportedError),
         (changed(36, b"\x14"), UnsupportedError),
+        (changed(36, b"\x00\x11"), UnsupportedError),
         (changed(28, b"\xff\xff\xff\xff"), ResourceLimitError),
         (changed(24, b"\0\0\0\x7f"), ResourceLimitError),
         (changed(16, b"\0\0\0\0"), MalformedError),

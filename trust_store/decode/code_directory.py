@@ -87,7 +87,7 @@ def parse_directory(blob: bytes) -> CodeDirectory:
     )
     if magic != DIRECTORY or length != len(blob):
         raise MalformedError("code directory: not one")
-    if _DIGESTS.get(kind, ("", 0))[1] != size:
+    if kind not in _DIGESTS or _DIGESTS[kind][1] != size:
         raise UnsupportedError(f"code directory: digests of kind {kind} and {size} bytes")
     if slots > MAX_SLOTS or specials > MAX_SPECIAL_SLOTS:
         raise ResourceLimitError(f"code directory: {slots} pages")
