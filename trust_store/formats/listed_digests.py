@@ -61,10 +61,13 @@ class PendingOverList:
 
 @dataclass(frozen=True, slots=True)
 class PendingOverContent:
-    """A signature of a message with content beside a package, which must be that content octet for octet."""
+    """A signature of a message with content beside a package, which must be that content octet for octet.
+
+    ``contents`` are the SHA-256 of what the message may stand for: of a text there are several, since its line ends are not signed.
+    """
 
     fact: SignatureFact
-    content_sha256: bytes
+    contents: frozenset[bytes]
 
     @property
     def digests(self) -> tuple[DigestRequest, ...]:
@@ -75,10 +78,10 @@ class PendingOverContent:
         """The fact, whose content matches if it is the package."""
         if self.fact.problem is not None:
             return self.fact
-        same = states[_SHA256].copy().digest() == self.content_sha256
+        same = states[_SHA256].copy().digest() in self.contents
         return replace(self.fact, content_matches=self.fact.content_matches and same)
 
 
-def over_content(fact: SignatureFact, content: bytes) -> PendingOverContent:
-    """A signature over ``content``."""
-    return PendingOverContent(fact, hashlib.sha256(content).digest())
+def over_content(fact: SignatureFact, *contents: bytes) -> PendingOverContent:
+    """A signature over any of ``contents``."""
+    return PendingOverContent(fact, frozenset(hashlib.sha256(content).digest() for content in contents))

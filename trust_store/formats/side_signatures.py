@@ -143,7 +143,7 @@ def _with_content(item: SideMaterial, kind: str) -> SignatureFiles:
         found = open_content(kind, item.data, origin=item.origin, file=item.file)
         facts = found.facts()
         if not is_list(found.content):
-            return SignatureFiles(tuple(over_content(fact, found.content) for fact in facts), ())
+            return SignatureFiles(tuple(over_content(fact, *found.stands_for) for fact in facts), ())
         listed = parse_list(found.content)
     except TrustStoreError as error:
         return _unread(SCHEME_OF[kind], item, problem_of(error))

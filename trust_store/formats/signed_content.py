@@ -45,6 +45,13 @@ class SignedContent:
     over: bytes
     pending: tuple[PendingSignature, ...]
 
+    @property
+    def stands_for(self) -> tuple[bytes, ...]:
+        """What files the message may stand for: its content; of a cleartext with either kind of line ends, at its end as well or not."""
+        if self.kind != CLEARTEXT:
+            return (self.content,)
+        return self.content, self.content[:-1], self.over, self.over + b"\r\n"
+
     def facts(self) -> tuple[SignatureFact, ...]:
         """The signatures as facts about the content; raises UnsupportedError for a digest that is not available."""
         states = digests_of(self.over, {request for pending in self.pending for request in pending.digests})

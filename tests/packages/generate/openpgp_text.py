@@ -103,6 +103,13 @@ def cleartext(gpg: Gpg, keys: dict[str, str]) -> None:
             data=TEXT,
         )
         shop.passed("valid_sequoia", shop.keep("sequoia.asc", sq), **vendor)
+        # beside the text that it was made of; blanks at line ends are not signed, and a text that has them is another
+        plain = TEXT.replace(b" \t\n", b"\n")
+        for name, text in (("lf", plain), ("crlf", plain.replace(b"\n", b"\r\n")), ("no_last_line_end", plain[:-1])):
+            written = shop.keep(f"{name}.txt", text)
+            shop.passed(f"beside_its_text_{name}", written, signatures=[file], anchors=["vendor.asc"])
+        spaced = shop.keep("spaced.txt", TEXT)
+        shop.failed("beside_a_text_with_blanks", spaced, "invalid_signature", signatures=[file], anchors=["vendor.asc"])
         _standing(shop, form, shop.clear, TEXT)
         shop.failed(
             "tampered", shop.keep("tampered.asc", good.replace(b"is 42", b"is 43")), "invalid_signature", **vendor
