@@ -212,6 +212,14 @@ def _good_expired_authority() -> Handed:
     return _handed(_signed().bundle(), root=closed.trusted_root())
 
 
+def _good_checkpoint_key_id() -> Handed:
+    """The log's checkpoints have a key id of their own (sigstore_trustroot.proto, checkpoint_key_id)."""
+    bundle = _noted(_with_hint(b"note"))
+    root = _INSTANCE.trusted_root()
+    root["tlogs"][0]["checkpointKeyId"] = {"keyId": b64(b"note" + bytes(28))}
+    return _handed(bundle, root=root)
+
+
 def _good_only_root_listed() -> Handed:
     """A chain of one, the issuer's own certificate."""
     root = _INSTANCE.trusted_root()
@@ -436,12 +444,22 @@ def _bad_checkpoint_signature() -> Handed:
     return _handed(_noted(lambda note: note.replace("\n7\n", "\n8\n")), "invalid_signature")
 
 
-def _bad_checkpoint_hint() -> Handed:
-    def other_hint(note: str) -> str:
+def _with_hint(hint: bytes) -> Callable[[str], str]:
+    def change(note: str) -> str:
         head, _, value = note.rstrip("\n").rpartition(" ")
-        return f"{head} {b64(b'hint' + base64.b64decode(value)[4:])}\n"
+        return f"{head} {b64(hint + base64.b64decode(value)[4:])}\n"
 
-    return _handed(_noted(other_hint), "invalid_signature")
+    return change
+
+
+def _bad_checkpoint_hint() -> Handed:
+    return _handed(_noted(_with_hint(b"hint")), "invalid_signature")
+
+
+def _bad_checkpoint_key_id() -> Handed:
+    root = _INSTANCE.trusted_root()
+    root["tlogs"][0]["checkpointKeyId"] = {"keyId": b64(b"note" + bytes(28))}
+    return _handed(_signed().bundle(), "invalid_signature", root)
 
 
 def _bad_checkpoint_unsigned() -> Handed:

@@ -61,6 +61,8 @@ def pem(key: Any) -> bytes:
 def natural(key: Any) -> Any:
     """The digest that goes with an EC key."""
     sizes: dict[int, Any] = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return hashes.SHA512()
     return sizes[key.curve.key_size]() if isinstance(key, ec.EllipticCurvePrivateKey) else hashes.SHA256()
 
 
@@ -382,7 +384,8 @@ class Signed:
         }
 
     def _signature_2(self, said: dict[str, Any]) -> dict[str, Any]:
-        details = DETAILS[self.key.curve.name]
+        edwards = isinstance(self.key, ed25519.Ed25519PrivateKey)
+        details = "PKIX_ED25519_PH" if edwards else DETAILS[self.key.curve.name]
         if said["der"] is None:
             verifier: dict[str, Any] = {"publicKey": {"rawBytes": b64(spki(self.key))}, "keyDetails": details}
         else:

@@ -151,7 +151,7 @@ def _proof(entry: LogEntry, log: Log) -> Iterable[str]:
         return
     if checkpoint.root != proof.root or checkpoint.size != proof.size:
         yield "the checkpoint is of another tree"
-    hint = entry.log_id[:HINT_OCTETS]
+    hint = (log.checkpoint_id or entry.log_id)[:HINT_OCTETS]
     own = [value for _, named, value in checkpoint.signatures if named == hint]
     if not own:
         yield "the checkpoint has no signature with the log's key hint"

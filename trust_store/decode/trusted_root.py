@@ -38,11 +38,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A transparency log. ``ids``: what entries, promises and SCTs may call it; every one of them is a hint, the key decides."""
+    """A transparency log. ``ids``: what entries, promises and SCTs may call it; every one of them is a hint, the key decides.
+
+    ``checkpoint_id`` is what its checkpoints call it where that is something else (checkpointKeyId), else None.
+    """
 
     ids: frozenset[bytes]
     spki: bytes
     window: Window
+    checkpoint_id: bytes | None = None
 
     def signed(self, signature: bytes, message: bytes) -> bool:
         """Whether the log's key signed ``message``: RSA PKCS #1 v1.5 or ECDSA with the key's usual digest or SHA-256, or Ed25519."""
@@ -90,7 +94,9 @@ def _log(said: dict[str, Any]) -> Log:
     if host and key_kind(spki) == "ed25519":
         # the key id of a signed note (C2SP signed-note): name, line end, algorithm 1, key
         ids.add(hashlib.sha256(host.encode() + b"\n\x01" + spki[-32:]).digest())
-    return Log(frozenset(ids), spki, Window(*a_window(key, "validFor")))
+    noted = maybe_object(said, "checkpointKeyId")
+    checkpoint_id = some_octets(noted, "keyId") if noted is not None and noted.get("keyId") else None
+    return Log(frozenset(ids), spki, Window(*a_window(key, "validFor")), checkpoint_id)
 
 
 def urlsplit_host(url: object) -> str:
