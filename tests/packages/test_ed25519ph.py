@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.packages.sigstore_changes import ARTIFACT
 from tests.packages.sigstore_craft import Instance, pem, spki
-from tests.packages.test_sigstore import ARTIFACT, NOW, facts_of, question
+from tests.packages.test_sigstore import NOW, facts_of, question
 from trust_store.decode import ed25519ph
 from trust_store.decode.ed25519ph import verifies_prehashed
 from trust_store.decode.key_decides import verifies_digest
