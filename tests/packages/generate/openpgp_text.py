@@ -104,7 +104,7 @@ def cleartext(gpg: Gpg, keys: dict[str, str]) -> None:
         )
         shop.passed("valid_sequoia", shop.keep("sequoia.asc", sq), **vendor)
         # beside the text that it was made of; blanks at line ends are not signed, and a text that has them is another
-        plain = TEXT.replace(b" \t\n", b"\n")
+        plain = b"".join(line.rstrip(b" \t") + b"\n" for line in TEXT.splitlines())
         for name, text in (("lf", plain), ("crlf", plain.replace(b"\n", b"\r\n")), ("no_last_line_end", plain[:-1])):
             written = shop.keep(f"{name}.txt", text)
             shop.passed(f"beside_its_text_{name}", written, signatures=[file], anchors=["vendor.asc"])
