@@ -56,6 +56,26 @@ def test_what_is_no_minisign_key_is_refused(material: bytes, error: type[Excepti
         read_keys(b"untrusted comment: x\n!!!!\n")
 
 
+@pytest.mark.parametrize(
+    ("patterns", "is_taken"),
+    [
+        ("file", True),
+        ("git,file", True),
+        ("f*", True),
+        ("*", True),
+        ("git", False),
+        ("*,!file", False),
+        ("!git,*", True),
+        ("!git", False),
+    ],
+)
+def test_ssh_keys_for_other_namespaces_are_left_out(patterns: str, is_taken: bool) -> None:  # noqa: FBT001 - a table of cases
+    """A key whose line limits it to namespaces signs files only where ``file`` is one of them (ssh-keygen(1), ssh_config(5) PATTERNS)."""
+    text = f'a@x.org namespaces="{patterns}" '.encode() + ssh_line("ed25519") + b"\nb@x.org " + ssh_line("rsa") + b"\n"
+    found = read_key_file(text)
+    assert (len(found.keys), len(found.left_out)) == ((2, 0) if is_taken else (1, 1))
+
+
 def test_ssh_lines_keep_principals_and_validity() -> None:
     """authorized_keys and allowed_signers: principals and namespaces are in the name, validity is a limit, in the narrowest zone."""
     one, two, three = ssh_line("ed25519"), ssh_line("ecdsa"), ssh_line("rsa")
