@@ -5,9 +5,12 @@ from __future__ import annotations
 import lzma
 from typing import TYPE_CHECKING
 
+from tests.packages.generate.alpine_v3 import FILES, metadata
 from tests.packages.generate.deb_craft import split
 from tests.packages.generate.rpm_craft import split as rpm_parts
 from tests.packages.table import FIXTURES
+from trust_store.decode.alpine_adb import AdbValues, files_of
+from trust_store.decode.alpine_adb import product_of as product_of_adb
 from trust_store.decode.alpine_apk import read_control as read_alpine_control
 from trust_store.decode.alpine_apk import read_signatures, unpack_stream
 from trust_store.decode.apt_release import listed_package, parse_release
@@ -43,6 +46,13 @@ def alpine_signatures(data: bytes) -> None:
     read_signatures(content)
 
 
+def alpine_metadata(data: bytes) -> None:
+    """The metadata block of an Alpine package of version 3."""
+    values = AdbValues(data)
+    files_of(values)
+    product_of_adb(values)
+
+
 def index(data: bytes) -> None:
     """An index in which a package is looked for."""
     listed_package(data, {"sha256": "0" * 64, "sha512": "0" * 128})
@@ -69,6 +79,7 @@ def targets() -> tuple[Target, ...]:
         ("zstd_frame.frame_end", frame_end, (zstd.control, zstd.data)),
         ("alpine_apk.read_signatures", alpine_signatures, (alpine_package,)),
         ("alpine_apk.read_control", read_alpine_control, (alpine_control,)),
+        ("alpine_adb", alpine_metadata, (metadata(FILES),)),
         ("apt_release.parse_release", parse_release, seeds("apt-release/Release")),
         ("apt_release.listed_package", index, seeds("apt-release/Packages")),
         ("package_info.parse_package_info", parse_package_info, (b"# x\npkgname = a\npkgver = 1\n",)),

@@ -1,4 +1,4 @@
-"""Signature values in device upgrades and Alpine packages, which carry no certificate: keys at hand are tried, the key's kind settles what is left open."""
+"""Signature values in device upgrades, which carry no certificate: keys at hand are tried, the key's kind settles what is left open."""
 
 from __future__ import annotations
 
@@ -75,10 +75,6 @@ def _way(fact: SignatureFact, name: str, key: CandidateKey) -> SignatureFact | N
 
 
 SCHEMES: Mapping[str, FirmwareScheme] = {
-    "alpine-apk": FirmwareScheme(
-        "alpine-apk",
-        "Signatures of Alpine packages and indexes: RSA PKCS #1 v1.5, in version 3 of the format ECDSA and Ed25519 too.",
-    ),
     "fit": FirmwareScheme("fit", "Signature nodes of U-Boot's flattened image trees: RSA PKCS #1 v1.5 or PSS, ECDSA."),
     "mar": FirmwareScheme("mar", "Signature entries of Mozilla archives: RSA PKCS #1 v1.5 with SHA-1 or SHA-384."),
     "mender": FirmwareScheme(

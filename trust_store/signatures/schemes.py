@@ -62,7 +62,7 @@ _DER, _JSON, _COSE, _COMMENT, _SSH = (b"0", b"-----BEGIN "), (b"{",), (b"\xd2",)
 _PACKET = tuple(bytes((octet,)) for octet in range(0x80, 0x100))
 """How OpenPGP packets begin (RFC 9580 4.2)."""
 SCHEMES: tuple[Entry, ...] = (
-    Entry("alpine-apk", "firmware_values"),
+    Entry("alpine-apk", "alpine_apk"),
     Entry("android-ota", "android_ota"),
     Entry("android-payload", "android_payload"),
     Entry("android-payload-metadata", "android_payload"),
