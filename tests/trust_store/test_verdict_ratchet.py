@@ -105,7 +105,7 @@ def test_unsigned_where_signed_was_seen_is_a_downgrade(pki: VendorPKI, data: byt
         (before.reason.value,),
     )
     assert "no signature that counts now, signed by cms in package" in verdict.summary
-    assert any("--to scheme=unsigned " in line for line in verdict.advice)
+    assert any(line.endswith("--to scheme=unsigned --reason TEXT") for line in verdict.advice)
 
 
 def test_evidence_against_comes_first(pki: VendorPKI) -> None:
@@ -141,6 +141,7 @@ def test_what_was_seen_before_the_mark_stays_passed(pki: VendorPKI) -> None:
     assert seen(SEEN) is Reason.DOWNGRADE
     assert seen(SEEN + DAY) is Reason.DOWNGRADE
     assert seen(None) is Reason.DOWNGRADE
+    assert seen(SEEN - DAY, SEEN) is Reason.TRUSTED
     set_back = SEEN - DAY
     assert seen(set_back, set_back) is Reason.DOWNGRADE  # by a clock that is behind the mark nothing came before it
 
@@ -149,6 +150,7 @@ def test_a_past_question_knows_the_marks_of_its_time(pki: VendorPKI) -> None:
     """About a moment before the mark there was none; for now no mark is too new, so that a clock set back loosens nothing."""
     held = marks(signers="2")
     before, after = SEEN - timedelta(seconds=1), SEEN + DAY
+    assert judged(signed(pki), pki, held, at=SEEN, time_basis="requested").reason is Reason.DOWNGRADE
     assert judged(signed(pki), pki, held, at=before, time_basis="requested").reason is Reason.TRUSTED
     assert judged(signed(pki), pki, held, at=after, time_basis="requested").reason is Reason.DOWNGRADE
     assert judged(signed(pki), pki, held, at=before).reason is Reason.DOWNGRADE
@@ -160,6 +162,10 @@ def test_of_two_versions_the_one_of_the_time_counts(pki: VendorPKI) -> None:
     loosened = replace(held.with_marks({"signers": None}), number=2, recorded_at=SEEN + DAY, lowered_at=SEEN + DAY)
     assert judged(signed(pki), pki, held, loosened).reason is Reason.TRUSTED
     assert judged(signed(pki), pki, loosened, held).reason is Reason.TRUSTED
+    assert judged(signed(pki), pki, held, loosened, at=SEEN + DAY, time_basis="requested").reason is Reason.TRUSTED
+    tightened = replace(held, number=3, recorded_at=SEEN + 2 * DAY)
+    set_back = SEEN - DAY
+    assert judged(signed(pki), pki, loosened, tightened, at=set_back).reason is Reason.DOWNGRADE
     then = SEEN + timedelta(hours=1)
     assert judged(signed(pki), pki, held, loosened, at=then, time_basis="requested").reason is Reason.DOWNGRADE
 
@@ -193,6 +199,10 @@ def test_an_older_version_is_a_rollback_where_policy_says_so(
     held = marks(PRODUCT, "tool", version="6.0")
     verdict = judged(versioned(pki, version), pki, held, policy=policy)
     assert verdict.reason is expected
+    if version is None:
+        named = marks(PRODUCT, "tool", version="alpha")
+        assert judged(versioned(pki, version), pki, named, policy=policy).reason is Reason.ROLLBACK
+        assert judged(versioned(pki, "beta"), pki, named, policy=policy).reason is Reason.TRUSTED
     if expected is Reason.ROLLBACK:
         assert verdict.outcome is Outcome.INDETERMINATE
         assert "version 6.0 in package 0b0b0b0b0b0b..." in verdict.summary
