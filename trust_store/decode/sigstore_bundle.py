@@ -238,7 +238,7 @@ def _number(said: dict[str, Any], name: str) -> int:
 
 
 def _proof(said: dict[str, Any]) -> InclusionProof:
-    checkpoint, hashes = maybe_object(said, "checkpoint"), said.get("hashes", [])
+    checkpoint, hashes = maybe_object(said, "checkpoint"), said.get("hashes") or []
     if not isinstance(hashes, list) or not all(isinstance(one, str) for one in hashes):
         raise MalformedError("sigstore: an inclusion proof without its hashes")
     if len(hashes) > MAX_PROOF_HASHES:
