@@ -13,11 +13,12 @@ from tests.packages.generate.pe_craft import SignedImage, entry
 from tests.packages.table import FIXTURES, Case, cases, facts_and_verdict
 from trust_store.decode.asn1 import read_first
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.formats.looked_at import MAX_READS, LookedAt
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import pe as reader
 from trust_store.formats.skipping import SkippingState
 from trust_store.formats.streaming import BytesSource, SourceChangedError
-from trust_store.model.package_facts import SignatureFact, Uncovered
+from trust_store.model.package_facts import Product, SignatureFact, Uncovered
 from trust_store.model.verdict import Reason
 from trust_store.signatures.authenticode import MAX_SIGNATURES, SCHEMES, EmbeddedSignature, read_embedded
 from trust_store.signatures.protocol import CandidateKey
@@ -166,6 +167,41 @@ def test_timestamp_is_the_signing_time() -> None:
     """The proven time is that of the token over the signature."""
     verdict = facts_and_verdict(case_named("timestamped"))[1]
     assert str(verdict.signatures[0].timestamped_at) == "2026-01-01 00:00:00+00:00"
+
+
+VERSION = pe_craft.version_resource({"ProductName": "Fixture", "OriginalFilename": "fixture.exe"}, (1, 2, 3, 4))
+
+
+def product(resources: bytes) -> Product | None:
+    """What a signed image with these resources says it is; the signature does not matter."""
+    data = SignedImage(pe_craft.image(resources=resources)).with_table(entry(IMAGE.message))
+    return reader.read(BytesSource(data), (), LIMITS).product
+
+
+def test_version_resource() -> None:
+    """Product and file name are the product, the number in the fixed part its version; an image without them is no known product."""
+    assert product(VERSION) == Product("Fixture/fixture.exe", "1.2.3.4")
+    assert product(pe_craft.version_resource({"InternalName": "x"}, (1, 0, 0, 0))) == Product("x", "1.0.0.0")
+    assert product(pe_craft.version_resource({}, (1, 0, 0, 0))) is None
+    assert product(pe_craft.version_resource({"ProductName": "x"}, (1, 0, 0, 0), kind=3)) is None
+    assert product(b"") is None
+    assert reader.read(BytesSource(pe_craft.image(resources=VERSION)), (), LIMITS).product is None
+
+
+@given(st.integers(0, len(VERSION) - 1), st.binary(min_size=1, max_size=8))
+def test_hostile_version_resources(place: int, data: bytes) -> None:
+    """Whatever stands in the resources, the image is read."""
+    found = product(VERSION[:place] + data + VERSION[place + len(data) :])
+    assert found is None or found.name
+
+
+def test_a_reader_that_looks_too_often() -> None:
+    """What is looked at before the pass is bounded."""
+    source = LookedAt(BytesSource(bytes(MAX_READS + 1)))
+    for place in range(MAX_READS):
+        source.read_at(place, 1)
+    with pytest.raises(SourceChangedError):
+        source.read_at(MAX_READS, 1)
 
 
 class ChangingSource:

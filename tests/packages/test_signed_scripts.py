@@ -155,7 +155,7 @@ def test_recognition() -> None:
 
 
 def test_script_that_is_too_large() -> None:
-    """More than 8 MiB are not read: the block at the end says that it is a script all the same."""
+    """More than 4 MiB are not read: the block at the end says that it is a script all the same."""
     data = b"#" * MAX_SCRIPT_BYTES + PS1
     assert powershell.recognises(BytesSource(data), LIMITS)
     with pytest.raises(ResourceLimitError):

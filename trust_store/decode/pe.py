@@ -23,7 +23,7 @@ _ENTRY = struct.Struct("<IHH")
 _DOS_BYTES = 64
 _CHECKSUM_AT = 64
 _DIRECTORIES_AT = {_PE32: 96, _PE32_PLUS: 112}
-_SECURITY = 4
+_RESOURCES, _SECURITY = 2, 4
 _DIRECTORY_BYTES = 8
 _REVISIONS = (0x0100, 0x0200)
 
@@ -33,13 +33,23 @@ class Image:
     """File offsets in bytes, ends after the last: the checksum field, the directory entry of the certificate table, and the table.
 
     ``directory`` is None where the image has no such entry; ``table`` then and where there is no table. ``sections`` are the raw data of
-    the sections that have any.
+    the sections that have any, ``addresses`` where they are loaded (address, length, file offset); ``resources`` the address of
+    the resources.
     """
 
     checksum: tuple[int, int]
     directory: tuple[int, int] | None
     table: tuple[int, int] | None
     sections: tuple[tuple[int, int], ...] = ()
+    addresses: tuple[tuple[int, int, int], ...] = ()
+    resources: int | None = None
+
+    def offset_of(self, address: int) -> int:
+        """The file offset of what is loaded at ``address``; raises MalformedError where that comes from no section."""
+        for first, length, at in self.addresses:
+            if first <= address < first + length:
+                return at + address - first
+        raise MalformedError(f"PE: nothing of the file is loaded at {address:#x}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +102,26 @@ def read_image(head: bytes, size: int) -> Image:
         raise MalformedError("PE: the optional header is too short")
     entries = int.from_bytes(head[directories - 4 : directories], "little")
     checksum = (optional + _CHECKSUM_AT, optional + _CHECKSUM_AT + 4)
-    sections = tuple(_sections(head, sections_at, count))
+    addresses = tuple(_sections(head, sections_at, count))
+    sections = tuple((at, at + length) for _, length, at in addresses)
+    place = directories + _RESOURCES * _DIRECTORY_BYTES
+    there = entries > _RESOURCES and place + _DIRECTORY_BYTES <= sections_at
+    resources = int.from_bytes(head[place : place + 4], "little") if there else 0
     entry = directories + _SECURITY * _DIRECTORY_BYTES
     if entries <= _SECURITY or entry + _DIRECTORY_BYTES > sections_at:
-        return Image(checksum, None, None, sections)
+        return Image(checksum, None, None, sections, addresses, resources or None)
     table = _table(head[entry : entry + _DIRECTORY_BYTES], sections_at + count * _SECTION.size, size)
-    return Image(checksum, (entry, entry + _DIRECTORY_BYTES), table, sections)
+    return Image(checksum, (entry, entry + _DIRECTORY_BYTES), table, sections, addresses, resources or None)
 
 
-def _sections(head: bytes, start: int, count: int) -> list[tuple[int, int]]:
-    """PointerToRawData and SizeOfRawData of the section headers ("Section Table")."""
-    found: list[tuple[int, int]] = []
+def _sections(head: bytes, start: int, count: int) -> list[tuple[int, int, int]]:
+    """VirtualAddress, SizeOfRawData and PointerToRawData of the section headers ("Section Table")."""
+    found: list[tuple[int, int, int]] = []
     for number in range(count):
         fields = _SECTION.unpack_from(head, start + number * _SECTION.size)
-        length, at = fields[3], fields[4]
+        address, length, at = fields[2:5]
         if length and at:
-            found.append((at, at + length))
+            found.append((address, length, at))
     return found
 
 

@@ -17,7 +17,7 @@ from trust_store.quick_dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_SCRIPT_BYTES = 8 * 1024 * 1024
+MAX_SCRIPT_BYTES = 4 * 1024 * 1024
 LITTLE, BIG = b"\xff\xfe", b"\xfe\xff"
 UTF8_MARK = b"\xef\xbb\xbf"
 HEAD_BYTES = 4096

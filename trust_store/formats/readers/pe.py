@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode import pe
 from trust_store.decode.authenticode import ID_CABINET, ID_SIP_INFO
+from trust_store.decode.pe_version import read_version
+from trust_store.errors import READ_ERRORS
 from trust_store.formats.catalogs import catalog_algorithms, complete_side, split_side
+from trust_store.formats.looked_at import LookedAt
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
 from trust_store.formats.skipping import SkippingState
-from trust_store.formats.streaming import PackageStream, SourceChangedError
-from trust_store.model.package_facts import Coverage, Uncovered
+from trust_store.formats.streaming import PackageStream
+from trust_store.model.package_facts import Coverage, Product, Uncovered
 from trust_store.signatures.authenticode import read_embedded
 from trust_store.signatures.protocol import DigestRequest
 
@@ -43,11 +46,10 @@ def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG0
 
 def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
     """Read the image once; raises MalformedError, UnsupportedError or ResourceLimitError."""
-    head = _headers(source)
-    image = pe.read_image(head, source.size)
+    looked_at = LookedAt(source)
+    image = pe.read_image(_headers(looked_at), source.size)
     table_start, table_end = image.table or (source.size, source.size)
-    table = source.read_at(table_start, table_end - table_start)
-    entries = pe.read_table(table)
+    entries = pe.read_table(looked_at.read_at(table_start, table_end - table_start))
     embedded = read_embedded(entry.message for entry in entries if entry.kind == pe.PKCS_SIGNED_DATA)
     detached, side = split_side(side)
     files = read_side(side)
@@ -56,7 +58,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     own = {algorithm: DigestRequest(f"{NAME}/{algorithm}") for algorithm in wanted}
     for algorithm, request in own.items():
         stream.states[request] = SkippingState(algorithm, _left_out(image, table_start, source.size))
-    _pass(stream, head, table, table_start)
+    product = _product(looked_at, image) if embedded.found or detached.found or side else None
+    stream.states[DigestRequest(f"{NAME}/looked at")] = looked_at
+    looked_at.pass_over(stream)
     digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
     facts = embedded.complete(digests, _is_image)
     if image.table is None:  # it is padded where it gets a table, so that catalogs list it padded
@@ -64,7 +68,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
             stream.states[request].update(bytes(-source.size % pe.ALIGNMENT))
     padded = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
     facts += detached.complete(padded, _is_image) + complete_side(files, stream.states, digests, padded)
-    return Reading(stream.sha256, facts, _coverage(image, entries, source.size))
+    return Reading(stream.sha256, facts, _coverage(image, entries, source.size), product=product)
 
 
 def _headers(source: PackageSource) -> bytes:
@@ -85,16 +89,14 @@ def _left_out(image: Image, table_start: int, size: int) -> tuple[tuple[int, int
     return (image.checksum, *([image.directory] if image.directory else []), (table_start, size))
 
 
-def _pass(stream: PackageStream, head: bytes, table: bytes, table_start: int) -> None:
-    """From start to end; what was looked at before must stand there again."""
-    if stream.take(len(head)) != head:
-        raise SourceChangedError("the file changed while it was being read")
-    if table:
-        for _ in stream.chunks(table_start - len(head)):
-            pass
-        if stream.take(len(table)) != table:
-            raise SourceChangedError("the file changed while it was being read")
-    stream.read_to_end()
+def _product(source: PackageSource, image: Image) -> Product | None:
+    """What the version resource says: one product may have many files. A resource that cannot be read says nothing."""
+    try:
+        version = read_version(source, image)
+    except READ_ERRORS:
+        return None
+    name = "/".join(filter(None, (version.product, version.file))) if version else ""
+    return Product(name, version.number) if version and name else None
 
 
 def _coverage(image: Image, entries: tuple[CertificateEntry, ...], size: int) -> Coverage:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "powershell"
 VERSION = 1
 CONTAINER = "none"
-DOC = """PowerShell files (.ps1, .psm1, .psd1; .ps1xml, .psc1, .cdxml; .mof) with `SIG # Begin signature block`, at most 8 MiB.
+DOC = """PowerShell files (.ps1, .psm1, .psd1; .ps1xml, .psc1, .cdxml; .mof) with `SIG # Begin signature block`, at most 4 MiB.
 
 The text before the block is covered, as UTF-16LE; a file without a byte order mark may have been signed as UTF-8, Windows-1252 or
 ISO 8859-1. The block is inert and must end the file. A file without a block is of no known format: nothing in it says what it is.

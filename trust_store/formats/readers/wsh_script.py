@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "wsh-script"
 VERSION = 1
 CONTAINER = "none"
-DOC = """Windows Script Host files (.vbs, .js, .wsf) with a signature block, at most 8 MiB.
+DOC = """Windows Script Host files (.vbs, .js, .wsf) with a signature block, at most 4 MiB.
 
 The text around the block is covered, as UTF-16LE, and with it the place of the block; a file without a byte order mark may have been
 signed as UTF-8, Windows-1252 or ISO 8859-1. Where the block ends the script or its job, signatures without the place (osslsigncode) or
