@@ -5,6 +5,7 @@ What is kept is for the second OpenPGP reader, which takes bytes or a whole file
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from trust_store.errors import TrustStoreError, UnsupportedError
@@ -29,7 +30,8 @@ class PartDigests:
         """``expected_bytes`` is how much will come; raises UnsupportedError for a digest that there is not."""
         self._states: dict[DigestRequest, DigestState] = {request: new_state(request) for request in requests}
         self._threads: DigestThreads | None = None
-        self._pieces: list[bytes] | None = [] if keep and expected_bytes <= MAX_KEPT_BYTES else None
+        # a BytesIO hands out its one buffer, where pieces joined would be in memory twice
+        self._kept = io.BytesIO() if keep and expected_bytes <= MAX_KEPT_BYTES else None
         if len(self._states) > 1 and expected_bytes >= THREADED_FROM_BYTES:
             from trust_store.formats.digest_threads import DigestThreads  # rarely needed, and not free to import
 
@@ -37,8 +39,8 @@ class PartDigests:
 
     def update(self, data: bytes) -> None:
         """Take the next chunk."""
-        if self._pieces is not None:
-            self._pieces.append(data)
+        if self._kept is not None:
+            self._kept.write(data)
         if self._threads is not None:
             self._threads.update(data)
             return
@@ -54,7 +56,7 @@ class PartDigests:
     @property
     def content(self) -> bytes | None:
         """Everything, where it was kept."""
-        return None if self._pieces is None else b"".join(self._pieces)
+        return None if self._kept is None else self._kept.getvalue()
 
 
 def read_openpgp(data: bytes) -> SignatureFiles:
