@@ -19,7 +19,7 @@ from tests.packages.sigstore_changes import ARTIFACT, WHO, Handed
 from tests.packages.sigstore_craft import ISSUER, SIGNED_AT, Instance, b64, merkle, pem, proof, sign
 from trust_store.decode.json_fields import a_digest, an_integer, base64_octets
 from trust_store.decode.rekor_entry import parse_body
-from trust_store.decode.signature_documents import documents, kind_of
+from trust_store.decode.signature_documents import MAX_LINES, documents, kind_of
 from trust_store.decode.sigstore_bundle import MAX_ENTRIES, MAX_PROOF_HASHES, MAX_TIMESTAMPS, InclusionProof, parse
 from trust_store.decode.sigstore_identity import canonical_identity
 from trust_store.decode.timestamp_response import token_of
@@ -283,6 +283,13 @@ def test_limits_are_told_as_limits() -> None:
     for bundle in (many, stamped, long):
         with pytest.raises(ResourceLimitError):
             parse(json.dumps(bundle).encode())
+
+
+def test_more_lines_than_are_read() -> None:
+    """A file with more bundles than are judged is a resource limit, and none of them counts."""
+    facts = facts_of(json.dumps(GOOD).encode().join([b"", *[b"\n"] * MAX_LINES, b"\n"]))
+    problems = [fact.problem.reason for fact in facts.signatures if fact.problem]
+    assert problems == [Reason.RESOURCE_LIMIT]
 
 
 def test_one_unreadable_line_is_not_left_out() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from trust_store.decode.notation import JWS, is_jws
 from trust_store.decode.sigstore_bundle import MAX_BUNDLE_BYTES, is_attestation, is_bundle, is_cosign
 from trust_store.decode.strict_json import parse_object
-from trust_store.errors import READ_ERRORS, UnsupportedError
+from trust_store.errors import READ_ERRORS, ResourceLimitError, UnsupportedError
 
 SIGSTORE, COSIGN, PYPI, NPM_ATTESTATION = "sigstore", "cosign-bundle", "pypi-attestation", "npm-attestation"
 DSSE, NPM = "dsse", "npm"
@@ -50,11 +50,15 @@ def documents(data: bytes) -> tuple[dict[str, Any], ...]:
     if not _is_object(data):
         raise UnsupportedError("no JSON object")
     lines = [line for line in data.split(b"\n") if line.strip()]
-    if 1 < len(lines) <= MAX_LINES and all(line.rstrip().endswith(b"}") for line in lines):
+    if len(lines) > 1 and all(line.rstrip().endswith(b"}") for line in lines):
         try:
-            return tuple(_read(line) for line in lines)
+            found = tuple(_read(line) for line in lines[: MAX_LINES + 1])
         except READ_ERRORS:
-            pass  # one object over several lines
+            found = ()  # one object over several lines
+        if len(found) > MAX_LINES:
+            raise ResourceLimitError(f"more than {MAX_LINES} signatures in one file")
+        if found:
+            return found
     return (_read(data),)
 
 
