@@ -19,8 +19,7 @@ from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, 
 from trust_store.model.package_facts import Problem, SignatureFact, SignatureOrigin
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.cms import signer_fact
-from trust_store.signatures.embedded import is_named, value_check
+from trust_store.signatures.embedded import is_named, signer_fact, value_check
 from trust_store.signatures.protocol import RAW, WEAK_DIGESTS, X509, DigestRequest
 
 if TYPE_CHECKING:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
 from trust_store.decode.authenticode import recognises_trust_list
-from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.public_keys import verifies, verifies_message
-from trust_store.decode.unsigned_attributes import unsigned_attributes
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import KeyCheck, Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
+from trust_store.signatures.embedded import signer_fact
 from trust_store.signatures.protocol import FOREIGN, MAX_SIGNATURE_FILE_BYTES, RAW, X509, DigestRequest, raw_check
 
 if TYPE_CHECKING:
@@ -66,41 +64,6 @@ class PendingCMSSignature:
         except MalformedError as error:
             return Problem(Reason.MALFORMED, f"CMS without signed attributes: {error}")
         return None
-
-
-def signer_fact(
-    info: cms.SignerInfo,
-    attributes: cms.SignedAttributes | None,
-    digest: bytes,
-    *,
-    scheme: str,
-    origin: SignatureOrigin,
-) -> SignatureFact:
-    """What a SignerInfo says over content whose digest is ``digest``, without the certificates that the message carries.
-
-    ``content_matches`` is whether the digest in the signed attributes is that one; True where there are none.
-    """
-    unsigned = unsigned_attributes(info)
-    return SignatureFact(
-        scheme=scheme,
-        origin=origin,
-        file=None,
-        hint=SignerHint(
-            issuer_der=info.issuer_der,
-            issuer=name_text(info.issuer_der),
-            serial_number=info.serial_number,
-            subject_key_identifier=info.subject_key_identifier,
-        ),
-        digest_algorithm=info.digest_algorithm,
-        signature_algorithm=info.signature_algorithm,
-        signature=info.signature,
-        signed=attributes.signed if attributes else b"",
-        digest=digest,
-        content_matches=attributes is None or hmac.compare_digest(attributes.message_digest, digest),
-        claimed_at=attributes.signing_time if attributes else None,
-        timestamps=unsigned.timestamps,
-        countersignatures=unsigned.countersignatures,
-    )
 
 
 class CMSScheme:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
+from trust_store.decode.asn1 import SET
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.model.package_facts import SignatureOrigin
-from trust_store.signatures.cms import signer_fact
-from trust_store.signatures.embedded import EmbeddedScheme, value_check
-from trust_store.signatures.protocol import RAW, X509
+from trust_store.signatures.embedded import EmbeddedScheme, signer_fact, value_check
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, RAW, X509, CandidateKey
 
 if TYPE_CHECKING:
+    from trust_store.decode.asn1 import Element
     from trust_store.model.package_facts import KeyCheck, SideFile, SignatureFact
-    from trust_store.signatures.protocol import CandidateKey, SignatureScheme
+    from trust_store.signatures.protocol import SignatureScheme
 
 JAR, APK_V1 = "jar", "apk-v1"
 _STRENGTH = ("md5", "sha1", "sha224", "sha3_224", "sha256", "sha3_256", "sha384", "sha3_384", "sha512", "sha3_512")
@@ -61,8 +62,23 @@ def _fact(
         raise MalformedError(f"CMS: the signed content type is {attributes.content_type}, the content's is data")
     digest = hashlib.new(info.digest_algorithm, signature_file, usedforsecurity=False).digest()
     fact = signer_fact(info, attributes, digest, scheme=scheme, origin=SignatureOrigin.EMBEDDED)
+    if scheme == APK_V1 and info.attributes is not None:
+        fact = _as_they_stand(fact, info.attributes, certificates)
     packet = info.digest_algorithm.encode("ascii")
     return replace(fact, file=file, certificates=certificates, packet=packet)
+
+
+def _as_they_stand(fact: SignatureFact, attributes: Element, certificates: tuple[bytes, ...]) -> SignatureFact:
+    """Android does not put signed attributes into the order of DER before it verifies: what it accepts is kept as it stands."""
+    raw = bytes([SET]) + attributes.raw[1:]
+    if raw == fact.signed or len(raw) > MAX_SIGNATURE_FILE_BYTES:
+        return fact
+    other = replace(fact, signed=raw, content_matches=True)
+    for certificate in certificates:
+        check = value_check(other, CandidateKey(X509, certificate))
+        if check is not None and check.holds:
+            return replace(fact, signed=raw)
+    return fact
 
 
 _DOC = "CMS (PKCS #7) over a .SF file; RSA, DSA, ECDSA, Ed25519. The digest told is the weakest needed from the value to the members."

@@ -13,8 +13,7 @@ from trust_store.decode import cms
 from trust_store.decode.asn1 import OCTET_STRING, SEQUENCE
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.model.package_facts import SignatureFact, SignatureOrigin, SignatureRole
-from trust_store.signatures.cms import signer_fact
-from trust_store.signatures.embedded import EmbeddedScheme
+from trust_store.signatures.embedded import EmbeddedScheme, signer_fact
 
 if TYPE_CHECKING:
     from trust_store.decode.asn1 import Element

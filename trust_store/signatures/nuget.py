@@ -15,8 +15,7 @@ from trust_store.decode import cms, nuget_signature
 from trust_store.decode.public_keys import rsa_exponent
 from trust_store.errors import READ_ERRORS
 from trust_store.model.package_facts import KeyCheck, SignatureOrigin
-from trust_store.signatures.cms import signer_fact
-from trust_store.signatures.embedded import EmbeddedScheme, is_named, value_verifies
+from trust_store.signatures.embedded import EmbeddedScheme, is_named, signer_fact, value_verifies
 from trust_store.signatures.protocol import X509
 
 if TYPE_CHECKING:

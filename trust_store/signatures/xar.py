@@ -11,8 +11,7 @@ from trust_store.decode.asn1 import SEQUENCE, read_first
 from trust_store.decode.public_keys import RSA_PKCS1, verifies
 from trust_store.errors import MalformedError, UnsupportedError
 from trust_store.model.package_facts import SignatureFact, SignatureOrigin, SignerHint
-from trust_store.signatures.cms import signer_fact
-from trust_store.signatures.embedded import EmbeddedScheme
+from trust_store.signatures.embedded import EmbeddedScheme, signer_fact
 
 if TYPE_CHECKING:
     from trust_store.signatures.protocol import SignatureScheme
