@@ -147,7 +147,7 @@ class SigstoreJudging(BareKeyJudging):
             own = [*self._of_anchor(known), *key_scope_findings(known, self._use(), ())]
             # A buried identity always wins, whatever wider one would let it pass.
             self.findings += [one for one in own if one.reason in _BURIED]
-            self._outcome(known, path, [*findings, *asked, *own], identity)
+            self._outcome(known, path, [*findings, *asked, *own], identity, root=anchor)
         if stated:
             return
         alone = anchor.vendor_id == ANY_VENDOR and self._question.identity is not None
@@ -158,10 +158,16 @@ class SigstoreJudging(BareKeyJudging):
                     "nobody said that this identity is the vendor's; the root vouches for anybody's",
                 )
             ]
-        self._outcome(anchor, path, [*findings, *asked], identity)
+        self._outcome(anchor, path, [*findings, *asked], identity, root=anchor)
 
     def _outcome(
-        self, anchor: TrustAnchor, path: FulcioPath, findings: list[Finding], identity: FulcioIdentity
+        self,
+        anchor: TrustAnchor,
+        path: FulcioPath,
+        findings: list[Finding],
+        identity: FulcioIdentity,
+        *,
+        root: TrustAnchor,
     ) -> None:
         if not findings and not counts_for(anchor, self._question):
             return
@@ -177,7 +183,7 @@ class SigstoreJudging(BareKeyJudging):
                 anchor=anchor,
                 findings=tuple(findings),
                 steps=path.steps,
-                moments=anchor_moments(anchor),
+                moments=(*anchor_moments(anchor), *anchor_moments(root)),
             )
         )
 
