@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from tests.packages.table import FIXTURES
 from trust_store.decode import ole
+from trust_store.decode.msi_tables import DATA, POOL, PROPERTY, read_properties, stream_name
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import msi
 from trust_store.formats.streaming import BytesSource
-from trust_store.model.package_facts import Uncovered
+from trust_store.model.package_facts import Product, Uncovered
 
 VALID = (FIXTURES / "msi/valid.msi").read_bytes()
 EXTENDED = (FIXTURES / "msi/extended.msi").read_bytes()
@@ -106,6 +107,55 @@ def test_covered_and_uncovered_are_the_whole_file() -> None:
     for data in (VALID, EXTENDED, VALID + b"appended", VALID + bytes(700)):
         coverage = msi.read(BytesSource(data), (), LIMITS).coverage
         assert coverage.covered_bytes + sum((o.end or 0) - (o.start or 0) for o in coverage.uncovered) == len(data)
+
+
+def test_product() -> None:
+    """Name and version stand in the Property table, which the signature covers."""
+    assert msi.read(BytesSource(VALID), (), LIMITS).product == Product("Fixture", "1.2.3")
+    assert msi.read(BytesSource(file_of(ROOT, entry("a", 2))), (), LIMITS).product is None
+
+
+def test_names_of_table_streams() -> None:
+    """A table's name is packed by pairs of characters, the last one of an odd number alone."""
+    names = {node.name for node in compound(VALID).root.children}
+    assert {stream_name(name).encode("utf-16-le") for name in (PROPERTY, POOL, DATA)} < names
+    assert stream_name("abc") == "\u4840" + chr(0x3800 + 36 + (37 << 6)) + chr(0x4800 + 38)
+
+
+POOLED = struct.pack("<HH", 65001, 0) + struct.pack("<6H", 11, 1, 3, 1, 0, 1) + struct.pack("<I", 70000)
+STRINGS = b"ProductNameabc" + b"x" * 70000
+
+
+def test_properties() -> None:
+    """Texts are numbers of strings, in columns; a long string's length stands in an entry of its own."""
+    wanted = frozenset(("ProductName",))
+    assert read_properties(struct.pack("<HH", 1, 2), POOLED, STRINGS, wanted) == {"ProductName": "abc"}
+    assert read_properties(struct.pack("<HH", 1, 3), POOLED, STRINGS, wanted) == {"ProductName": "x" * 70000}
+    large = struct.pack("<HH", 1252, 0x8000) + POOLED[4:]
+    assert read_properties(b"\1\0\0\2\0\0", large, STRINGS, wanted) == {"ProductName": "abc"}
+    assert read_properties(struct.pack("<HH", 2, 1), POOLED, STRINGS, wanted) == {}
+    odd = struct.pack("<HH", 9999, 0) + POOLED[4:]
+    assert read_properties(struct.pack("<HH", 1, 2), odd, STRINGS, wanted) == {"ProductName": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("table", "pool", "data"),
+    [(b"", b"", b""), (b"\0\0\0", POOLED, STRINGS), (b"", POOLED, b""), (b"", POOLED[:-4], STRINGS)],
+)
+def test_broken_tables(table: bytes, pool: bytes, data: bytes) -> None:
+    """No pool, half a row, strings longer than their bytes, a long string without its length."""
+    with pytest.raises(MalformedError):
+        read_properties(table, pool, data, frozenset())
+
+
+@given(st.binary(max_size=40), st.binary(max_size=60), st.binary(max_size=40))
+def test_hostile_tables(table: bytes, pool: bytes, data: bytes) -> None:
+    """Whatever the bytes, they are properties or malformed."""
+    try:
+        found = read_properties(table, pool, data, frozenset(("ProductName", "")))
+    except MalformedError:
+        return
+    assert set(found) <= {"ProductName", ""}
 
 
 @pytest.mark.parametrize(("tail", "inert"), [(b"appended", False), (bytes(512), True), (bytes(600) + b"x", False)])

@@ -24,8 +24,9 @@ def package(streams: dict[str, bytes] = STREAMS) -> bytes:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         about = ("-s", "Fixture", "Vendor", ";1033", "{11111111-1111-1111-1111-111111111111}")
-        row = "INSERT INTO `Property` (`Property`, `Value`) VALUES ('ProductName', 'Fixture')"
-        for options in (about, ("-q", PROPERTY), ("-q", row)):
+        row = "INSERT INTO `Property` (`Property`, `Value`) VALUES ('{}', '{}')"
+        rows = [("-q", row.format(*one)) for one in (("ProductName", "Fixture"), ("ProductVersion", "1.2.3"))]
+        for options in (about, ("-q", PROPERTY), *rows):
             run(place, "msibuild", "x.msi", *options)
         for number, (stream, data) in enumerate(streams.items()):
             (place / f"{number}").write_bytes(data)

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-from trust_store.decode import ole
+from trust_store.decode import msi_tables, ole
 from trust_store.decode.authenticode import ID_SIP_INFO, MSI_SUBJECT
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.catalogs import complete_side, split_side
@@ -19,7 +19,7 @@ from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges, range_chunks
 from trust_store.formats.side_signatures import read_side
-from trust_store.model.package_facts import Coverage, Uncovered
+from trust_store.model.package_facts import Coverage, Product, Uncovered
 from trust_store.signatures.authenticode import read_embedded
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _CLASSES = frozenset(bytes.fromhex(f"{kind}100c0000000000c000000000000046") for 
 """Transforms, packages and patches."""
 MAX_SIGNATURE_BYTES = 8 * 1024 * 1024
 MAX_EXTENDED_BYTES = 64
+MAX_TABLE_BYTES = 4 * 1024 * 1024
 MAX_UNCOVERED = 100_000
 
 
@@ -82,7 +83,22 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 
     facts = embedded.complete(digests, accepts) + detached.complete(digests, accepts)
     facts += complete_side(files, pinned.states)
-    return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces))
+    product = _product(pinned, root)
+    return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces), product=product)
+
+
+def _product(source: PinnedSource, root: Node) -> Product | None:
+    """Name and version by the Property table; a database that cannot be read says nothing."""
+    try:
+        table, pool, data = (
+            _stream(source, root, msi_tables.stream_name(name), MAX_TABLE_BYTES) or b""
+            for name in (msi_tables.PROPERTY, msi_tables.POOL, msi_tables.DATA)
+        )
+        said = msi_tables.read_properties(table, pool, data, frozenset(("ProductName", "ProductVersion")))
+    except READ_ERRORS:
+        return None
+    name = said.get("ProductName")
+    return Product(name[:200], said.get("ProductVersion") or None) if name else None
 
 
 def _stream(source: PinnedSource, root: Node, name: str, limit: int) -> bytes | None:
