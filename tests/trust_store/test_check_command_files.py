@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -94,7 +95,7 @@ def test_configuration_and_store_are_no_pipes(run: Run, here: Path) -> None:
         assert "no regular file" in err
 
 
-@pytest.mark.parametrize("content", [b"", bytes(range(256)), b"signed, honestly\n", b"-----BEGIN CERTIFICATE-----\n"])
+@pytest.mark.parametrize("content", [b"", bytes(range(200)), b"signed, honestly\n", b"-----BEGIN CERTIFICATE-----\n"])
 def test_a_file_without_a_signature_is_no_signature_file(run: Run, here: Path, content: bytes) -> None:
     """What --signature names must hold a signature of some kind: else the question is wrong (2), and so is a batch line's."""
     (here / "side").write_bytes(content)
@@ -110,7 +111,9 @@ def test_a_signature_that_is_broken_or_not_supported_is_a_verdict(run: Run, here
     """Cut short it is malformed (10); of a kind that is not read here it is unsupported_format (3)."""
     whole = (here / "firmware.bin.p7s").read_bytes()
     minisign = b"untrusted comment: signature\nRWQ=\ntrusted comment: x\nAAAA\n"
-    for content, expected in ((whole[:200], (10, "malformed")), (minisign, (3, "unsupported_format"))):
+    key = b"untrusted comment: public key\n" + base64.b64encode(b"Ed" + bytes(40)) + b"\n"
+    expectations = ((whole[:200], (10, "malformed")), (minisign, (10, "malformed")), (key, (3, "unsupported_format")))
+    for content, expected in expectations:
         (here / "side").write_bytes(content)
         code, out, _ = run(*ROOT, "--signature", "side", "firmware.bin")
         assert (code, only(out)["reason"]) == expected
