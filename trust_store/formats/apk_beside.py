@@ -131,22 +131,19 @@ def stamp_facts(
 def _stamp(
     stamp: apk_signers.SourceStamp, signatures: BlockSignatures, stated: bytes | None, manifest: bytes | None
 ) -> SignatureFact:
-    """Over the content digests of the newest scheme; raises MalformedError where it is not one over this package's."""
+    """Over the content digests of the newest scheme that it knows; raises MalformedError where it is not one over this package's."""
     if stated != hashlib.sha256(stamp.certificate).digest():
         raise MalformedError("the source stamp is by another certificate than the package names")
+    scheme = next((name for name in signatures.schemes if NUMBERS[name] in stamp.signatures), None)
     digests: dict[str, bytes] = {}
-    if signatures.newest is not None:
-        for signer in signatures.signers(signatures.newest):
-            kind = apk_signers.ALGORITHMS[signer.strongest].content
-            digests[kind] = signer.digests[signer.strongest]
-        number = NUMBERS[signatures.newest]
-    else:
-        number = 1
+    for signer in signatures.signers(scheme) if scheme is not None else ():
+        digests[apk_signers.ALGORITHMS[signer.strongest].content] = signer.digests[signer.strongest]
+    if scheme is None:
         digests[apk_signers.MANIFEST_SHA256] = hashlib.sha256(manifest or b"").digest()
-    found = stamp.signatures.get(number, {})
+    found = stamp.signatures.get(NUMBERS[scheme] if scheme is not None else 1, {})
     known = {algorithm: value for algorithm, value in found.items() if algorithm in apk_signers.ALGORITHMS}
     if not known:
-        raise MalformedError("the source stamp is not over the newest scheme's digests")
+        raise MalformedError("the source stamp is over no scheme's digests that are there")
     algorithm, signed = apk_signers.strongest(known), apk_signers.stamped_digests(digests)
     spki = cms.certificate_names(stamp.certificate).spki
     if not apk.value_holds(spki, algorithm, known[algorithm], signed):

@@ -10,6 +10,7 @@ from trust_store.decode.zip_directory import DESCRIPTOR_FLAG, LOCAL, LOCAL_MAGIC
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.ranges import range_chunks
 from trust_store.formats.streaming import SourceChangedError
+from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,16 +70,27 @@ class _Counted:
             yield piece
 
 
-def walk_apk(
-    sequence: Sequence, archive: APKArchive, sink_of: Callable[[Member], MemberSink | None]
-) -> tuple[list[tuple[int, int]], set[str]]:
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """``odd`` are the ranges between entries that are more than padding, ``damaged`` members with a sink that do not unpack.
+
+    ``contents`` are the ranges of the members' content as it lies, by name.
+    """
+
+    odd: tuple[tuple[int, int], ...]
+    damaged: frozenset[str]
+    contents: dict[str, tuple[int, int]]
+
+
+def walk_apk(sequence: Sequence, archive: APKArchive, sink_of: Callable[[Member], MemberSink | None]) -> Walked:
     """Read the file from its first to its last byte.
 
-    Returns the ranges between entries that are more than padding, and the names of members with a sink that do not unpack. Raises
-    MalformedError where entries overlap or a local header is of another name, SourceChangedError where the end is another by now.
+    Raises MalformedError where entries overlap or a local header is of another name, SourceChangedError where the end is another by
+    now.
     """
     odd: list[tuple[int, int]] = []
     damaged: set[str] = set()
+    contents: dict[str, tuple[int, int]] = {}
     position = 0
     ends = [member.header_offset for member in archive.members[1:]] + [archive.entries_end]
     for member, end in zip(archive.members, ends, strict=False):
@@ -97,6 +109,7 @@ def walk_apk(
             damaged.add(member.name)
         for _ in sequence.chunks(member.compressed_size - counted.taken):
             pass
+        contents[member.name] = position, position + member.compressed_size
         position += member.compressed_size
         if member.flags & DESCRIPTOR_FLAG:
             position += _descriptor(sequence, member, end - position)
@@ -106,7 +119,7 @@ def walk_apk(
     block = archive.block.data if archive.block is not None else b""
     if sequence.take(len(block)) != block or sequence.take(len(archive.tail)) != archive.tail:
         raise SourceChangedError("the file changed while it was being read")
-    return odd, damaged
+    return Walked(tuple(odd), frozenset(damaged), contents)
 
 
 def _local_header(sequence: Sequence, member: Member) -> int:

@@ -11,6 +11,8 @@ from trust_store.decode.android_manifest import AndroidManifest
 from trust_store.decode.apk_archive import MANIFEST, may_be_apk, read_apk_archive
 from trust_store.decode.apk_signers import VERITY_SHA256
 from trust_store.decode.apk_signing_block import KNOWN
+from trust_store.decode.zip_directory import DEFLATED
+from trust_store.decode.zip_metadata import MAX_LISTED_MEMBERS
 from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.formats.apk_beside import MAX_STAMP_BYTES, STAMP_MEMBER, V4Files, stamp_facts
 from trust_store.formats.apk_digests import ChunkedDigest, VerityDigest
@@ -21,7 +23,7 @@ from trust_store.formats.apk_signatures import (
     parse_block,
     signer_certificate,
 )
-from trust_store.formats.apk_walk import member_content, walk_apk
+from trust_store.formats.apk_walk import Walked, member_content, walk_apk
 from trust_store.formats.jar_contents import JarContents, has_signature, is_related
 from trust_store.formats.member_digests import MemberDigests
 from trust_store.formats.protocol import Reading
@@ -112,7 +114,7 @@ class _Package:
         self._judged: JarJudgement | None = None
         self._members: Mapping[str, Mapping[str, bytes]] = {}
         self._content: dict[str, bytes] = {}
-        self._odd: list[tuple[int, int]] = []
+        self._walked: Walked | None = None
 
     def read(self, stream: PackageStream) -> None:
         """The pass over the file."""
@@ -126,7 +128,8 @@ class _Package:
                 wanted |= {"sha256"}
             return sinks.setdefault(member.name, MemberDigests(wanted)) if wanted else None
 
-        self._odd, damaged = walk_apk(stream, self._archive, sink_of)
+        self._walked = walk_apk(stream, self._archive, sink_of)
+        damaged = self._walked.damaged
         self._members = {name: sink.digests if name not in damaged else {} for name, sink in sinks.items()}
         for name, content in self._early.items():
             if self._members[name].get("sha256") != hashlib.sha256(content).digest():
@@ -154,17 +157,19 @@ class _Package:
     def coverage(self) -> Coverage:
         """What the deciding scheme leaves uncovered."""
         block = self._archive.block
-        uncovered = list(_block_ranges(self._archive))
-        size = self._source.size - (block.end - block.start if block is not None else 0)
         if self.signatures.newest is not None:
-            return Coverage(size, tuple(uncovered))
+            size = self._source.size - (block.end - block.start if block is not None else 0)
+            return Coverage(size, _block_ranges(self._archive))
+        assert self._walked is not None  # noqa: S101 - the pass came first
+        uncovered: list[Uncovered] = []
         signed = self._judged.names if self._judged is not None else frozenset[str]()
         unpaired = self._jar.unpaired if self._jar is not None else frozenset[str]()
         for member in self._archive.members:
             if member.name not in signed:
                 inert = member.is_folder or (is_related(member.name) and member.name not in unpaired)
                 uncovered.append(Uncovered(member=member.name, inert=inert))
-        uncovered += [Uncovered(start=start, end=end) for start, end in self._odd]
+        uncovered += [Uncovered(start=start, end=end) for start, end in self._walked.odd]
+        uncovered += _free_ranges(self._archive, self._walked, signed, self._source.size)
         return Coverage(sum(m.compressed_size for m in self._archive.members if m.name in signed), tuple(uncovered))
 
     def product(self) -> Product | None:
@@ -239,6 +244,19 @@ class _Package:
 
 def _state(archive: APKArchive, size: int, kind: str) -> ChunkedDigest | VerityDigest:
     return VerityDigest(archive, size) if kind == VERITY_SHA256 else ChunkedDigest(archive, size, kind)
+
+
+def _free_ranges(archive: APKArchive, walked: Walked, signed: frozenset[str], size: int) -> list[Uncovered]:
+    """Everything but the content of signed members (of which a deflated one ends with bits that mean nothing)."""
+    kept = [member for member in archive.members if member.name in signed]
+    if len(kept) > MAX_LISTED_MEMBERS:
+        return [Uncovered(start=archive.entries_end, end=size, inert=True)]
+    found, position = list[Uncovered](), 0
+    for member in kept:
+        start, end = walked.contents[member.name]
+        found.append(Uncovered(start=position, end=start, inert=True))
+        position = end - 1 if member.method == DEFLATED and start < end else end
+    return [*found, Uncovered(start=position, end=size, inert=True)]
 
 
 def _block_ranges(archive: APKArchive) -> tuple[Uncovered, ...]:
