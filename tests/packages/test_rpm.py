@@ -141,8 +141,19 @@ def test_a_tag_that_occurs_twice_is_not_chosen_from() -> None:
 
 def test_a_payload_digest_by_a_weak_algorithm_binds_nothing() -> None:
     """MD5 and SHA-1 of a payload are no reason to call it covered."""
-    main = parse_header(parsed(texts(5092, "da39a3ee5e6b4b0d3255bfef95601890afd80709"), number(5093, 2)), HEADER_IMMUTABLE)
+    main = parse_header(
+        parsed(texts(5092, "da39a3ee5e6b4b0d3255bfef95601890afd80709"), number(5093, 2)), HEADER_IMMUTABLE
+    )
     assert payload_digests(main) == {}
+
+
+def test_a_payload_that_lies_unpacked_is_bound_by_its_other_digest() -> None:
+    """The header states digests of the payload as it was written and unpacked; the one in the file must be either (format_v6.md)."""
+    written, plain = (hashlib.sha256(value).hexdigest() for value in (b"written", b"plain"))
+    for payload, good in ((b"written", True), (b"plain", True), (b"other", False)):
+        main = header([*MAIN[:8], texts(5092, written), number(5093, 8), texts(5097, plain)], HEADER_IMMUTABLE)
+        reading = read(Parts(lead(), b"", main, payload).signed_by(octets(268, b"x")).data)
+        assert (reading.problem is None) == good
 
 
 def test_two_different_digests_of_the_payload_are_malformed() -> None:

@@ -20,6 +20,8 @@ from trust_store.errors import MalformedError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trust_store.decode.rpm_header import RpmHeader
 
 LEAD_MAGIC = b"\xed\xab\xee\xdb"
@@ -32,8 +34,10 @@ PGP, MD5, GPG = 1002, 1004, 1005
 _LAST_TAG_OF_V6 = 999
 NAME, VERSION, RELEASE, EPOCH, FORMAT = 1000, 1001, 1002, 1003, 5114
 FORMAT_6 = 6
-PAYLOAD_SHA256, PAYLOAD_ALGORITHM, PAYLOAD_SHA512, PAYLOAD_SHA3_256 = 5092, 5093, 5121, 5123
+PAYLOAD_SHA256, PAYLOAD_ALGORITHM, PAYLOAD_SHA256_ALT = 5092, 5093, 5097
+PAYLOAD_SHA512, PAYLOAD_SHA512_ALT, PAYLOAD_SHA3_256, PAYLOAD_SHA3_256_ALT = 5121, 5122, 5123, 5124
 _PAYLOAD_DIGESTS = {PAYLOAD_SHA512: "sha512", PAYLOAD_SHA3_256: "sha3_256"}
+_PAYLOAD_ALTERNATIVES = {PAYLOAD_SHA512_ALT: "sha512", PAYLOAD_SHA3_256_ALT: "sha3_256"}
 _STRONG = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_512"})
 _HEADER_DIGESTS = {SHA1: "sha1", SHA256: "sha256", SHA3_256: "sha3_256"}
 
@@ -94,23 +98,29 @@ def _decoded(value: bytes) -> bytes:
         raise MalformedError("rpm: a signature that is not base64") from error
 
 
-def payload_digests(main: RpmHeader) -> dict[str, bytes]:
-    """What the main header says of the payload as it lies in the file, by strong digest; raises MalformedError."""
-    found: dict[str, bytes] = {}
-    for tag, algorithm in _PAYLOAD_DIGESTS.items():
-        _put(found, algorithm, main.string(tag))
+def payload_digests(main: RpmHeader) -> dict[str, tuple[bytes, ...]]:
+    """What the main header says of the payload, by strong digest: as it was written, and unpacked. Raises MalformedError.
+
+    The payload in the file must be either: ``format_v6.md`` lets anybody unpack it, so that it lies there as it is.
+    """
     stated = main.integer(PAYLOAD_ALGORITHM)
     algorithm = HASHES.get(8 if stated is None else stated, "")
-    if algorithm in _STRONG:
-        _put(found, algorithm, main.string(PAYLOAD_SHA256))
-    return found
+    strong = algorithm in _STRONG
+    written = _stated(main, _PAYLOAD_DIGESTS | ({PAYLOAD_SHA256: algorithm} if strong else {}))
+    unpacked = _stated(main, _PAYLOAD_ALTERNATIVES | ({PAYLOAD_SHA256_ALT: algorithm} if strong else {}))
+    names = sorted(written.keys() | unpacked.keys())
+    return {name: tuple(each[name] for each in (written, unpacked) if name in each) for name in names}
 
 
 def header_digests(signatures: RpmHeader) -> dict[str, bytes]:
     """What the signature header says of the main header; nobody has signed it. Raises MalformedError."""
+    return _stated(signatures, _HEADER_DIGESTS)
+
+
+def _stated(header: RpmHeader, tags: Mapping[int, str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for tag, algorithm in _HEADER_DIGESTS.items():
-        _put(found, algorithm, signatures.string(tag))
+    for tag, algorithm in tags.items():
+        _put(found, algorithm, header.string(tag))
     return found
 
 

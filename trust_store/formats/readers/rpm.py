@@ -45,11 +45,12 @@ CONTAINER = "none"
 DOC = """RPM packages, binary and source, of the formats 3 (signatures over header and payload), 4 (over the header too) and 6 (base64
 OpenPGP signatures, any number): tags 267, 268, 278, 1002 and 1005.
 
-One good signature suffices; one that is evidence against the package fails it. A signature over the header covers the payload only by a
-digest in the header (tags 5092, 5121, 5123; SHA-256 or stronger), which must match; where there is none, signatures over header and payload
-decide, and without such a one the payload is uncovered content. In a package of format 6 that has signatures of its own kind older ones
-pass nothing. Lead and signature header no signature covers: rpm takes from them only the signatures, digests (all of which must match) and
-per-file signatures that prove themselves. Only the signed header is used for names and versions; regions must span whole headers.
+One good signature suffices; one that is evidence against the package fails it. A signature over the header covers the payload only by
+digests in the header (tags 5092, 5121 and 5123, or 5097, 5122 and 5124 where it lies unpacked; SHA-256 or stronger), all of which must
+match. Without any, signatures over header and payload decide, and without such a one the payload is uncovered content. In a package of
+format 6 that has signatures of its own kind older ones pass nothing. Lead and signature header no signature covers: rpm takes from them
+only the signatures, digests (all of which must match) and per-file signatures that prove themselves. Only the signed header is used for
+names and versions; regions must span whole headers.
 
 Digests alone make no signature: such a package is `unsigned`; it is a `downgrade` where its header is of a time when rpm wrote SHA-256
 digests of headers and only MD5 and SHA-1 ones are left. Headers of more than 64 MiB are a `resource_limit`. The payload is not unpacked.
@@ -66,7 +67,7 @@ class _Package:
     signature_header: RpmHeader
     main: RpmHeader
     found: RpmSignatures
-    bound: Mapping[str, bytes]
+    bound: Mapping[str, tuple[bytes, ...]]
     start: int
     payload_start: int
     size: int
@@ -168,7 +169,7 @@ def _mismatch(
     payload: Mapping[DigestRequest, DigestState],
 ) -> Problem | None:
     """The first digest in the package that is not that of what it is about."""
-    wrong = [f"payload's {name}" for name, value in package.bound.items() if _value(payload, name) != value]
+    wrong = [f"payload's {name}" for name, values in package.bound.items() if _value(payload, name) not in values]
     for name, value in header_digests(package.signature_header).items():
         if hashlib.new(name, package.main.blob, usedforsecurity=False).digest() != value:
             wrong.append(f"header's {name}")
