@@ -174,3 +174,9 @@ def test_no_object_makes_the_signature_reader_raise_anything_else(value: Any) ->
 def test_files_of_the_fixtures_are_listed() -> None:
     """What the generator signs is what PEP 427 says: every file but RECORD and its signatures."""
     assert [entry.name for entry in parse_record(record(), max_entries=99)] == list(FILES)
+
+
+def test_lines_beyond_the_cap_are_never_looked_at() -> None:
+    """A RECORD of many empty lines ends at the cap, whatever follows."""
+    with pytest.raises(ResourceLimitError):
+        parse_record(b"\n" * 100 + b"\xff", max_entries=10)

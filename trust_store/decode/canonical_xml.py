@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 8 * 1024**2
-MAX_NODES = 400_000
+MAX_NODES = 150_000
 MAX_DEPTH = 128
 MAX_ATTRIBUTES = 64
 MAX_NAMESPACES = 64

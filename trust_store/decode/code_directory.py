@@ -13,7 +13,7 @@ DIRECTORY_SLOT, ALTERNATES, SIGNATURE_SLOT, TICKET_SLOT = 0, range(0x1000, 0x100
 INFO_SLOT, RESOURCES_SLOT = 1, 3
 """What these slots digest lies in files beside the image."""
 MAX_BLOBS = 64
-MAX_SLOTS = 4 * 1024**2
+MAX_SLOTS = 256 * 1024
 MAX_SPECIAL_SLOTS = 64
 _DIGESTS = {1: ("sha1", 20), 2: ("sha256", 32), 4: ("sha384", 48), 5: ("sha512", 64)}
 _HEADER = struct.Struct(">IIIIIIIIIBBBBI")

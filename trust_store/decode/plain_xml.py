@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = 16 * 1024**2
-MAX_ELEMENTS = 400_000
+MAX_ELEMENTS = 100_000
 MAX_DEPTH = 128
 MAX_ATTRIBUTES = 64
 
@@ -78,13 +78,17 @@ class _Builder:
         self._what = what
         self._open: list[_Open] = []
         self._elements = 0
+        self._names: dict[str, str] = {}  # one string for each name, however often it stands
         self.root: XMLElement | None = None
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
             raise ResourceLimitError(f"{self._what}: more or deeper elements, or more attributes, than are read")
-        self._open.append(_Open(_braced(name), {_braced(key): value for key, value in attributes.items()}))
+        self._open.append(_Open(self._name(name), {self._name(key): value for key, value in attributes.items()}))
+
+    def _name(self, name: str) -> str:
+        return self._names.setdefault(name, _braced(name))
 
     def text(self, data: str) -> None:
         self._open[-1].pieces.append(data)

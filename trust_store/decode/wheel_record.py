@@ -15,7 +15,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedEr
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DIST_INFO = re.compile(r"[^/]{1,255}\.dist-info")
 ALGORITHMS = ("sha256", "sha384", "sha512")
@@ -42,13 +42,13 @@ def parse_record(data: bytes, *, max_entries: int) -> tuple[RecordEntry, ...]:
     """
     names: list[str] = []
     found: list[RecordEntry] = []
-    for row in _rows(data):
+    for number, row in enumerate(_rows(data)):
+        if number >= max_entries:
+            raise ResourceLimitError(f"RECORD: more than {max_entries} lines")
         if not row:
             continue
         if len(row) != 3:  # path, hash, size
             raise MalformedError(f"RECORD: a line of {len(row)} fields, expected three")
-        if len(names) >= max_entries:
-            raise ResourceLimitError(f"RECORD: more than {max_entries} lines")
         name, stated, size = row
         check_name(name)
         names.append(name)
@@ -88,10 +88,10 @@ def product_of(metadata: bytes) -> tuple[str, str] | None:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
-def _rows(data: bytes) -> list[list[str]]:
+def _rows(data: bytes) -> Iterator[list[str]]:
+    """One row at a time: most of what a hostile file may hold is never looked at."""
     try:
-        text = data.decode("utf-8")
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        yield from csv.reader(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline=""), strict=True)
     except (UnicodeDecodeError, csv.Error) as error:
         raise MalformedError(f"RECORD: cannot be read: {error}") from error
 

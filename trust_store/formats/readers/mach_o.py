@@ -46,7 +46,7 @@ Inert and uncovered: the index of the signature, the CMS message, a notarisation
 follows the signature, blobs of unknown kinds, and bytes between images that are not zero are uncovered content. The product is the
 identifier. Fixtures built from the specification: no signer is in Debian, PyPI or npm."""
 
-MAX_SIGNATURE_BYTES = 64 * 1024 * 1024
+MAX_SIGNATURE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

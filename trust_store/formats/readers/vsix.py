@@ -56,7 +56,8 @@ Identifier and version are those of extension.vsixmanifest. Fixtures: packages b
 
 MANIFEST = "extension.vsixmanifest"
 _SIGNATURES = b"digital-signature/"
-_MAX_XML_BYTES = 4 * 1024 * 1024
+_MAX_XML_BYTES, _MAX_KEPT_BYTES = 4 * 1024 * 1024, 24 * 1024 * 1024
+"""Of one member that says something about others, and of all of them together."""
 _XML_SUFFIXES = (".rels", ".psdsxs", ".psdor", ".cer")
 
 
@@ -151,13 +152,16 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 def _package(source: PinnedSource, directory: Directory) -> _Package:
     """Walk the archive for the members that say something about others."""
     sinks: dict[str, MemberBytes] = {}
+    kept = 0
 
     def sink_of(member: Member) -> MemberBytes | None:
+        nonlocal kept
         if not member.name.lower().endswith(_XML_SUFFIXES) and member.name not in (CONTENT_TYPES, MANIFEST):
             return None
         signature = member.name.lower().endswith(".psdsxs")
-        if member.size > (MAX_SIGNATURE_FILE_BYTES if signature else _MAX_XML_BYTES):
+        if member.size > min(MAX_SIGNATURE_FILE_BYTES if signature else _MAX_XML_BYTES, _MAX_KEPT_BYTES - kept):
             return None
+        kept += member.size
         return sinks.setdefault(member.name, MemberBytes())
 
     walk(SourceSequence(source), directory, sink_of)
