@@ -42,6 +42,7 @@ DIFFERENCES = {
     "pe/efi_two_entries": EVERY,
     "pe/two_entries": EVERY,
     "pe/duplicate_entries": EVERY,
+    "pe/lifetime_signing": "osslsigncode does not know certificates with which signatures end",
     "pe/countersigned_without_content_type": "osslsigncode wants the content type that RFC 5652 11.4 forbids",
 }
 """Where osslsigncode's verdict is another one than ours, and why."""

@@ -92,7 +92,7 @@ def prove(
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
     parameters = ValidationParameters(at=stated, purpose="timestamping")
-    if not critical and all(_purposes(signer) == {TIME_STAMPING} for signer in signers):
+    if not critical and all(purposes(signer) == {TIME_STAMPING} for signer in signers):
         parameters = _for_time_stamping(stated)
     return _proven(parsed, signers, tsa_anchors, certificates, budget, objections, parameters)
 
@@ -127,7 +127,7 @@ def prove_countersignature(
     signers = _signers(parsed, certificates, budget)
     if isinstance(signers, PathProblem):
         return ProvenTime(stated, None, (signers,))
-    authorities = [signer for signer in signers if TIME_STAMPING in _purposes(signer)]
+    authorities = [signer for signer in signers if TIME_STAMPING in purposes(signer)]
     if not authorities:
         problem = PathProblem(
             Reason.PATH_INVALID, "timestamp: the countersigner's certificate is not for time stamping"
@@ -142,7 +142,8 @@ def _for_time_stamping(at: datetime) -> ValidationParameters:
     return ValidationParameters(at=at, eku=(TIME_STAMPING,), key_usage=("digital_signature",))
 
 
-def _purposes(certificate: Certificate) -> frozenset[str]:
+def purposes(certificate: Certificate) -> frozenset[str]:
+    """The certificate's extended key usage; empty where it has none or it cannot be read."""
     try:
         return read_extensions(certificate).eku or frozenset()
     except READ_ERRORS:

@@ -35,7 +35,8 @@ images, Windows Installer files, cabinets and scripts.
 
 The digest in the signed attributes must be that of the content, and the digest in the content that of the file; `weak_algorithm` where
 either is by MD5 or SHA-1. Nested signatures (1.3.6.1.4.1.311.2.4.1) are further signatures: one good one suffices, a broken one fails the
-package. RFC 3161 timestamps (1.3.6.1.4.1.311.3.3.1) and PKCS #9 countersignatures over the signature prove when it was made. Page hashes
+package. RFC 3161 timestamps (1.3.6.1.4.1.311.3.3.1) and PKCS #9 countersignatures over the signature prove when it was made,
+but for a signer whose certificate has the usage "lifetime signing" (1.3.6.1.4.1.311.10.3.13): its signatures end with it. Page hashes
 are covered and not looked at: the digest of the whole file says more."""
 CATALOG_DOC = """A security catalog (.cat): PKCS #7 SignedData over a certificate trust list that states digests of files.
 

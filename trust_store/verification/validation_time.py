@@ -46,6 +46,8 @@ MAX_TOKENS = 8
 COUNTERSIGNED_SCHEMES = frozenset({"authenticode", "catalog"})
 """Microsoft's schemes: a countersignature tells when the signature was made, as it did before RFC 3161, and the certificates of Microsoft's
 own authority had an extended key usage that was not critical. Elsewhere the one tells nothing and the other must be critical (2.3)."""
+ID_LIFETIME_SIGNING = "1.3.6.1.4.1.311.10.3.13"
+"""An extended key usage (szOID_KP_LIFETIME_SIGNING)."""
 TOKEN_CHECKS = 32
 """Public-key operations spent on one token: what somebody adds to a signature takes nothing from it, nor from another token."""
 
@@ -104,6 +106,21 @@ def validation_time(
         return ValidationTime(question.at, findings=tuple(told))
     existed, stated = min(proven)
     return ValidationTime(existed, proven=True, timestamped_at=stated, findings=tuple(told))
+
+
+def ends_with(fact: SignatureFact, signers: Iterable[Certificate]) -> bool:
+    """Whether the signature ends with its signer's certificate, whatever was stamped: Microsoft's "lifetime signing" says so in it."""
+    if fact.scheme not in COUNTERSIGNED_SCHEMES or not (fact.timestamps or fact.countersignatures):
+        return False
+    from trust_store.chain.timestamping import purposes
+
+    return any(ID_LIFETIME_SIGNING in purposes(signer) for signer in signers)
+
+
+def without_timestamps(time: ValidationTime, question: Question) -> ValidationTime:
+    """The question's time in place of a proven one, which is told."""
+    ends = Finding(Reason.EXPIRED, "timestamp: the signer's certificate says that signatures end with it")
+    return ValidationTime(question.at, findings=(*time.findings, ends))
 
 
 class _Objections:

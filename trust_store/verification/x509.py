@@ -25,7 +25,7 @@ from trust_store.verification.question import NO_MATCH, Finding, PathOutcome
 from trust_store.verification.relatives import missing_issuer
 from trust_store.verification.revocation import revocation_findings
 from trust_store.verification.signer_rule import key_rule_findings, rule_findings
-from trust_store.verification.validation_time import validation_time
+from trust_store.verification.validation_time import ends_with, validation_time, without_timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,8 @@ class X509Judging(SignatureJudging):
             return
         self.signer = _signer(signers[0])
         # (2a) The validation time is that of a timestamp if one is proven: the signature itself holds, so that it means something.
-        self._judged_at(validation_time(self._fact, self._material, self._question, container=self._container))
+        time = validation_time(self._fact, self._material, self._question, container=self._container)
+        self._judged_at(without_timestamps(time, self._question) if ends_with(self._fact, signers) else time)
         # (3) A buried signing key always wins, whatever other path there is.
         for certificate in signers:
             self.findings += self._material.tombstones_on(certificate, "the signer", self._proven_at)

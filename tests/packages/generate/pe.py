@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cryptography.x509 import ObjectIdentifier
+
 from tests.packages.generate import pe_craft
 from tests.packages.generate.cms_message import Signer
 from tests.packages.generate.pe_craft import SignedImage, entry
 from tests.packages.generate.windows_tools import EXPIRED_AT, Signers, osslsigncode, sbsign
 from tests.packages.generate.writing import FAILED, INDETERMINATE, PASSED, FixtureFolder
+from tests.packages.pki import CODE_SIGNING, issue
 from tests.trust_store.timestamp_craft import COUNTERSIGNATURE, signature_value, stamped
 from trust_store.decode.asn1 import read_first
 
@@ -62,6 +65,12 @@ def _judged(folder: FixtureFolder, signers: Signers) -> None:
     folder.case("timestamp_not_trusted", "timestamped.exe", INDETERMINATE, "expired")
     late = osslsigncode(UNSIGNED, signers.ended, chain, authority=authority, stamped_at=EXPIRED_AT.replace(month=4))
     _add(folder, "timestamped_late", late, INDETERMINATE, "expired", anchors=["root.pem", "time.pem"])
+    usages = [CODE_SIGNING, ObjectIdentifier("1.3.6.1.4.1.311.10.3.13")]
+    lifetime = issue("Vendor Test Signer", signers.vendor.intermediate, kind="p256", end=EXPIRED_AT, eku=usages)
+    kept = osslsigncode(UNSIGNED, lifetime, chain, authority=authority)
+    _add(folder, "lifetime_signing", kept, INDETERMINATE, "expired", anchors=["root.pem", "time.pem"])
+    early = {"anchors": ["root.pem", "time.pem"], "at": "2026-02-01T00:00:00Z"}
+    folder.case("lifetime_signing_before", "lifetime_signing.exe", PASSED, "trusted", **early)
     _countersigned(folder, signers)
     weak = osslsigncode(UNSIGNED, signers.second, chain, "-h", "sha1")
     _add(folder, "weak", weak, FAILED, "weak_algorithm")
