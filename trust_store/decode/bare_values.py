@@ -23,7 +23,7 @@ MAX_ECDSA_BYTES = 141
 _RSA_BYTES = range(128, 2049, 64)
 # What ``openssl dgst -hex`` writes before the digits: ``RSA-SHA2-256(name)= ``
 _HEX = re.compile(rb"(?:[A-Za-z0-9-]{1,40}\([^\n]{0,1024}\)= ?)?((?:[0-9a-fA-F]{2}[:\s]*)+)\Z")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*\Z")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\Z")
 _TEXT = re.compile(rb"[\t\n\r -~]*\Z")
 RSA = "rsa"
 

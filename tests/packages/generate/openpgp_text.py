@@ -144,7 +144,8 @@ def control(gpg: Gpg, keys: dict[str, str]) -> None:
         file = shop.keep("dsc.asc", good)
         shop.passed("valid", file, mutate=True, **vendor)
         changes = text.replace(b"Format: 3.0 (quilt)", b"Format: 1.8\nDate: Thu, 01 Feb 2024 00:00:00 +0000")
-        changes = changes.replace(b"\nFiles:\n " + digests["md5"].encode(), b"\nFiles:\n " + digests["md5"].encode())
+        listed = f"{digests['md5']} {len(PACKAGE)} "
+        changes = changes.replace(listed.encode(), f"{listed}admin optional ".encode())
         shop.passed("valid_changes", shop.keep("firmware.changes", shop.clear("vendor", changes)), **vendor)
         buildinfo = text.replace(b"Format: 3.0 (quilt)", b"Format: 1.0").replace(
             b"Source: firmware", b"Source: firmware (0.9)"
