@@ -55,11 +55,15 @@ class Layout:
 
     def content_of(self, name: str, size: int, limits: ReadLimits) -> MemberContent:
         """What takes the content of file ``name`` of ``size`` bytes; raises ResourceLimitError for one too large to keep."""
+        self.require_small(name, size, limits)
+        return MemberContent(keep=name == self.manifest or name in self.signatures)
+
+    def require_small(self, name: str, size: int, limits: ReadLimits) -> None:
+        """Raise ResourceLimitError for a manifest or signature too large to keep."""
         if name == self.manifest and size > limits.max_manifest_bytes:
             raise ResourceLimitError(f"vendor bundle: a manifest of {size} bytes")
         if name in self.signatures and size > MAX_SIGNATURE_FILE_BYTES:
             raise ResourceLimitError(f"vendor bundle: a signature file of {size} bytes")
-        return MemberContent(keep=name == self.manifest or name in self.signatures)
 
 
 def layout_among(names: Iterable[str]) -> Layout | None:
@@ -80,6 +84,14 @@ def layout_among(names: Iterable[str]) -> Layout | None:
     if not at_root and len(found) > 1:
         raise MalformedError("vendor bundle: two signed manifests, in two folders")
     return next(iter(at_root or found), None)
+
+
+def content_before_layout(name: str, size: int, limits: ReadLimits) -> MemberContent:
+    """What takes the content of a file before all names are known: kept where it may turn out to be the manifest or a signature."""
+    folder, _, last = name.rpartition("/")
+    most = limits.max_manifest_bytes if last == MANIFEST else MAX_SIGNATURE_FILE_BYTES
+    named = last.startswith(MANIFEST) and last.removeprefix(MANIFEST) in ("", *SIGNATURE_SUFFIXES) and "/" not in folder
+    return MemberContent(keep=named and size <= most)
 
 
 @dataclass(frozen=True, slots=True)

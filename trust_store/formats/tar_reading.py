@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from trust_store.formats.streaming import PackageStream
 
 
+MAX_RATIO = 300
+"""An archive that is compressed as a whole is unpacked twice; no more than so many bytes of each byte."""
+
+
 class TarReading:
     """The members, after ``walk``."""
 
@@ -51,7 +55,8 @@ class TarReading:
         return Coverage(covered, (*uncovered, *(Uncovered(start=s, end=e, inert=True) for s, e in ranges)))
 
     def _walk(self, pieces: Iterator[bytes], sink_of: Callable[[TarMember], MemberSink | None] | None) -> None:
-        budget = UnpackBudget(self._limits.max_total_unpacked_bytes, self._limits.max_member_ratio)
+        ratio = min(self._limits.max_member_ratio, MAX_RATIO)
+        budget = UnpackBudget(self._limits.max_total_unpacked_bytes, ratio)
         unpacked = ByteReader(iter(Unpacking(pieces, self.compression, budget)))
         self.members = walk(unpacked, sink_of, max_members=self._limits.max_members)
 
