@@ -70,6 +70,14 @@ def test_a_suffix_of_the_list_may_be_replaced() -> None:
     assert [speaks for _, speaks in holding(found)] == [True, True]
 
 
+def test_a_signature_named_after_the_package() -> None:
+    """Beside ``a.bin.sha256`` the file ``a.bin.asc`` is named after the package: it is over that, and the list has no signature."""
+    listed = side("a.bin.sha256", (LISTS / "SHA256SUMS").read_bytes())
+    found = read(PACKAGE, listed, side("a.bin.asc", (LISTS / "SHA256SUMS.asc").read_bytes()), keys=KEYS)
+    reasons = {fact.file.name if fact.file else None: fact.problem and fact.problem.reason for fact in found.signatures}
+    assert reasons == {"a.bin.asc": None, "a.bin.sha256": Reason.UNSIGNED}
+
+
 def test_a_signature_over_the_package_beside_a_list() -> None:
     """A signature of another name than the list's is over the package where there is more than the one pair."""
     detached = FIXTURES / "minisign"

@@ -69,7 +69,7 @@ def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
         files = joined(*map(_read_one, others))
         return _explained(files) if len(others) > 1 and any(item.data[:1] == b"{" for item in others) else files
     only = len(lists) == len(others) == 1
-    pairs = [(item, one) for item in others for one in lists if only or _named_after(item.file.name, one.file.name)]
+    pairs = [(item, one) for item in others for one in lists if _is_over(item.file.name, one.file.name, only=only)]
     found = [_over_list(item, one) for item, one in pairs]
     found += [_read_one(item) for item in others if not any(item is paired for paired, _ in pairs)]
     found += [_unsigned_list(one) for one in lists if not any(one is paired for _, paired in pairs)]
@@ -99,10 +99,16 @@ def _is_list(data: bytes) -> bool:
     return is_list(data)
 
 
-def _named_after(name: str, listed: str) -> bool:
-    """Whether a signature's name is the list's and a suffix; ``SHA256SUMS.txt`` may be signed by ``SHA256SUMS.asc``."""
-    stem = listed.rpartition(".")[0] or listed
-    return name != listed and name.startswith((f"{listed}.", f"{stem}."))
+def _is_over(name: str, listed: str, *, only: bool) -> bool:
+    """Whether the signature ``name`` is over the list ``listed``, by their names; ``only``: there are no other files.
+
+    ``SHA256SUMS.txt`` may be signed by ``SHA256SUMS.asc``. Beside ``a.zip.sha256`` however ``a.zip.asc`` is a signature over ``a.zip``.
+    """
+    if name.startswith(f"{listed}."):
+        return True
+    stem, _, suffix = listed.rpartition(".")
+    same_stem = bool(stem) and name.startswith(f"{stem}.")
+    return same_stem or only if suffix.lower() == "txt" else only and not same_stem
 
 
 def _read_one(item: SideMaterial) -> SignatureFiles:
