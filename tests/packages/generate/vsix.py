@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lxml import etree
+
 from tests.packages.generate.writing import FAILED, INDETERMINATE, PASSED, FixtureFolder
 from tests.packages.pki import PKI, Issued, issue, make_pki, revocation_list
 from tests.trust_store.timestamp_craft import Authority
@@ -80,6 +82,7 @@ class Extension:
     kind: str = "rsa"
     root: tuple[tuple[str, str, str], ...] = (ROOT,)
     transform: str = ""
+    canonical: bool = False
     detached: bool = False
     object_transform: bool = True
     authority: Authority | None = None
@@ -108,6 +111,8 @@ class Extension:
         lines = [self._reference(name, hashlib.new(self.digest, data).digest()) for name, data in parts.items()]
         if self.transform:
             lines.append(self._transformed())
+        elif self.canonical:
+            lines += [self._canonical(name, data) for name, data in rels.items()]
         else:
             lines += [self._reference(name, hashlib.new(self.digest, data).digest()) for name, data in rels.items()]
         time = f'<SignatureTime xmlns="{OPC}digital-signature"><Format>YYYY-MM-DD</Format><Value>2026-01-01</Value></SignatureTime>'
@@ -130,6 +135,12 @@ class Extension:
             f'<Reference URI="/{name}?ContentType={media}"><DigestMethod Algorithm="{URIS[self.digest]}"/>'
             f"<DigestValue>{base64.b64encode(digest).decode()}</DigestValue></Reference>"
         )
+
+    def _canonical(self, name: str, data: bytes) -> str:
+        """A relationships part in canonical form alone, as System.IO.Packaging signs the ones that it is told to sign."""
+        found = etree.tostring(etree.fromstring(data), method="c14n", with_comments=False)
+        steps = f'<Transforms><Transform Algorithm="{C14N}"/></Transforms><DigestMethod'
+        return self._reference(name, hashlib.new(self.digest, found).digest()).replace("<DigestMethod", steps)
 
     def _transformed(self) -> str:
         """The package's relationships but those that lead to the signature, as the relationships transform makes them."""
@@ -212,6 +223,7 @@ def _write(work: Path) -> None:
         "detached_certificate": replace(good, detached=True),
         "no_object_transform": replace(good, object_transform=False),
         "sha512": replace(good, digest="sha512"),
+        "canonical_relationships": replace(good, canonical=True),
         "relationships_by_type": replace(good, root=(ROOT, OTHER), transform=by_type),
         "relationships_by_id": replace(good, root=(ROOT, OTHER), transform=by_id),
         "ecdsa": replace(good, signer=curve.leaf, chain=(curve.intermediate,), kind="ecdsa"),
