@@ -152,6 +152,8 @@ def test_recognition() -> None:
     assert not powershell.recognises(BytesSource(VBS), LIMITS)
     assert not wsh_script.recognises(BytesSource(PS1), LIMITS)
     assert not may_be_signed(b"exit 0", POWERSHELL + SCRIPT_HOST)
+    assert not may_be_signed(b"<a>\n<signature>\nx\n</signature>\n</a>\n", SCRIPT_HOST)
+    assert not may_be_signed(b"a block ends with # SIG # End signature block\n# so it is\n", POWERSHELL)
 
 
 def test_script_that_is_too_large() -> None:

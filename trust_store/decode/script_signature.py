@@ -63,9 +63,11 @@ class SignedScript:
 
 
 def may_be_signed(data: bytes, styles: tuple[Style, ...]) -> bool:
-    """Whether the first line of a block of one of ``styles`` stands in ``data``, in any of the encodings."""
-    encoding = _encoding(data)
-    return any(style.begin.encode(encoding or "ascii") in data for style in styles)
+    """Whether the last line of a block of one of ``styles`` stands in ``data`` after another line of it, in any of the encodings."""
+    encoding = _encoding(data) or "ascii"
+    return any(
+        f"\n{style.end}".encode(encoding) in data and f"\n{style.prefix}".encode(encoding) in data for style in styles
+    )
 
 
 def looks_like_text(head: bytes) -> bool:
