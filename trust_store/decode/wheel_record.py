@@ -59,7 +59,7 @@ def parse_record(data: bytes, *, max_entries: int) -> tuple[RecordEntry, ...]:
 
 
 def dist_info_of(names: Iterable[str]) -> str | None:
-    """The one ``.dist-info`` folder that holds WHEEL and RECORD; None where there is none, MalformedError for two."""
+    """The one ``.dist-info`` folder that holds WHEEL and RECORD; None where there is none, and for two: many wheels unpacked are no wheel."""
     held = set(names)
     folders = {name.partition("/")[0] for name in held if "/" in name}
     found = [
@@ -67,9 +67,7 @@ def dist_info_of(names: Iterable[str]) -> str | None:
         for folder in sorted(folders)
         if DIST_INFO.fullmatch(folder) and {f"{folder}/WHEEL", f"{folder}/RECORD"} <= held
     ]
-    if len(found) > 1:
-        raise MalformedError("wheel: two .dist-info folders")
-    return found[0] if found else None
+    return found[0] if len(found) == 1 else None
 
 
 def product_of(metadata: bytes) -> tuple[str, str] | None:

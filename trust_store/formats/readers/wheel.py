@@ -93,7 +93,7 @@ class _Digests:
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:
-    """Whether there is a folder that every wheel has; raises MalformedError where there are two."""
+    """Whether there is the one folder that every wheel has: pip takes nothing with two of them."""
     if not may_hold(source, b".dist-info/RECORD", limits):
         return False
     return dist_info_of(member.name for member in read_directory(source, limits).members) is not None
