@@ -62,6 +62,13 @@ def test_a_time_that_programs_read_differently_is_malformed(time: str) -> None:
             parse_release(b"\n".join([field + b": " + time.encode(), *lines]))
 
 
+def test_times_in_utc_are_read_whatever_it_is_called() -> None:
+    """UTC, GMT, Z and +0000 are one zone, and a day of one digit may have a blank in place of the other."""
+    lines = b"\n".join(line for line in RELEASE.splitlines() if not line.startswith(b"Date:"))
+    for time in (b"Thu, 1 Feb 2024 01:02:03 GMT", b"Thu,  1 Feb 2024 01:02:03 Z", b"01 Feb 2024 1:02:03 +0000"):
+        assert parse_release(lines + b"\nDate: " + time).date == datetime(2024, 2, 1, 1, 2, 3, tzinfo=UTC)
+
+
 def test_a_release_file_without_a_date_is_malformed() -> None:
     """Nothing would say how old it is."""
     with pytest.raises(MalformedError, match="date"):

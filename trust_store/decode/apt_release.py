@@ -27,7 +27,7 @@ STRONG = {"sha256": "sha256", "sha512": "sha512"}
 WEAK = {"md5sum": "md5", "sha1": "sha1"}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _TIME = re.compile(
-    r"(?:[A-Z][a-z]{2}, )?([0-3]?[0-9]) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-2]?[0-9]):([0-5][0-9]):([0-6][0-9]) (?:UTC|GMT|Z|\+0000)"
+    r"(?:[A-Z][a-z]{2}, {1,2})?([0-3]?[0-9]) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-2]?[0-9]):([0-5][0-9]):([0-6][0-9]) (?:UTC|GMT|Z|\+0000)"
 )
 _DATE = re.compile(rb"(?m)^Date:[ \t]*[^\r\n]")
 _LISTS = re.compile(rb"(?m)^(?:SHA256|SHA512|SHA1|MD5Sum):[ \t]*\r?\n[ \t]+[0-9a-f]{32}")
