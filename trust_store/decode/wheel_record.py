@@ -59,7 +59,7 @@ def parse_record(data: bytes, *, max_entries: int) -> tuple[RecordEntry, ...]:
 
 
 def dist_info_of(names: Iterable[str]) -> str | None:
-    """The one ``.dist-info`` folder that holds WHEEL and RECORD; None where there is none, and for two: many wheels unpacked are no wheel."""
+    """The one ``.dist-info`` folder that holds WHEEL and RECORD; None where there is none or more than one: many packages are no wheel."""
     held = set(names)
     folders = {name.partition("/")[0] for name in held if "/" in name}
     found = [
