@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.packages.table import FIXTURES
+from tests.packages.table import FIXTURES, cases, facts_and_verdict
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import cab
@@ -62,6 +62,25 @@ def test_signature_that_is_too_long() -> None:
 def test_space_reserved_for_something_else() -> None:
     """A reserved area of another size holds no signature."""
     assert cab.read(BytesSource(patched(36, "H", 24)), (), LIMITS).signatures == ()
+
+
+def test_packages_inside_get_verdicts_of_their_own() -> None:
+    """A cabinet without a signature is unsigned; what is a package inside is judged as if it stood alone."""
+    case = next(case for case in cases("cab") if case.values["name"] == "packages_inside")
+    verdict = facts_and_verdict(case)[1]
+    members = [(member.path, member.format, member.reason.value) for member in verdict.members]
+    assert members == [("setup.exe", "pe", "trusted"), ("broken.exe", "pe", "uncovered_content")]
+    assert verdict.reason.value == "unsigned"
+
+
+def test_nothing_inside_a_cabinet_that_cannot_be_unpacked() -> None:
+    """A compression that is not read, or a broken directory, leaves the cabinet as unsigned as it is."""
+    inside = (FIXTURES / "cab/packages_inside.cab").read_bytes()
+    for at, value in ((42, 3), (60, 0xFF)):  # the folder's compression, within the first file's entry
+        changed = bytearray(inside)
+        changed[at] = value
+        reading = cab.read(BytesSource(bytes(changed)), (), LIMITS)
+        assert (reading.signatures, reading.members) == ((), ())
 
 
 @given(st.integers(0, len(VALID) - 1), st.binary(max_size=8), st.integers(0, 16))

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.packages.generate import pe_craft
 from tests.packages.generate.windows_tools import Signers, osslsigncode, run
 from tests.packages.generate.writing import FAILED, INDETERMINATE, PASSED, FixtureFolder
 
@@ -43,6 +44,9 @@ def main() -> None:
     _add(folder, "valid", valid, PASSED, "trusted", mutate=True)
     _add(folder, "compressed", sign(cabinet("-z"), signers.second, chain, "-h", "sha384"), PASSED, "trusted")
     _add(folder, "unsigned", unsigned, INDETERMINATE, "unsigned")
+    image = osslsigncode(pe_craft.image(), vendor, chain)
+    inside = cabinet("-z", files={"setup.exe": image, "read.me": b"text", "broken.exe": image + b"appended"})
+    _add(folder, "packages_inside", inside, INDETERMINATE, "unsigned")
     folder.case("unknown_root", "valid.cab", INDETERMINATE, "unknown_root", anchors=["other.pem"])
     folder.case("no_anchor", "valid.cab", INDETERMINATE, "unknown_root", anchors=[])
     folder.case("revoked", "valid.cab", FAILED, "revoked", crls=["revoked.crl"])

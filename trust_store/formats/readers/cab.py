@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode.asn1 import read_first
 from trust_store.decode.authenticode import ID_PE_IMAGE, ID_SIP_INFO
+from trust_store.decode.cab_files import contents, read_directory
 from trust_store.decode.cabinet_header import HEADER_BYTES, read_header
+from trust_store.decode.member_names import require_distinct
+from trust_store.errors import READ_ERRORS, ResourceLimitError
 from trust_store.formats.catalogs import catalog_algorithms, complete_side, split_side
+from trust_store.formats.members import HEAD_BYTES, MAX_UNPACKED_BYTES, packages_among
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
 from trust_store.formats.skipping import SkippingState
-from trust_store.formats.streaming import PackageStream, SourceChangedError
+from trust_store.formats.streaming import BytesSource, PackageStream, SourceChangedError
 from trust_store.model.package_facts import Coverage, Uncovered
 from trust_store.signatures.authenticode import read_embedded
 from trust_store.signatures.protocol import DigestRequest
@@ -23,17 +27,19 @@ from trust_store.signatures.protocol import DigestRequest
 if TYPE_CHECKING:
     from trust_store.decode.authenticode import IndirectData
     from trust_store.decode.cabinet_header import CabinetHeader
-    from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
+    from trust_store.formats.protocol import MemberPackage, PackageSource, ReadLimits, SideMaterial
 
 NAME = "cab"
 VERSION = 1
 CONTAINER = "cab"
-DOC = """Microsoft cabinets ([MS-CAB]): the signature behind the cabinet, and a catalog beside the file. Members are not unpacked.
+DOC = """Microsoft cabinets ([MS-CAB]): the signature behind the cabinet, and a catalog or a signature in a file of its own beside it.
+Of a cabinet without any, packages inside get verdicts of their own where it is stored or MSZIP and holds at most 256 MiB.
 
 Not covered and inert: bytes 4 to 8 (reserved), 34 to 56 (the cabinet's number in its set; how much is reserved, which must be nothing but
 the 20 bytes for the signature; where the signature is, which must be the end of the cabinet), the signature and zeros after it. Any
 other bytes after the cabinet are uncovered content. Fixtures made by gcab and osslsigncode."""
 
+MAX_WALKED_BYTES = 256 * 1024**2
 _RESERVED, _NUMBER_TO_SIGNATURE = (4, 8), (34, 56)
 
 
@@ -61,7 +67,34 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
     facts = embedded.complete(digests, _is_cabinet) + detached.complete(digests, _is_cabinet)
     facts += complete_side(files, stream.states, digests)
-    return Reading(stream.sha256, facts, _coverage(header, start + len(message), signature, source.size))
+    coverage = _coverage(header, start + len(message), signature, source.size)
+    return Reading(stream.sha256, facts, coverage, members=() if facts else _packages(source))
+
+
+def _packages(source: PackageSource) -> tuple[MemberPackage, ...]:
+    """Packages inside, as far as the cabinet can be unpacked: not one of a set, stored or MSZIP, 32 MiB of files altogether kept."""
+    kept: dict[str, bytes] = {}
+    sizes: dict[str, int] = {}
+    room = MAX_UNPACKED_BYTES
+    try:
+        directory = read_directory(source)
+        if sum(file.size for file in directory.files) > MAX_WALKED_BYTES:
+            return ()
+        require_distinct([file.name for file in directory.files])
+        for file, pieces in contents(source, directory):
+            whole = file.size <= room
+            room -= file.size if whole else 0
+            sizes[file.name] = file.size
+            kept[file.name] = b"".join(pieces) if whole else next(pieces, b"")
+    except READ_ERRORS:
+        return ()
+
+    def open_member(name: str) -> PackageSource:
+        if len(kept[name]) < sizes[name]:
+            raise ResourceLimitError(f"a member of {sizes[name]} bytes; unpack it and check it by itself")
+        return BytesSource(kept[name])
+
+    return packages_among(sizes, lambda name: kept[name][:HEAD_BYTES], open_member)
 
 
 def _is_cabinet(indirect: IndirectData) -> bool:
