@@ -32,7 +32,7 @@ class PartDigests:
         self._threads: DigestThreads | None = None
         # a BytesIO hands out its one buffer, where pieces joined would be in memory twice
         self._kept = io.BytesIO() if keep and expected_bytes <= MAX_KEPT_BYTES else None
-        if len(self._states) > 1 and expected_bytes >= THREADED_FROM_BYTES:
+        if self._states and expected_bytes >= THREADED_FROM_BYTES:  # the whole file is digested beside it
             from trust_store.formats.digest_threads import DigestThreads  # rarely needed, and not free to import
 
             self._threads = DigestThreads(list(self._states.values()))
