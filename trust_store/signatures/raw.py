@@ -15,7 +15,7 @@ from trust_store.model.package_facts import Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.embedded import value_check
-from trust_store.signatures.protocol import FOREIGN, MESSAGE, RAW, X509, DigestRequest
+from trust_store.signatures.protocol import FOREIGN, MESSAGE, RAW, WEAK_DIGESTS, X509, DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -127,7 +127,8 @@ def _with_key(fact: SignatureFact, spki: bytes) -> SignatureFact | None:
 
 def _opened(fact: SignatureFact, spki: bytes, name: str, digests: dict[str, bytes]) -> SignatureFact:
     if name not in digests:
-        return replace(fact, problem=Problem(Reason.UNSUPPORTED_FORMAT, f"a bare value over {name}"))
+        reason = Reason.WEAK_ALGORITHM if name in WEAK_DIGESTS else Reason.UNSUPPORTED_FORMAT
+        return replace(fact, problem=Problem(reason, f"a bare value over {name}"))
     return replace(
         fact,
         signature_algorithm=RSA_PKCS1,

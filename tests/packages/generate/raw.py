@@ -86,8 +86,8 @@ def main() -> None:
             "weak_algorithm",
             **by("rsa1024", _dgst(shop, "rsa1024", PACKAGE), "rsa1024.pub.pem"),
         )
-        shop.unknown(
-            "md5", "package.bin", "unsupported_format", **by("md5", _dgst(shop, "rsa", PACKAGE, "md5"), "rsa.pub.pem")
+        shop.failed(
+            "md5", "package.bin", "weak_algorithm", **by("md5", _dgst(shop, "rsa", PACKAGE, "md5"), "rsa.pub.pem")
         )
         shop.unknown("truncated", "package.bin", "unsupported_format", **by("cut", good[:-3]))
         shop.unknown("expired", "package.bin", "expired", at="2051-01-01T00:00:00Z", anchors=["root.pem"], **chain)
