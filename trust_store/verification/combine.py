@@ -52,7 +52,7 @@ def combine(signatures: Sequence[JudgedSignature], required: int) -> Combined:
     embedded, given, found = (_deciding(some) for some in (embedded, given, found))
     speaking = [*embedded, *given] if given else embedded or found
     good = [s for s in speaking if _passes(s)]
-    if good and len({s.key for s in good}) >= required:
+    if good and _fewest_keys(good, embedded) >= required:
         return Combined((), good[0], tuple(good))
     # (4) Not enough. A file beside the package that is no signature at all says nothing where another one is.
     rest = [s for s in speaking if not _passes(s)]
@@ -102,6 +102,13 @@ def _known_broken(signature: JudgedSignature) -> bool:
 
 def _damaged(signature: JudgedSignature) -> bool:
     return signature.verdict.integrity == BROKEN or signature.verdict.reason in _DAMAGED
+
+
+def _fewest_keys(good: Iterable[JudgedSignature], embedded: Iterable[JudgedSignature]) -> int:
+    """How many distinct keys signed, of several parts the one with the fewest; what is over the whole file counts for each part."""
+    keys = {(s.fact.part, s.key) for s in good}
+    parts = {s.fact.part for s in embedded if s.fact.part is not None}
+    return min((len({key for part, key in keys if part in (None, one)}) for one in parts or {None}), default=0)
 
 
 def _by_part(signatures: Iterable[JudgedSignature]) -> list[list[JudgedSignature]]:
