@@ -235,7 +235,9 @@ def test_what_was_seen_before_a_lowering_does_not_raise_it_again(store: sqlite3.
     lower(store, "ann", vendor(approvals=1), at=AT + HOUR)
     assert take(store, at=AT + 2 * HOUR, first=AT) == ()
     assert held(store) == {}
-    assert take(store, 2, at=AT + 2 * HOUR)[-1] == BY_FILE
+    with pytest.raises(DecisionRefusedError, match="nothing to lower"):
+        lower(store, "ann", vendor(approvals=1), at=AT + HOUR)
+    assert take(store, 2, at=AT + 2 * HOUR, first=AT + HOUR)[-1] == BY_FILE
     assert held(store)["signers"] == "2"
 
 
