@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.packages.table import FIXTURES, cases, facts_and_verdict
 from trust_store.decode.apt_release import is_index, is_release, listed_package, parse_release
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
+from trust_store.formats import apt_index
 from trust_store.formats.apt_index import holds_index, through_index
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.formats.readers import apt_release
@@ -146,6 +147,15 @@ def test_an_index_that_unpacks_to_very_much_is_a_resource_limit() -> None:
     files, rest = through_index((side("InRelease"), side("Packages.gz", bomb)))
     assert rest == ()
     assert [fact.problem and fact.problem.reason.value for fact in files.unreadable] == ["resource_limit"]
+
+
+def test_indexes_are_capped_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several unpack to counts as one."""
+    monkeypatch.setattr(apt_index, "MAX_INDEX_BYTES", 2 * len(INDEX) - 1)
+    one, _ = through_index((side("InRelease"), side("Packages.gz")))
+    two, _ = through_index((side("InRelease"), side("Packages.gz"), side("Packages.xz")))
+    assert one.unreadable == ()
+    assert [fact.problem and fact.problem.reason.value for fact in two.unreadable] == ["resource_limit"]
 
 
 def test_other_signatures_beside_an_index_stay_signatures() -> None:

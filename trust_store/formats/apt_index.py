@@ -6,6 +6,7 @@ Given beside a package are ``Packages`` (as it is, or in gzip or xz) and ``InRel
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from trust_store.formats.protocol import SideMaterial
     from trust_store.signatures.protocol import DigestState
 
-MAX_INDEX_BYTES = 256 * 1024 * 1024
+MAX_INDEX_BYTES = 64 * 1024 * 1024
+"""Of all indexes beside a package together, unpacked: Debian's largest has 50 MiB."""
 MAX_RATIO = 200
 HEAD_BYTES = 4096
 _REQUESTS = (DigestRequest("sha256"), DigestRequest("sha512"))
@@ -146,18 +148,22 @@ def _release_gpg(item: SideMaterial, release_file: SideMaterial, indexes: list[S
 def _index(release: AptRelease, indexes: list[SideMaterial]) -> _Index:
     """Every index must be one that the Release file lists, by the digest of the file as it is."""
     listed = all(release.lists_index(_digests(item.data), len(item.data)) for item in indexes)
-    return _Index(tuple(_text(item.data) for item in indexes), listed, weak=not listed and bool(release.weak))
+    texts: list[bytes] = []
+    for item in indexes:
+        texts.append(_text(item.data, MAX_INDEX_BYTES - sum(map(len, texts))))
+    return _Index(tuple(texts), listed, weak=not listed and bool(release.weak))
 
 
 def _digests(data: bytes) -> dict[str, str]:
     return {request.algorithm: hashlib.new(request.algorithm, data).hexdigest() for request in _REQUESTS}
 
 
-def _text(data: bytes) -> bytes:
-    compression = compression_of(data)
-    if compression is None:
-        return data
-    return b"".join(Unpacking(iter((data,)), compression, UnpackBudget(MAX_INDEX_BYTES, MAX_RATIO)))
+def _text(data: bytes, most: int) -> bytes:
+    """The index unpacked, of at most ``most`` bytes."""
+    content = io.BytesIO()  # which hands out its one buffer
+    for piece in Unpacking(iter((data,)), compression_of(data), UnpackBudget(most, MAX_RATIO)):
+        content.write(piece)
+    return content.getvalue()
 
 
 def _unread(item: SideMaterial, problem: Problem) -> SignatureFiles:
