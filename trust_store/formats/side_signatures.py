@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms
@@ -141,34 +142,43 @@ def _may_have_content(data: bytes) -> bool:
 
 
 def _with_content(item: SideMaterial, kind: str) -> SignatureFiles:
-    from trust_store.decode.checksum_list import is_list, parse_list
-    from trust_store.formats.listed_digests import PendingOverList, over_content
+    from trust_store.decode.checksum_list import is_list
+    from trust_store.formats.listed_digests import over_content
     from trust_store.formats.signed_content import SCHEME_OF, open_content
 
     try:
         found = open_content(kind, item.data, origin=item.origin, file=item.file)
         facts = found.facts()
-        if not is_list(found.content):
-            return SignatureFiles(tuple(over_content(fact, *found.stands_for) for fact in facts), ())
-        listed = parse_list(found.content)
+        if is_list(found.content):
+            return _speaking_by_list(facts, found.content)
     except TrustStoreError as error:
         return _unread(SCHEME_OF[kind], item, problem_of(error))
-    return SignatureFiles(tuple(PendingOverList(fact, listed) for fact in facts), ())
+    return SignatureFiles(tuple(over_content(fact, *found.stands_for) for fact in facts), ())
 
 
 def _over_list(item: SideMaterial, one: SideMaterial) -> SignatureFiles:
     """The signatures of ``item`` over the list ``one``."""
-    from trust_store.decode.checksum_list import parse_list
-    from trust_store.formats.listed_digests import PendingOverList
     from trust_store.formats.signed_content import shown
 
     files = read_file(item.data, origin=item.origin, file=item.file)
+    facts = files.complete(digests_of(one.data, files.digests))
     try:
-        listed = parse_list(one.data)
+        return _speaking_by_list(tuple(shown(fact, one.data) for fact in facts), one.data)
     except TrustStoreError as error:
         return _unread(UNKNOWN_SCHEME, item, problem_of(error))
-    facts = files.complete(digests_of(one.data, files.digests))
-    return SignatureFiles(tuple(PendingOverList(shown(fact, one.data), listed) for fact in facts), ())
+
+
+def _speaking_by_list(facts: tuple[SignatureFact, ...], text: bytes) -> SignatureFiles:
+    """Signatures over a list; a Release file counts from its date until the end that it sets itself. Raises MalformedError and the like."""
+    from trust_store.decode.apt_release import is_release, parse_release
+    from trust_store.decode.checksum_list import parse_list
+    from trust_store.formats.listed_digests import PendingOverList
+
+    listed = parse_list(text)
+    if is_release(text):
+        release = parse_release(text)
+        facts = tuple(replace(fact, valid_from=release.date, valid_until=release.valid_until) for fact in facts)
+    return SignatureFiles(tuple(PendingOverList(fact, listed) for fact in facts), ())
 
 
 def _unsigned_list(item: SideMaterial) -> SignatureFiles:

@@ -105,6 +105,10 @@ def _shapes(shop: Lists) -> None:
     shop.passed("valid_another_name", "package.bin", **clear("renamed.asc", _list("sha256", name="firmware-1.0.bin")))
     release = f"Origin: Vendor\nSuite: stable\nMD5Sum:\n {'0' * 32} 286 package.bin\nSHA256:\n {digest} 286 main/package.bin\n"
     shop.passed("valid_release", "package.bin", **clear("InRelease", release.encode()))
+    times = "Date: Thu, 01 Jan 2026 00:00:00 UTC\nValid-Until: Fri, 01 May 2026 00:00:00 UTC\n"
+    dated = clear("dated-InRelease", f"{times}{release}".encode())
+    shop.unknown("expired", "package.bin", "expired", **dated)
+    shop.passed("valid_before_its_end", "package.bin", at="2026-04-01T00:00:00Z", **dated)
     shop.passed(
         "valid_inline",
         "package.bin",
