@@ -54,7 +54,7 @@ def taken(store: sqlite3.Connection, name: str, *anchors: str, called: str = "ap
     return verdict
 
 
-@pytest.mark.parametrize(("weaker", "stronger"), itertools.combinations(ASCENDING, 2))
+@pytest.mark.parametrize(("weaker", "stronger"), list(itertools.combinations(ASCENDING, 2)))
 def test_an_older_scheme_after_a_newer_one_is_a_downgrade(
     store: sqlite3.Connection, weaker: str, stronger: str
 ) -> None:

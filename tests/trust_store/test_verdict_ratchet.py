@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.simulator.vendor_pki import VendorPKI
 from tests.trust_store.package_craft import archive, read
 from tests.trust_store.verdict_craft import AT, CONTENT, DTEN, anchor, ask, beside, der, issue, signed
-from trust_store.model.package_facts import PackageFacts, Problem, Product
+from trust_store.model.package_facts import PackageFacts, Problem, Product, SignatureFact, SignatureOrigin
 from trust_store.model.ratchet import (
     DIMENSIONS,
     FILE,
@@ -293,6 +293,20 @@ def test_a_digest_that_nobody_knows_counts_as_none(pki: VendorPKI) -> None:
     view = TrustView(ratchets=(marks(digest="sha224"),))
     lost = regressions(view, odd, Question(DTEN, AT, AT, "now", "f"), Strength("cms", "", 1))
     assert [(one.dimension, one.now) for one in lost] == [("digest", "")]
+
+
+def test_of_parts_signed_apart_the_weakest_tells(pki: VendorPKI) -> None:
+    """A package whose parts are signed apart shows the fewest keys and the shortest digest of them; what is over all counts for each."""
+    one, other = two_signers(pki).signatures
+
+    def shown(*signatures: SignatureFact) -> Strength | None:
+        parts = tuple(replace(s, origin=SignatureOrigin.EMBEDDED, file=None) for s in signatures)
+        return judged(replace(two_signers(pki), signatures=parts), pki).strength
+
+    assert shown(replace(one, part="a"), replace(other, part="b")) == Strength("cms", "sha256", 1)
+    assert shown(one, replace(one, part="a"), replace(other, part="b")) == Strength("cms", "sha256", 1)
+    assert shown(one, replace(other, part="a"), replace(other, part="b")) == Strength("cms", "sha256", 2)
+    assert shown(one, other) == Strength("cms", "sha256", 2)
 
 
 def test_what_cannot_be_read_says_nothing(pki: VendorPKI) -> None:

@@ -107,7 +107,7 @@ def _damaged(signature: JudgedSignature) -> bool:
 def _fewest_keys(good: Iterable[JudgedSignature], embedded: Iterable[JudgedSignature]) -> int:
     """How many distinct keys signed, of several parts the one with the fewest; what is over the whole file counts for each part."""
     keys = {(s.fact.part, s.key) for s in good}
-    parts = {s.fact.part for s in embedded if s.fact.part is not None}
+    parts: set[str | None] = {s.fact.part for s in embedded if s.fact.part is not None}
     return min((len({key for part, key in keys if part in (None, one)}) for one in parts or {None}), default=0)
 
 

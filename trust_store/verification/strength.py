@@ -12,8 +12,11 @@ from trust_store.model.verdict import Reason
 from trust_store.verification.version_order import version_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trust_store.model.package_facts import PackageFacts
     from trust_store.verification.combine import Combined
+    from trust_store.verification.question import JudgedSignature
 
 SCHEME_RANKS = {UNSIGNED: 0, "jar": 1, "apk-v1": 1, "apk-v2": 2, "apk-v3": 3, "apk-v3.1": 4}
 """Schemes that a format knows stronger ones beside; whatever else is signed has the rank ``SIGNED``."""
@@ -58,9 +61,19 @@ def shown_by(facts: PackageFacts, combined: Combined) -> Strength | None:
     product = facts.product.version if facts.product is not None else None
     counting = combined.counting
     if counting:
-        scheme = max((s.fact.scheme for s in counting), key=lambda name: (scheme_rank(name), name))
-        digest = max((s.fact.digest_algorithm for s in counting), key=lambda name: (digest_rank(name), name))
-        return Strength(scheme, digest if digest_rank(digest) else "", len({s.key for s in counting}), product)
+        parts: set[str | None] = {s.fact.part for s in counting if s.fact.part is not None}
+        each = [_strength([s for s in counting if s.fact.part in (None, part)]) for part in parts or {None}]
+        # Of parts that are signed apart the weakest tells how the package is signed.
+        scheme = min((one.scheme for one in each), key=lambda name: (scheme_rank(name), name))
+        digest = min((one.digest for one in each), key=lambda name: (digest_rank(name), name))
+        return Strength(scheme, digest if digest_rank(digest) else "", min(one.signers for one in each), product)
     bare = facts.problem is None and Reason.UNSIGNED in combined.reasons
     unknown = facts.problem is not None and facts.problem.reason is Reason.UNSUPPORTED_FORMAT and not facts.signatures
     return Strength(UNSIGNED) if bare or unknown else None
+
+
+def _strength(signatures: Sequence[JudgedSignature]) -> Strength:
+    """The best scheme and digest of these, and by how many keys they are."""
+    scheme = max((s.fact.scheme for s in signatures), key=lambda name: (scheme_rank(name), name))
+    digest = max((s.fact.digest_algorithm for s in signatures), key=lambda name: (digest_rank(name), name))
+    return Strength(scheme, digest, len({s.key for s in signatures}))
