@@ -156,10 +156,10 @@ class _Package:
 
     def coverage(self) -> Coverage:
         """What the deciding scheme leaves uncovered."""
-        block = self._archive.block
         if self.signatures.newest is not None:
-            size = self._source.size - (block.end - block.start if block is not None else 0)
-            return Coverage(size, _block_ranges(self._archive))
+            ranges = _block_ranges(self._archive)
+            free = sum((gap.end or 0) - (gap.start or 0) for gap in ranges)
+            return Coverage(self._source.size - free, ranges)
         assert self._walked is not None  # noqa: S101 - the pass came first
         uncovered: list[Uncovered] = []
         signed = self._judged.names if self._judged is not None else frozenset[str]()
@@ -268,4 +268,9 @@ def _block_ranges(archive: APKArchive) -> tuple[Uncovered, ...]:
         if identifier not in KNOWN:
             found += [Uncovered(start=position, end=start, inert=True), Uncovered(start=start, end=end, inert=True)]
             position = end
-    return (*found, Uncovered(start=position, end=archive.block.end, inert=True))
+    offset = archive.end_offset + 16  # of the directory, in whose place the block's start is signed
+    return (
+        *found,
+        Uncovered(start=position, end=archive.block.end, inert=True),
+        Uncovered(start=offset, end=offset + 4, inert=True),
+    )

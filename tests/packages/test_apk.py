@@ -1,0 +1,445 @@
+"""What the table of APK fixtures cannot say: hostile signing blocks, signers, archives, and what Android is lenient about."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import struct
+import zipfile
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.packages import apk_signing as signing
+from tests.packages.android_xml import android_manifest
+from tests.packages.apk_craft import block_of, replace_pairs, signed_apk, split_apk, with_block
+from tests.packages.generate.apk import package
+from tests.packages.pki import Issued, issue
+from tests.packages.table import FIXTURES
+from trust_store.decode import android_manifest as manifest_xml
+from trust_store.decode import apk_archive, apk_idsig, apk_signers, apk_signing_block
+from trust_store.errors import READ_ERRORS, MalformedError
+from trust_store.formats.detect import read_package
+from trust_store.formats.protocol import ReadLimits, SideMaterial
+from trust_store.formats.streaming import BytesSource
+from trust_store.model.package_facts import PackageFacts, SideFile, SignatureFact, SignatureOrigin, SignatureRole
+from trust_store.model.verdict import Reason
+
+LIMITS = ReadLimits()
+FOLDER = FIXTURES / "apk"
+PLAIN = package(min_sdk=28)
+EC = signing.EC256
+
+
+@pytest.fixture(scope="module")
+def one() -> Issued:
+    """A signer."""
+    return issue("One", kind="p256")
+
+
+@pytest.fixture(scope="module")
+def two() -> Issued:
+    """Another one."""
+    return issue("Two", kind="p256")
+
+
+def read(data: bytes, *side: SideMaterial) -> PackageFacts:
+    """The facts."""
+    return read_package(BytesSource(data), side, (), LIMITS)
+
+
+def only(facts: PackageFacts) -> SignatureFact:
+    """The one signature."""
+    (fact,) = facts.signatures
+    return fact
+
+
+def holds(fact: SignatureFact) -> bool:
+    """Whether it is intact under a certificate that it carries."""
+    return fact.content_matches and any(check.holds for check in fact.key_checks)
+
+
+def v2(*signers: bytes, data: bytes = PLAIN) -> bytes:
+    """An APK with these v2 signers."""
+    return signing.with_pairs(data, {signing.V2: signing.scheme(*signers)})
+
+
+def digests(data: bytes = PLAIN, *algorithms: int) -> dict[int, bytes]:
+    """Content digests."""
+    return {algorithm: signing.content_digest(data, algorithm) for algorithm in algorithms or (EC,)}
+
+
+def test_content_digests_of_several_chunks(one: Issued) -> None:
+    """Chunks of 1 MiB start anew with each section, and the digests over them are those of another implementation."""
+    large = package({"big.bin": b"", "assets/noise.bin": hashlib.shake_256(b"seed").digest(2_500_000)}, min_sdk=28)
+    rsa = issue("RSA")
+    for algorithms, signer in (((EC, signing.EC512, signing.VERITY_EC), one), ((signing.PSS256, signing.PSS512), rsa)):
+        facts = read(signing.v2_signed(large, signer, *algorithms))
+        assert holds(only(facts)), algorithms
+        assert facts.problem is None
+
+
+def test_the_strongest_algorithm_is_told(one: Issued) -> None:
+    """Of several content digests Android takes SHA-512 before the tree's before SHA-256."""
+    fact = only(read(signing.v2_signed(PLAIN, one, EC, signing.EC512, signing.VERITY_EC)))
+    assert fact.digest_algorithm == "sha512"
+
+
+@pytest.mark.parametrize("wrong", [EC, signing.EC512])
+def test_every_content_digest_counts(one: Issued, wrong: int) -> None:
+    """A digest that is not the package's breaks the signature, also where Android would look at the other one alone."""
+    stated = digests(PLAIN, EC, signing.EC512)
+    stated[wrong] = bytes(len(stated[wrong]))
+    assert not only(read(v2(signing.signer_block(one, stated)))).content_matches
+
+
+def test_every_signature_of_a_signer_counts(one: Issued) -> None:
+    """A weaker signature that does not hold breaks a signer whose strongest one does."""
+    block = signing.signer_block(one, digests(PLAIN, EC, signing.EC512))
+    (signed,) = struct.unpack_from("<I", block)
+    at = (
+        4 + signed + 4 + 4 + 4 + 4 + 20
+    )  # into the first value: lengths of the list, the entry and the value, and its algorithm
+    changed = block[:at] + bytes([block[at] ^ 1]) + block[at + 1 :]
+    fact = only(read(v2(changed)))
+    assert fact.digest_algorithm == "sha512"
+    assert not fact.content_matches
+
+
+def test_unknown_algorithms_are_passed_over(one: Issued) -> None:
+    """An algorithm that nobody knows, stated with its digest, changes nothing where a known one is there."""
+    block = signing.signer_block(one, digests() | {0x0999: b"?"})
+    assert holds(only(read(v2(block))))
+
+
+def test_only_unknown_algorithms(one: Issued) -> None:
+    """A signer without a known algorithm is unsupported, and required all the same."""
+    fact = only(read(v2(signing.signer_block(one, {0x0999: b"?"}))))
+    assert fact.problem is not None
+    assert (fact.problem.reason, fact.role) == (Reason.UNSUPPORTED_FORMAT, SignatureRole.REQUIRED)
+
+
+def test_malformed_signers(one: Issued, two: Issued) -> None:
+    """Digests and signatures of different algorithms, another key than the certificate's, and no certificate make a signer malformed."""
+    stated = digests()
+    broken = {
+        "more signatures than digests": signing.signer_block(one, stated, extra_signatures=[(0x0202, b"x")]),
+        "another public key": signing.signer_block(one, stated, public_key=signing.spki(two)),
+        "no certificate": signing.signer_block(one, stated, certificates=[]),
+        "an algorithm twice": signing.signer_block(one, stated, extra_signatures=[(EC, b"x")]),
+        "something after it": signing.signer_block(one, stated) + b"\0",
+    }
+    for what, block in broken.items():
+        problem = only(read(v2(block))).problem
+        assert problem is not None, what
+        assert problem.reason is Reason.MALFORMED, what
+
+
+def test_number_of_signers(one: Issued) -> None:
+    """Ten signers are read, eleven are not; none at all is malformed."""
+    block = signing.signer_block(one, digests())
+    ten = read(v2(*[block] * 10))
+    assert (len(ten.signatures), all(map(holds, ten.signatures))) == (10, True)
+    for signers in ([block] * 11, []):
+        problem = only(read(v2(*signers))).problem
+        assert problem is not None
+        assert problem.reason is Reason.MALFORMED
+
+
+def test_every_signer_is_required(one: Issued, two: Issued) -> None:
+    """Two signers of v2: a broken one beside a good one is not hidden by it."""
+    good, bad = (signing.signer_block(signer, digests()) for signer in (one, two))
+    facts = read(v2(good, bad[:-200] + bytes([bad[-200] ^ 1]) + bad[-199:]))
+    assert [fact.role for fact in facts.signatures] == [SignatureRole.REQUIRED] * 2
+    assert not holds(facts.signatures[1])
+
+
+def test_newest_scheme_decides(one: Issued) -> None:
+    """v3 is required and v2 beside it reported."""
+    stated = digests()
+    ranged = signing.signer_block(one, stated, sdk=(28, signing.MAX_SDK))
+    pairs = {signing.V2: signing.scheme(signing.signer_block(one, stated)), signing.V3: signing.scheme(ranged)}
+    facts = read(signing.with_pairs(PLAIN, pairs))
+    assert [(fact.scheme, fact.role.value) for fact in facts.signatures] == [
+        ("apk-v3", "required"),
+        ("apk-v2", "reported"),
+    ]
+    assert all(map(holds, facts.signatures))
+
+
+def test_sdk_versions_of_v3(one: Issued, two: Issued) -> None:
+    """Versions inside and outside of what is signed agree, and those of two signers neither overlap nor leave a gap."""
+
+    def v3(*signers: bytes) -> PackageFacts:
+        return read(signing.with_pairs(PLAIN, {signing.V3: signing.scheme(*signers)}))
+
+    differing = only(v3(signing.signer_block(one, digests(), sdk=(28, 30), outer_sdk=(28, 31)))).problem
+    assert differing is not None
+    for first, second, fits in (((28, 32), (33, 99), True), ((28, 33), (33, 99), False), ((28, 31), (33, 99), False)):
+        blocks = [signing.signer_block(s, digests(), sdk=sdk) for s, sdk in ((one, first), (two, second))]
+        assert (v3(*blocks).problem is None) is fits
+
+
+def test_proofs_of_rotation(one: Issued, two: Issued) -> None:
+    """A proof that does not hold breaks its signer, one that ends at another certificate makes it malformed."""
+
+    def v3(proof: bytes) -> SignatureFact:
+        attributes = [(signing.ROTATION, proof)]
+        block = signing.signer_block(two, digests(), sdk=(28, signing.MAX_SDK), attributes=attributes)
+        return only(read(signing.with_pairs(PLAIN, {signing.V3: signing.scheme(block)})))
+
+    good = signing.lineage(one, two)
+    assert holds(v3(good))
+    assert not v3(good[:-5] + bytes([good[-5] ^ 1]) + good[-4:]).content_matches
+    assert v3(signing.lineage(two, one)).problem is not None
+
+
+def test_older_scheme_by_one_who_was_succeeded(one: Issued, two: Issued) -> None:
+    """v2 by the old key beside v3 by the new one is in order with a proof of rotation, and a forgery without."""
+    stated = digests()
+    for attributes, problem in (
+        ([(signing.ROTATION, signing.lineage(one, two))], None),
+        ([], Reason.INVALID_SIGNATURE),
+    ):
+        newer = signing.signer_block(two, stated, sdk=(28, signing.MAX_SDK), attributes=attributes)
+        pairs = {signing.V3: signing.scheme(newer), signing.V2: signing.scheme(signing.signer_block(one, stated))}
+        found = read(signing.with_pairs(PLAIN, pairs)).problem
+        assert (found.reason if found else None) is problem
+
+
+def test_signing_blocks_that_contradict_themselves(one: Issued) -> None:
+    """A block with two sizes, a pair beyond its end, or a scheme twice is malformed."""
+    good = v2(signing.signer_block(one, digests()))
+    block, pairs = split_apk(good).block, split_apk(good).pairs
+    broken = {
+        "sizes": struct.pack("<Q", len(block)) + block[8:],
+        "twice": block_of([*pairs.items(), *pairs.items()]),
+        "pair": block[:8] + struct.pack("<Q", len(block)) + block[16:],
+    }
+    for what, changed in broken.items():
+        problem = read(with_block(good, changed)).problem
+        assert problem is not None, what
+        assert problem.reason is Reason.MALFORMED, what
+
+
+def test_nothing_stands_before_the_first_entry(one: Issued) -> None:
+    """An archive that starts with something else is malformed though its signature covers it (CVE-2017-13156)."""
+    parts = split_apk(PLAIN)
+    dex = b"dex\n035\0".ljust(64, b"\0")
+    directory, position = bytearray(parts.directory), 0
+    while position < len(directory):
+        (offset,) = struct.unpack_from("<I", directory, position + 42)
+        struct.pack_into("<I", directory, position + 42, offset + len(dex))
+        position += 46 + sum(struct.unpack_from("<HHH", directory, position + 28))
+    moved = signed_apk(dex + parts.entries, b"", bytes(directory), parts.entries_count)
+    problem = read(signing.v2_signed(moved, one, EC)).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_names_that_differ_in_case_alone(one: Issued) -> None:
+    """Shrinkers of resources write such names, Android tells them apart, and so does this; equal names are malformed."""
+    assert {"res/layout/a.xml", "res/layout/A.xml"} <= set(zipfile.ZipFile(io.BytesIO(PLAIN)).namelist())
+    assert holds(only(read(signing.v2_signed(PLAIN, one, EC))))
+    twice = PLAIN.replace(b"res/layout/A.xml", b"res/layout/a.xml")
+    problem = read(signing.v2_signed(twice, one, EC)).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("name", [b"res/layout/\r.xml", b"res/../../a.xml", b"/es/layout/a.xml", b"res/layout/\0.xml"])
+def test_names_that_no_archive_should_have(one: Issued, name: bytes) -> None:
+    """Control characters, absolute names and ones that lead upwards are malformed."""
+    changed = PLAIN.replace(b"res/layout/a.xml", name.ljust(16, b"x")[:16])
+    problem = read(signing.v2_signed(changed, one, EC)).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_methods_other_than_stored_are_deflated() -> None:
+    """Android inflates whatever is not stored, and reads no method in local headers: v1 is judged by the same content."""
+    data = (FOLDER / "v1.apk").read_bytes()
+    assert all(map(holds, read(data).signatures))
+    position = data.index(b"PK\x01\x02")
+    changed = bytearray(data)
+    while changed[position : position + 4] == b"PK\x01\x02":
+        if struct.unpack_from("<H", changed, position + 10)[0] == 8:
+            struct.pack_into("<H", changed, position + 10, 21)
+        position += 46 + sum(struct.unpack_from("<HHH", changed, position + 28))
+    facts = read(bytes(changed))
+    assert facts.problem is None
+    assert all(map(holds, facts.signatures))
+    local = bytearray(data)
+    struct.pack_into("<H", local, data.rindex(b"PK\x03\x04") + 8, 0)
+    assert all(map(holds, read(bytes(local)).signatures))
+
+
+@pytest.mark.parametrize(("gap", "inert"), [(bytes(64), True), (b"GARBAGE!" * 8, False)])
+def test_what_lies_between_entries_and_directory(gap: bytes, inert: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Zeros are padding; anything else is uncovered where v1 alone is there."""
+    parts = split_apk((FOLDER / "v1.apk").read_bytes())
+    facts = read(signed_apk(parts.entries + gap, b"", parts.directory, parts.entries_count))
+    assert all(map(holds, facts.signatures))
+    assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
+
+
+def test_zip64_is_not_supported() -> None:
+    """Android installs no zip64 archives."""
+    parts = split_apk(PLAIN)
+    start = len(parts.entries)
+    count, size = parts.entries_count, len(parts.directory)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, start + size, 1)
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, count, count, size, start, 0)
+    problem = read(parts.entries + parts.directory + record + locator + end).problem
+    assert problem is not None
+    assert problem.reason is Reason.UNSUPPORTED_FORMAT
+
+
+def test_a_stamp_of_another_package_is_told_and_fails_nothing() -> None:
+    """A source stamp over other digests is unsupported: it is no evidence against a package whose signatures hold."""
+    stamped = (FOLDER / "stamped.apk").read_bytes()
+    stamp = read(stamped).signatures[-1]
+    assert (stamp.scheme, stamp.role, holds(stamp)) == ("source-stamp", SignatureRole.REPORTED, True)
+    value = split_apk(stamped).pairs[0x6DFF800D]
+    for changed in (value[:-9] + bytes([value[-9] ^ 1]) + value[-8:], value[:40], b""):
+        told = read(replace_pairs(stamped, {0x6DFF800D: (0x6DFF800D, changed)})).signatures[-1]
+        assert told.problem is not None
+        assert told.problem.reason is Reason.UNSUPPORTED_FORMAT
+
+
+def test_v4_is_bound_to_file_tree_and_signer() -> None:
+    """A changed root, digest or tree in an .idsig breaks it; one that is cut short is malformed."""
+    data, idsig = ((FOLDER / name).read_bytes() for name in ("v4.apk", "v4.apk.idsig"))
+
+    def beside(content: bytes) -> SignatureFact:
+        file = SideFile("v4.apk.idsig", hashlib.sha256(content).hexdigest())
+        return read(data, SideMaterial(file, SignatureOrigin.GIVEN, content)).signatures[-1]
+
+    assert holds(beside(idsig))
+    for at in (8 + 5 + 4 + 4 + 3, len(idsig) - 1):
+        assert not holds(beside(idsig[:at] + bytes([idsig[at] ^ 1]) + idsig[at + 1 :]))
+    assert beside(idsig[:60]).problem is not None
+
+
+class ChangingSource:
+    """A file to which somebody writes after its end has been read."""
+
+    def __init__(self, data: bytes, later: bytes) -> None:
+        self._data, self._later, self._reads = data, later, 0
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self._data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The first content until the whole file is read from its start in one piece."""
+        if offset == 0 and length > 64 * 1024:
+            self._data = self._later
+        return self._data[offset : offset + length]
+
+
+def test_a_file_that_changes_meanwhile_is_unreadable() -> None:
+    """The signing block and the manifest that are judged are those of the bytes that were hashed."""
+    data = (FOLDER / "valid.apk").read_bytes()
+    block = data.index(b"APK Sig Block 42") - 200
+    facts = read_package(ChangingSource(data, data[:block] + b"\1" + data[block + 1 :]), (), (), LIMITS)
+    assert facts.problem is not None
+    assert facts.problem.reason is Reason.UNREADABLE
+
+
+@pytest.mark.parametrize("utf8", [False, True])
+def test_product_and_sdk_versions(utf8: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Name, version and Android versions are read from binary XML with strings in either encoding."""
+    found = manifest_xml.parse_manifest(
+        android_manifest("com.example.x", version_code=42, min_sdk=24, target_sdk="S", sandbox=2, utf8=utf8)
+    )
+    assert (found.package, found.version_code, found.version_name) == ("com.example.x", 42, "1.2.3")
+    assert (found.min_sdk, found.target_sdk > 30, found.sandbox) == (24, True, 2)
+    left_out = manifest_xml.parse_manifest(android_manifest(min_sdk=None, target_sdk=None, utf8=utf8))
+    assert (left_out.min_sdk, left_out.target_sdk) == (1, 1)
+
+
+def test_product_comes_from_a_covered_manifest_only(one: Issued) -> None:
+    """Package and versionCode are stated where a signature covers them."""
+    product = read(signing.v2_signed(PLAIN, one, EC)).product
+    assert product is not None
+    assert (product.name, product.version) == ("com.example.app", "7")
+    assert read(PLAIN).product is None
+
+
+def test_a_package_without_its_manifest_is_malformed(one: Issued) -> None:
+    """A signed archive without AndroidManifest.xml is no package that Android installs."""
+    odd = PLAIN.replace(b"AndroidManifest.xml", b"AndroidManifest.XML")
+    problem = read(signing.v2_signed(odd, one, EC)).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_a_manifest_that_cannot_be_read_states_no_product(one: Issued) -> None:
+    """The signature decides; name and version are left out."""
+    odd = zipped({"AndroidManifest.xml": b"<manifest package='com.example'/>", "classes.dex": b"dex"})
+    facts = read(signing.v2_signed(odd, one, EC))
+    assert (holds(only(facts)), facts.product) == (True, None)
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A plain archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+DECODERS = {
+    "archive": lambda data: apk_archive.read_apk_archive(BytesSource(data), LIMITS),
+    "block": lambda data: apk_signing_block.find_signing_block(BytesSource(data), len(data)),
+    "signers": lambda data: [
+        apk_signers.parse_signer(one, "x", ranged=True) for one in apk_signers.split_signers(data, "x")
+    ],
+    "stamp": apk_signers.parse_stamp,
+    "idsig": apk_idsig.parse_idsig,
+    "manifest": manifest_xml.parse_manifest,
+}
+SEEDS = (
+    (FOLDER / "valid.apk").read_bytes(),
+    split_apk((FOLDER / "valid.apk").read_bytes()).block,
+    split_apk((FOLDER / "v3.apk").read_bytes()).pairs[signing.V3],
+    split_apk((FOLDER / "stamped.apk").read_bytes()).pairs[0x6DFF800D],
+    (FOLDER / "v4.apk.idsig").read_bytes(),
+    android_manifest(),
+)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@given(data=st.data())
+def test_decoders_raise_nothing_else(name: str, data: st.DataObject) -> None:
+    """Whatever the bytes, a decoder answers or raises one of the three errors."""
+    seed = bytearray(data.draw(st.sampled_from((*SEEDS, b""))))
+    for _ in range(data.draw(st.integers(0, 4))):
+        if seed:
+            at = data.draw(st.integers(0, len(seed) - 1))
+            seed[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    with contextlib.suppress(*READ_ERRORS):
+        DECODERS[name](bytes(seed))
+
+
+def test_a_signing_block_cannot_be_larger_than_the_file() -> None:
+    """A size that reaches before the file's start is malformed."""
+    data = struct.pack("<Q", 1 << 40) + b"APK Sig Block 42"
+    with pytest.raises(MalformedError):
+        apk_signing_block.find_signing_block(BytesSource(data), len(data))
+
+
+def test_facts_know_no_other_package(one: Issued) -> None:
+    """The same signer over another package does not match."""
+    block = signing.signer_block(one, digests())
+    other = package({"classes.dex": b"other"}, min_sdk=28)
+    fact = only(read(v2(block, data=other)))
+    assert not fact.content_matches
+    assert replace(fact, content_matches=True).signed == fact.signed

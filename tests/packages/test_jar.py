@@ -1,0 +1,201 @@
+"""What the table of JAR fixtures cannot say: manifests that could be read in two ways, and who vouches for what."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.packages.generate.cms_message import Signer, signed_data
+from tests.packages.pki import Issued, issue
+from trust_store.decode.jar_manifest import parse_jar_manifest
+from trust_store.errors import READ_ERRORS, MalformedError
+from trust_store.formats.detect import read_package
+from trust_store.formats.protocol import ReadLimits
+from trust_store.formats.streaming import BytesSource
+from trust_store.model.package_facts import PackageFacts, SignatureFact
+from trust_store.model.verdict import Reason
+
+LIMITS = ReadLimits()
+FILES = {"a.txt": b"one", "b.txt": b"two"}
+
+
+@pytest.fixture(scope="module")
+def signer() -> Issued:
+    """A signer."""
+    return issue("Signer", kind="p256")
+
+
+def digest(data: bytes, algorithm: str = "sha256") -> str:
+    """As manifests state it."""
+    return base64.b64encode(hashlib.new(algorithm, data).digest()).decode()
+
+
+def manifest_of(files: dict[str, bytes], main: str = "") -> tuple[bytes, dict[str, bytes]]:
+    """A manifest, and the raw section of each member."""
+    sections = {
+        name: f"Name: {name}\r\nSHA-256-Digest: {digest(data)}\r\n\r\n".encode() for name, data in files.items()
+    }
+    return f"Manifest-Version: 1.0\r\n{main}\r\n".encode() + b"".join(sections.values()), sections
+
+
+def signature_file(sections: dict[str, bytes], main: str = "") -> bytes:
+    """A signature file over these sections."""
+    listed = "".join(f"Name: {name}\r\nSHA-256-Digest: {digest(raw)}\r\n\r\n" for name, raw in sections.items())
+    return f"Signature-Version: 1.0\r\n{main}\r\n{listed}".encode()
+
+
+def block(signer: Issued, content: bytes) -> bytes:
+    """A signature block."""
+    return signed_data([Signer(signer).info(content)], (signer,), content=None)
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """The JAR."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, data in files.items():
+            opened.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data)
+    return buffer.getvalue()
+
+
+def jar(signer: Issued, manifest: bytes, *signature_files: bytes, files: dict[str, bytes] = FILES) -> PackageFacts:
+    """The facts on a JAR with these signature files, each signed."""
+    related = {"META-INF/MANIFEST.MF": manifest}
+    for number, content in enumerate(signature_files):
+        related |= {f"META-INF/S{number}.SF": content, f"META-INF/S{number}.EC": block(signer, content)}
+    return read_package(BytesSource(archive(related | files)), (), (), LIMITS)
+
+
+def holds(fact: SignatureFact) -> bool:
+    """Whether it is intact under a certificate that it carries."""
+    return fact.content_matches and any(check.holds for check in fact.key_checks)
+
+
+def uncovered(facts: PackageFacts) -> set[str | None]:
+    """Members that must not be uncovered and are."""
+    return {gap.member for gap in facts.coverage.uncovered if not gap.inert}
+
+
+def test_sections_alone_do_not_cover_the_manifest(signer: Issued) -> None:
+    """Without a digest of the whole manifest or of its main section anybody can change what the main section says."""
+    manifest, sections = manifest_of(FILES, "Main-Class: x\r\n")
+    facts = jar(signer, manifest, signature_file(sections))
+    assert holds(facts.signatures[0])
+    assert uncovered(facts) == {"META-INF/MANIFEST.MF"}
+    main = manifest[: manifest.index(b"\r\n\r\n") + 4]
+    stated = f"SHA-256-Digest-Manifest-Main-Attributes: {digest(main)}\r\n"
+    assert uncovered(jar(signer, manifest, signature_file(sections, stated))) == set()
+
+
+def test_every_signature_covers_every_member(signer: Issued) -> None:
+    """A member that one of two signature files does not name is uncovered."""
+    manifest, sections = manifest_of(FILES)
+    whole = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    first = signature_file(sections, whole)
+    second = signature_file({"a.txt": sections["a.txt"]}, whole)
+    assert uncovered(jar(signer, manifest, first, first)) == set()
+    facts = jar(signer, manifest, first, second)
+    assert all(map(holds, facts.signatures))
+    assert uncovered(facts) == {"b.txt"}
+
+
+def test_a_signature_file_that_names_what_the_manifest_does_not(signer: Issued) -> None:
+    """Such a signature is broken: the manifest is another than the signed one."""
+    manifest, sections = manifest_of({"a.txt": b"one"})
+    facts = jar(signer, manifest, signature_file(sections | {"b.txt": b"x"}), files={"a.txt": b"one"})
+    assert not holds(facts.signatures[0])
+    assert facts.problem is not None
+    assert facts.problem.reason is Reason.INVALID_SIGNATURE
+
+
+def test_every_known_digest_must_be_right(signer: Issued) -> None:
+    """A wrong digest beside a right one breaks the archive, whichever of the two is the stronger; an unknown one is passed over."""
+    for extra, intact in (
+        (f"SHA1-Digest: {digest(b'one', 'sha1')}", True),
+        (f"SHA1-Digest: {digest(b'other', 'sha1')}", False),
+        (f"SHA-512-Digest: {digest(b'other', 'sha512')}", False),
+        ("MD2-Digest: AAAA", True),
+    ):
+        section = f"Name: a.txt\r\nSHA-256-Digest: {digest(b'one')}\r\n{extra}\r\n\r\n".encode()
+        manifest = b"Manifest-Version: 1.0\r\n\r\n" + section
+        stated = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+        facts = jar(signer, manifest, signature_file({"a.txt": section}, stated), files={"a.txt": b"one"})
+        assert holds(facts.signatures[0]) is intact, extra
+        assert not intact or facts.signatures[0].digest_algorithm == "sha256"
+
+
+def test_the_weakest_digest_that_is_needed_is_told(signer: Issued) -> None:
+    """SHA-1 for the one member there is makes a signature that is SHA-256 otherwise a weak one."""
+    section = f"Name: a.txt\r\nSHA1-Digest: {digest(b'one', 'sha1')}\r\n\r\n".encode()
+    manifest = b"Manifest-Version: 1.0\r\n\r\n" + section
+    stated = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    fact = jar(signer, manifest, signature_file({"a.txt": section}, stated), files={"a.txt": b"one"}).signatures[0]
+    assert (holds(fact), fact.digest_algorithm) == (True, "sha1")
+
+
+def test_folders_and_long_names(signer: Issued) -> None:
+    """Folders need no signature; a name that goes on in the next line is one name."""
+    name = "folder/" + "n" * 100
+    line = f"Name: {name}"
+    section = f"{line[:70]}\r\n {line[70:]}\r\nSHA-256-Digest: {digest(b'long')}\r\n\r\n".encode()
+    manifest = b"Manifest-Version: 1.0\r\n\r\n" + section
+    stated = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    facts = jar(signer, manifest, signature_file({name: section}, stated), files={"folder/": b"", name: b"long"})
+    assert (holds(facts.signatures[0]), uncovered(facts)) == (True, set())
+
+
+def test_nothing_signed_is_unsigned(signer: Issued) -> None:
+    """A signature over a manifest that names no member vouches for nothing."""
+    manifest = b"Manifest-Version: 1.0\r\n\r\n"
+    stated = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    assert jar(signer, manifest, signature_file({}, stated), files={}).signatures == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"Name: a\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nSHA-256-Digest: x\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nName: a\r\n\r\nName: a\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nName: a\r\nName: b\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nName: a\r\nSHA-256-Digest: x\r\nsha-256-digest: y\r\n\r\n",
+        b"Manifest-Version: 1.0\r\nno colon\r\n\r\n",
+        b" Manifest-Version: 1.0\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nName: \xff\r\n\r\n",
+        b"Manifest-Version: 1.0\r\n\r\nName: a\0b\r\n\r\n",
+    ],
+)
+def test_manifests_that_can_be_read_in_two_ways(data: bytes) -> None:
+    """No version, a section without name, a name or digest twice, or a line that is no attribute: malformed."""
+    with pytest.raises(MalformedError):
+        parse_jar_manifest(data, "manifest", version="Manifest-Version", max_sections=10)
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+def test_line_ends(end: bytes) -> None:
+    """Lines end in CR LF, LF or CR; a section's bytes are those up to and with the blank line."""
+    data = end.join([b"Manifest-Version: 1.0", b"", b"Name: a", b"X: y", b" z", b"", b"", b"Name: b", b"X: y", b""])
+    parsed = parse_jar_manifest(data, "manifest", version="Manifest-Version", max_sections=10)
+    assert parsed.sections["a"].attributes["X"] == "yz"
+    assert parsed.main.raw == b"Manifest-Version: 1.0" + end * 2
+    assert parsed.sections["a"].raw == end.join([b"Name: a", b"X: y", b" z", b"", b""])
+    assert parsed.sections["b"].raw == end.join([b"Name: b", b"X: y", b""])
+
+
+@given(
+    data=st.binary(max_size=200),
+    lines=st.lists(st.sampled_from([b"Name: a", b" b", b"", b"X-Digest: c", b"Y: "]), max_size=8),
+)
+def test_manifests_raise_nothing_else(data: bytes, lines: list[bytes]) -> None:
+    """Whatever the bytes, a manifest is read or refused by one of the three errors."""
+    for content in (data, b"Manifest-Version: 1.0\r\n\r\n" + b"\r\n".join(lines) + data):
+        with contextlib.suppress(*READ_ERRORS):
+            parse_jar_manifest(content, "manifest", version="Manifest-Version", max_sections=5)
