@@ -22,7 +22,8 @@ A list beside another package (`--signature SHA256SUMS.asc`, or `--signature SHA
 signature, paired by name or as the only pair) speaks for that package if one of its digests is the package's: MD5 and SHA-1 count only
 where the list has nothing else, and are `weak_algorithm`. Where it is not there, or the list gives a file of the package's name another
 digest, the signature and the package do not belong together: `invalid_signature`. Control data (.dsc, .changes, .buildinfo, and Release,
-which counts from its date until its `Valid-Until`) is such a list, and so are embedded signify messages (`SHA256.sig`), inline OpenPGP messages and CMS messages with a list inside.
+which counts from its date until its `Valid-Until`) is such a list, and so are embedded signify messages (`SHA256.sig`), inline OpenPGP
+messages and CMS messages with a list inside.
 Fixtures made by GnuPG, signify and openssl."""
 
 
