@@ -12,6 +12,7 @@ from trust_store.decode.asn1 import (
     INTEGER,
     NULL,
     OCTET_STRING,
+    OID,
     SEQUENCE,
     SET,
     UTC_TIME,
@@ -59,6 +60,7 @@ ED25519_OID = "1.3.101.112"
 SIGNATURES: dict[str, tuple[str, str]] = {
     "1.2.840.113549.1.1.4": ("rsa-pkcs1", "md5"),
     "1.2.840.113549.1.1.5": ("rsa-pkcs1", "sha1"),
+    "1.3.14.3.2.29": ("rsa-pkcs1", "sha1"),  # as old Microsoft tools wrote it (OIW)
     "1.2.840.113549.1.1.11": ("rsa-pkcs1", "sha256"),
     "1.2.840.113549.1.1.12": ("rsa-pkcs1", "sha384"),
     "1.2.840.113549.1.1.13": ("rsa-pkcs1", "sha512"),
@@ -83,7 +85,8 @@ SIGNATURES: dict[str, tuple[str, str]] = {
     "2.16.840.1.101.3.4.3.4": ("dsa", "sha512"),
 }
 """Object identifier -> (signature algorithm, digest it names)."""
-_OF_THE_KEY = {RSA_ENCRYPTION: "rsa-pkcs1", "1.2.840.10040.4.1": "dsa", "1.2.840.10045.2.1": "ecdsa"}
+EC_PUBLIC_KEY, ECDSA_SPECIFIED = "1.2.840.10045.2.1", "1.2.840.10045.4.3"
+_OF_THE_KEY = {RSA_ENCRYPTION: "rsa-pkcs1", "1.2.840.10040.4.1": "dsa", EC_PUBLIC_KEY: "ecdsa"}
 """The key's algorithm in place of the signature's, as RFC 3370 3.2 has it for RSA and jarsigner writes it for all."""
 
 _ARMOUR = re.compile(
@@ -351,7 +354,12 @@ def _signature_algorithm(element: Element, digest: str) -> str:
     oid, parameters = _algorithm(element, "signature algorithm")
     if oid == RSASSA_PSS:
         return f"rsa-pss/{_pss_salt_octets(parameters, digest)}"
-    if parameters is not None and parameters.raw != bytes([NULL, 0]):
+    if oid == ECDSA_SPECIFIED:  # ANSI X9.62, written by Windows: the digest is a parameter
+        if parameters is None or digest_algorithm(parameters) != digest:
+            raise MalformedError(f"CMS: ECDSA with another digest than {digest}")
+        return "ecdsa"
+    of_key = oid == EC_PUBLIC_KEY and parameters is not None and parameters.tag == OID  # the key's curve, repeated
+    if parameters is not None and parameters.raw != bytes([NULL, 0]) and not of_key:
         raise MalformedError("CMS: a signature algorithm with parameters it does not have")
     if oid in _OF_THE_KEY:  # the digest is the one the SignerInfo names
         return _OF_THE_KEY[oid]
