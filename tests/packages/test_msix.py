@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.packages.generate.msix import FILES, MANIFEST, as_makeappx, block_map, package
+from tests.packages.generate.msix import BUNDLE, FILES, MANIFEST, as_makeappx, block_map, package
 from tests.packages.table import FIXTURES
 from tests.trust_store.package_craft import LIMITS
 from trust_store.decode import appx_digests
@@ -215,3 +215,11 @@ def test_the_block_map_of_the_fixtures_is_read() -> None:
         "Assets/a logo.png": 1,
         "AppxManifest.xml": 1,
     }
+
+
+def test_packages_in_an_unsigned_bundle_are_told_by_themselves() -> None:
+    """A bundle that nobody signed stays unsigned, and says of the packages inside who signed those."""
+    bundle = package({"inner.appx": VALID, "AppxMetadata/AppxBundleManifest.xml": BUNDLE}, {})
+    found = facts(bundle)
+    assert (found.signatures, [member.name for member in found.members]) == ((), ["inner.appx"])
+    assert found.members[0].facts.signatures[0].content_matches

@@ -16,6 +16,7 @@ from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges
 from trust_store.formats.sequence import SourceSequence
 from trust_store.formats.side_signatures import problem_of, read_side
+from trust_store.formats.unsigned_zip import unsigned_zip
 from trust_store.model.package_facts import (
     Coverage,
     Problem,
@@ -80,8 +81,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     contents = _contents(pinned, directory, limits)
     beside = files.complete(pinned.states)
     if SIGNATURE not in contents:
-        uncovered = () if side else (Uncovered(start=0, end=source.size),)
-        return Reading(pinned.sha256, beside, Coverage(source.size if side else 0, uncovered))
+        return unsigned_zip(pinned, directory, beside)
     record = records_of(directory)[-1]
     if record.member.name != SIGNATURE:
         raise MalformedError("MSIX: something follows the signature")

@@ -15,6 +15,7 @@ from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges
 from trust_store.formats.sequence import SourceSequence
 from trust_store.formats.side_signatures import problem_of, read_side
+from trust_store.formats.unsigned_zip import unsigned_zip
 from trust_store.model.package_facts import Coverage, Product, SignatureFact, SignatureOrigin, Uncovered
 from trust_store.signatures import nuget
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
@@ -66,8 +67,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     walk(SourceSequence(pinned), directory, lambda member: wanted.get(member.name))
     beside = files.complete(pinned.states)
     if SIGNATURE not in wanted:
-        uncovered = () if side else (Uncovered(start=0, end=source.size),)
-        return Reading(pinned.sha256, beside, Coverage(source.size if side else 0, uncovered))
+        return unsigned_zip(pinned, directory, beside)
     record = _signature_record(directory)
     embedded = _embedded(pinned, directory, record, wanted[SIGNATURE].data)
     inert = (

@@ -18,6 +18,7 @@ from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.sequence import SourceSequence
 from trust_store.formats.side_signatures import problem_of, read_side
+from trust_store.formats.unsigned_zip import unsigned_zip
 from trust_store.formats.zip_coverage import member_coverage
 from trust_store.model.package_facts import (
     Coverage,
@@ -26,7 +27,6 @@ from trust_store.model.package_facts import (
     SideFile,
     SignatureFact,
     SignatureOrigin,
-    Uncovered,
 )
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
@@ -129,8 +129,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     beside = files.complete(pinned.states)
     signed = _signed(package)
     if signed is None:
-        uncovered = () if side else (Uncovered(start=0, end=source.size),)
-        return Reading(pinned.sha256, beside, Coverage(source.size if side else 0, uncovered))
+        return unsigned_zip(pinned, directory, beside)
     data = package.content(signed.signature)
     file = SideFile(signed.signature, hashlib.sha256(data).hexdigest())
     try:

@@ -20,6 +20,7 @@ from trust_store.formats.protocol import Reading
 from trust_store.formats.sequence import SourceSequence
 from trust_store.formats.side_signatures import joined, problem_of, read_side
 from trust_store.formats.streaming import digests_of
+from trust_store.formats.unsigned_zip import unsigned_zip
 from trust_store.formats.zip_coverage import member_coverage
 from trust_store.model.package_facts import (
     Coverage,
@@ -28,7 +29,6 @@ from trust_store.model.package_facts import (
     SideFile,
     SignatureFact,
     SignatureOrigin,
-    Uncovered,
 )
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
@@ -107,8 +107,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     wheel = _wheel(pinned, directory, limits)
     beside = joined(files).complete(pinned.states)
     if not wheel.signatures:
-        uncovered = () if side else (Uncovered(start=0, end=source.size),)
-        return Reading(pinned.sha256, beside, Coverage(source.size if side else 0, uncovered))
+        return unsigned_zip(pinned, directory, beside)
     record = wheel.contents[wheel.record]
     facts = tuple(fact for name in wheel.signatures for fact in _facts(name, wheel.contents[name], record)) + beside
     try:
