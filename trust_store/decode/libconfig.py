@@ -129,8 +129,6 @@ def _unescaped(text: str) -> str:
         said = match[1]
         if said.startswith("x") and len(said) > 1:
             return chr(int(said[1:], 16))
-        if said not in _ESCAPED:
-            raise MalformedError("libconfig: no such escape in a string")
-        return _ESCAPED[said]
+        return _ESCAPED.get(said, match[0])  # libconfig keeps a backslash before anything else
 
     return _ESCAPE.sub(one, text[1:-1])

@@ -61,7 +61,7 @@ class MARArchive:
         if not found:
             return None
         parts = found[0].split(b"\0")
-        if len(found) > 1 or len(parts) != 3 or parts[2]:
+        if len(found) > 1 or len(parts) < 3:  # whatever follows fills up the block
             raise MalformedError("MAR: product information twice, or not a channel and a version")
         try:
             return parts[0].decode("ascii"), parts[1].decode("ascii")

@@ -119,6 +119,13 @@ def _valid(shop: Workshop) -> None:
     shop.passed("valid_by_jcat_tool", own, untrusted=["intermediate.pem"], **fields)
     target = _Archive(shop).checksum().sign(options=("--target", "sha256")).cabinet("-z")
     shop.passed("valid_target", shop.keep("target.cab", target), untrusted=["intermediate.pem"], **fields)
+    older = _Archive(shop)
+    for name in FILES:
+        home, signature = shop.keys / "gnupg", older.folder / f"{name}.asc"
+        fixed = ("--homedir", home, "--batch", "--quiet", "--faked-system-time", "20260101T000000")
+        shop.run("gpg", *fixed, "--armor", "--detach-sign", "--output", signature, older.folder / name)
+        older.files[signature.name] = signature.read_bytes()
+    shop.passed("valid_before_jcat", shop.keep("older.cab", older.cabinet("-z")), **openpgp)
     shop.unknown("unknown_root", "pkcs7.cab", form="fwupd")
     shop.unknown("unknown_root_other_anchor", both, form="fwupd", anchors=["other.pem"])
 

@@ -30,7 +30,7 @@ from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 from trust_store.signatures.schemes import OPENPGP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from trust_store.decode.jcat import JcatBlob, JcatItem
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
@@ -41,13 +41,15 @@ VERSION = 1
 CONTAINER = "cab"
 DOC = """A firmware archive for fwupd: a cabinet with a `.metainfo.xml`; fixtures made by `gcab` and `jcat-tool`.
 
-The `.jcat` file holds PKCS #7 and OpenPGP signatures over each of the other files, or over the text of its checksum (jcat's target). Every
-other file must have a signature, and each file needs a good one of its own; one that is spoken of and absent, or not of a checksum there,
-is `invalid_signature`, one without a signature is uncovered content. Stored and MSZIP cabinets are read. How the cabinet packs its files,
-and their dates and attributes, is not covered; bytes after the cabinet are uncovered content. Component and newest release of the signed
+The `.jcat` file holds PKCS #7 and OpenPGP signatures over each of the other files, or over the text of its checksum (jcat's target);
+older archives have them in files of their own, called after the file with `.asc`, `.p7b` or `.p7c`. Every other file must have a
+signature, and each file needs a good one of its own; one that is spoken of and absent, or not of a checksum there, is
+`invalid_signature`, one without a signature is uncovered content. Stored and MSZIP cabinets are read. How the cabinet packs its files,
+and their dates and attributes, is not covered; bytes after the cabinet are uncovered content. Component and release of the signed
 metadata are the product. Ed25519 and ML-DSA signatures of jcat, and its transparency records, are not judged."""
 
 JCAT, METAINFO = ".jcat", ".metainfo.xml"
+DETACHED = frozenset({".asc", ".p7b", ".p7c"})
 MAX_KEPT_BYTES = 32 * 1024**2
 """Of the files together, for what is read out of them and for the second reader of OpenPGP signatures; larger ones it does not see."""
 MAX_RATIO, FREE_BYTES = 200, 16 * 1024**2
@@ -74,7 +76,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     if len(catalogs) > 1:
         raise MalformedError("fwupd: two jcat files")
     items = jcat.parse_jcat(found.small(catalogs[0])) if catalogs else ()
-    blobs = _blobs(found, catalogs[0] if catalogs else "", items)
+    blobs = _blobs(found, catalogs[0] if catalogs else "", items) + _beside(found)
+    if len(blobs) > MAX_SIGNATURES:
+        raise ResourceLimitError(f"fwupd: {len(blobs)} signatures")
     signed = {blob.name for blob in blobs}
     facts, shown = _signed(found, blobs)
     beside = files.complete(pinned.states)
@@ -145,9 +149,24 @@ def _blobs(found: _Contents, catalog: str, items: tuple[JcatItem, ...]) -> list[
         name = next((one for one in item.names if one in found.digests and one != catalog), None)
         if name is not None:
             blobs += [_read_blob(catalog, name, item, blob) for blob in item.signatures]
-    if len(blobs) > MAX_SIGNATURES:
-        raise ResourceLimitError(f"fwupd: {len(blobs)} signatures")
     return blobs
+
+
+def _beside(found: _Contents) -> list[_Signed]:
+    """Signatures in files of their own, as archives had them before there was jcat."""
+    blobs: list[_Signed] = []
+    for name in found.digests:
+        base = _signed_by_name(name, found.digests)
+        if base is not None:
+            file = SideFile(name, found.digests[name]["sha256"])
+            blobs.append(_Signed(base, read_file(found.small(name), origin=SignatureOrigin.EMBEDDED, file=file), None))
+    return blobs
+
+
+def _signed_by_name(name: str, names: Container[str]) -> str | None:
+    """The file that ``name`` is called to be a signature of."""
+    base, dot, suffix = name.rpartition(".")
+    return base if dot + suffix in DETACHED and base in names else None
 
 
 def _read_blob(catalog: str, name: str, item: JcatItem, blob: JcatBlob) -> _Signed:
@@ -205,8 +224,9 @@ def _mismatch(found: _Contents, items: tuple[JcatItem, ...]) -> Problem | None:
 
 
 def _coverage(source: PinnedSource, directory: CabDirectory, signed: set[str], catalogs: list[str]) -> Coverage:
-    others = [file.name for file in directory.files if file.name not in signed and file.name not in catalogs]
-    uncovered = [Uncovered(member=name) for name in others]
+    names = [file.name for file in directory.files]
+    bare = {name for name in names if _signed_by_name(name, names)}
+    uncovered = [Uncovered(member=name) for name in names if name not in {*signed, *catalogs, *bare}]
     uncovered.append(Uncovered(start=0, end=directory.end, inert=True))
     if directory.end < source.size:
         uncovered.append(Uncovered(start=directory.end, end=source.size))
