@@ -179,6 +179,19 @@ def test_an_empty_storage_and_an_empty_stream() -> None:
     assert (storage.kind, [node.name for node in storage.children]) == (ole.STORAGE, ["b".encode("utf-16-le")])
 
 
+def test_sectors_of_4096_bytes() -> None:
+    """Version 4 has larger sectors, the header filling the first of them, and sizes of 64 bits."""
+    head = ole.MAGIC + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 4, 0xFFFE, 12, 6)
+    head += struct.pack("<IIIIIIIII", 1, 1, 1, 0, 4096, END, 0, END, 0) + struct.pack("<109I", 0, *[FREE] * 108)
+    table = struct.pack("<1024I", FAT, END, 3, END, *[FREE] * 1020)
+    directory = (ROOT + entry("a", 2, start=2, size=5000)).ljust(4096, b"\0")
+    data = head.ljust(4096, b"\0") + table + directory + b"x" * 5000
+    (node,) = compound(data).root.children
+    assert (node.ranges, stream(data, node)) == (((3 * 4096, 3 * 4096 + 5000),), b"x" * 5000)
+    with pytest.raises(MalformedError):
+        compound(data.replace(struct.pack("<IQ", 2, 5000), struct.pack("<IQ", 2, 5000 + (1 << 32))))
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [

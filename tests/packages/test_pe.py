@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import struct
 from dataclasses import replace
@@ -14,11 +15,11 @@ from tests.packages.table import FIXTURES, Case, cases, facts_and_verdict
 from trust_store.decode.asn1 import read_first
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.looked_at import MAX_READS, LookedAt
-from trust_store.formats.protocol import ReadLimits
+from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.formats.readers import pe as reader
 from trust_store.formats.skipping import SkippingState
 from trust_store.formats.streaming import BytesSource, SourceChangedError
-from trust_store.model.package_facts import Product, SignatureFact, Uncovered
+from trust_store.model.package_facts import Product, SideFile, SignatureFact, SignatureOrigin, Uncovered
 from trust_store.model.verdict import Reason
 from trust_store.signatures.authenticode import MAX_SIGNATURES, SCHEMES, EmbeddedSignature, read_embedded
 from trust_store.signatures.protocol import CandidateKey
@@ -147,6 +148,17 @@ def test_file_digest_weaker_than_the_signers_is_told() -> None:
     assert not any(
         (check := SCHEMES["authenticode"].holds(replace(weaker, packet=b""), one)) and check.holds for one in keys
     )
+
+
+def test_signature_in_a_file_of_its_own() -> None:
+    """A message that was taken out is a signature over the image, in DER or armoured; in broken armour it is one that cannot be read."""
+    message = _exact(IMAGE.message)
+    armour = b"-----BEGIN PKCS7-----\n" + base64.encodebytes(message) + b"-----END PKCS7-----\n"
+    for data, expected in ((message, True), (armour, True), (message[:-1], None), (armour[:-30], None)):
+        side = SideMaterial(SideFile("x.p7b", "0" * 64), SignatureOrigin.GIVEN, data)
+        (fact,) = reader.read(BytesSource(pe_craft.image()), (side,), LIMITS).signatures
+        assert (fact.file, fact.origin) == (side.file, SignatureOrigin.GIVEN)
+        assert (fact.content_matches if fact.problem is None else None) == expected
 
 
 def test_too_many_signatures() -> None:

@@ -35,7 +35,8 @@ signature in a file of its own beside the image.
 Every entry of the table and every signature nested in one is a signature over the whole image: one good one suffices, a broken one fails
 the image. Not covered and inert: the checksum, the directory entry of the table, the table with its signatures and zeros after them. Any
 other bytes in the table after a signature (CVE-2013-3900), an entry of another kind, bytes after the table, and sections that reach into it
-are uncovered content. What is appended before the table is covered. Page hashes are not looked at. At most 16 MiB of table and 16
+are uncovered content. What is appended before the table is covered. Product,
+file name and version come from the version resource. Page hashes are not looked at. At most 16 MiB of table and 16
 signatures. Fixtures made by osslsigncode and sbsign from images built by hand; entries of other kinds built from the specification."""
 
 
