@@ -79,12 +79,15 @@ def signatures_of(signatures: RpmHeader, main: RpmHeader) -> RpmSignatures:
 
 
 def _require_v6(signatures: RpmHeader, main: RpmHeader) -> None:
-    """``format_v6.md``: no tag above 999 in the signature header, no tag twice, the payload bound by the header."""
+    """``format_v6.md``: no tag above 999 in the signature header, no tag twice, the payload bound by the header.
+
+    rpm 6 reads packages all the same to which a signature of the old kind over header and payload was added; so is it here, and it must hold.
+    """
     if main.repeated:
         raise MalformedError(f"rpm: tag {min(main.repeated)} occurs twice")
     if main.region is None or signatures.region is None:
         raise MalformedError("rpm: a v6 package without regions")
-    illegal = [tag for tag in signatures.entries if tag > _LAST_TAG_OF_V6]
+    illegal = [tag for tag in signatures.entries if tag > _LAST_TAG_OF_V6 and tag not in (PGP, GPG)]
     if illegal:
         raise MalformedError(f"rpm: signature tag {min(illegal)} has no place in a v6 package")
     if not payload_digests(main):
