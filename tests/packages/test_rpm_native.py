@@ -34,7 +34,6 @@ DIFFERENCES = {
     "rpm/format_6": NO_FORMAT_6,
     "rpm/format_6_two": NO_FORMAT_6,
     "rpm/format_6_old_signature_ignored": NO_FORMAT_6,
-    "rpm/format_6_illegal_tag": NO_FORMAT_6,
 }
 """Where rpm's verdict is another one than ours, and why."""
 
