@@ -18,7 +18,6 @@ MAX_SPECIAL_SLOTS = 64
 _DIGESTS = {1: ("sha1", 20), 2: ("sha256", 32), 4: ("sha384", 48), 5: ("sha512", 64)}
 _HEADER = struct.Struct(">IIIIIIIIIBBBBI")
 _IDENTITY = re.compile(rb"[\x21-\x7e]{1,255}")
-_ADHOC = 0x2
 _SCATTER_VERSION, _LIMIT64_VERSION = 0x20100, 0x20300
 _BLOB_HEADER = 8
 
@@ -46,7 +45,6 @@ class CodeDirectory:
     page_bytes: int
     pages: tuple[bytes, ...]
     special: dict[int, bytes]
-    adhoc: bool
 
 
 def parse_super_blob(data: bytes) -> tuple[int, tuple[Blob, ...]]:
@@ -82,8 +80,8 @@ def parse_directory(blob: bytes) -> CodeDirectory:
     """A code directory; raises MalformedError, UnsupportedError or ResourceLimitError."""
     if len(blob) < _HEADER.size:
         raise MalformedError("code directory: cut short")
-    (magic, length, version, flags, hashes, identity, specials, slots, limit, size, kind, _, page, _) = (
-        _HEADER.unpack_from(blob)
+    (magic, length, version, _, hashes, identity, specials, slots, limit, size, kind, _, page, _) = _HEADER.unpack_from(
+        blob
     )
     if magic != DIRECTORY or length != len(blob):
         raise MalformedError("code directory: not one")
@@ -108,7 +106,6 @@ def parse_directory(blob: bytes) -> CodeDirectory:
         page_bytes=page_bytes,
         pages=tuple(blob[at : at + size] for at in range(hashes, hashes + slots * size, size)),
         special={n: blob[hashes - n * size : hashes - n * size + size] for n in range(1, specials + 1)},
-        adhoc=bool(flags & _ADHOC),
     )
 
 

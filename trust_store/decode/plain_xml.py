@@ -5,14 +5,10 @@ Namespaces are resolved (Namespaces in XML 1.0): a name is ``{namespace}local``,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.quick_dataclass import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_BYTES = 16 * 1024**2
 MAX_ELEMENTS = 100_000
@@ -44,14 +40,6 @@ class XMLElement:
         if len(found) != 1:
             raise MalformedError(f"{what}: {len(found)} elements {local}, expected one")
         return found[0]
-
-    def walk(self) -> Iterator[XMLElement]:
-        """This element and every one inside, in the order of their start tags."""
-        waiting = [self]
-        while waiting:
-            element = waiting.pop()
-            yield element
-            waiting.extend(reversed(element.children))
 
 
 class _Open:
