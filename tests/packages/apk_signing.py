@@ -136,3 +136,19 @@ def v2_signed(data: bytes, signer: Issued, *algorithms: int, attributes: Sequenc
     if set(algorithms) & {VERITY_RSA, VERITY_EC}:  # apksig wants whole pages under a verity digest
         pairs[PADDING] = bytes(-(len(block_of([*pairs.items()])) + 12) % 4096)
     return with_pairs(data, pairs)
+
+
+def stamp(
+    signer: Issued,
+    schemes: Mapping[int, Sequence[tuple[int, bytes]]],
+    algorithm: int = EC256,
+    attributes: Sequence[tuple[int, bytes]] = (),
+) -> bytes:
+    """A source stamp over content digests (kind, digest) by scheme."""
+    listed = b""
+    for number, digests in schemes.items():
+        over = b"".join(lp(u32(kind), lp(digest)) for kind, digest in digests)
+        listed += lp(u32(number), lp(lp(u32(algorithm), lp(value(signer, algorithm, over)))))
+    stated = lp(*(lp(u32(kind), content) for kind, content in attributes))
+    values = lp(lp(u32(algorithm), lp(value(signer, algorithm, stated))))
+    return lp(lp(signer.der) + lp(listed) + lp(stated) + values)

@@ -311,6 +311,47 @@ def test_a_stamp_of_another_package_is_told_and_fails_nothing() -> None:
         assert told.problem.reason is Reason.UNSUPPORTED_FORMAT
 
 
+def test_attributes_of_a_stamp(one: Issued, two: Issued) -> None:
+    """A stamp's time is after 1970, its proof of rotation holds and ends at its certificate, and the package names that certificate."""
+    store = issue("Store", kind="p256")
+    named = {"stamp-cert-sha256": hashlib.sha256(store.der).digest()}
+    data = package(named, min_sdk=28)
+    signed = signing.signer_block(one, digests(data))
+    over = {2: [(1, signing.content_digest(data, EC))]}
+    proof, time = 0x9D6303F7, 0xE43C5946
+    for attributes, good in (
+        ([], True),
+        ([(time, struct.pack("<q", 1_644_886_584))], True),
+        ([(time, bytes(8))], False),
+        ([(time, struct.pack("<q", -1))], False),
+        ([(time, bytes(4))], False),
+        ([(proof, signing.lineage(two, store))], True),
+        ([(proof, signing.lineage(store, two))], False),
+        ([(proof, b"x")], False),
+    ):
+        block = signing.stamp(store, over, attributes=attributes)
+        pairs = {signing.V2: signing.scheme(signed), 0x6DFF800D: block}
+        decided, told = read(signing.with_pairs(data, pairs)).signatures
+        assert holds(decided)
+        assert (told.problem is None and holds(told)) is good, attributes
+    other = {signing.V2: signing.scheme(signed), 0x6DFF800D: signing.stamp(two, over)}
+    assert read(signing.with_pairs(data, other)).signatures[1].problem is not None
+    missing = read(signing.with_pairs(data, {signing.V2: signing.scheme(signed)})).signatures[1]
+    assert missing.problem is not None
+    assert missing.problem.reason is Reason.UNSUPPORTED_FORMAT
+
+
+def test_stamp_over_a_jar_manifest() -> None:
+    """Where v1 is what there is, a stamp is over the manifest's SHA-256."""
+    store = issue("Store", kind="p256")
+    data = (FOLDER / "v1.apk").read_bytes()
+    manifest = zipfile.ZipFile(io.BytesIO(data)).read("META-INF/MANIFEST.MF")
+    block = signing.stamp(store, {1: [(4, hashlib.sha256(manifest).digest())]})
+    told = read(signing.with_pairs(data, {0x6DFF800D: block})).signatures[-1]
+    assert told.problem is not None  # the package names no stamp
+    assert "another certificate" in told.problem.detail
+
+
 def test_v4_is_bound_to_file_tree_and_signer() -> None:
     """A changed root, digest or tree in an .idsig breaks it; one that is cut short is malformed."""
     data, idsig = ((FOLDER / name).read_bytes() for name in ("v4.apk", "v4.apk.idsig"))

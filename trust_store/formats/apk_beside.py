@@ -6,7 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from trust_store.decode import apk_idsig, apk_signers, apk_signing_block, cms
+from trust_store.decode.apk_lineage import read_lineage
 from trust_store.decode.dm_verity import BLOCK_BYTES, HashTree
+from trust_store.decode.length_prefixed import LengthPrefixed
 from trust_store.errors import READ_ERRORS, MalformedError, UnsupportedError
 from trust_store.formats.apk_signatures import NUMBERS, BlockSignatures
 from trust_store.formats.side_signatures import problem_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 STAMP_MEMBER = "stamp-cert-sha256"
 MAX_STAMP_BYTES = 1024
+_TIME, _PROOF_OF_ROTATION = 0xE43C5946, 0x9D6303F7
 
 
 class FileTree:
@@ -150,9 +153,24 @@ def _stamp(
         raise MalformedError("the source stamp is not over this package")
     if stamp.attributes and not _holds(spki, stamp.attributes, stamp.attribute_signatures):
         raise MalformedError("the source stamp's attributes are not signed by its certificate")
+    _check_attributes(stamp)
     return apk.signer_fact(
         apk.STAMP, signed, (stamp.certificate,), algorithm, known[algorithm], matches=True, role=SignatureRole.REPORTED
     )
+
+
+def _check_attributes(stamp: apk_signers.SourceStamp) -> None:
+    """A time is after 1970, and a proof of rotation ends at the stamp's certificate and holds; raises MalformedError."""
+    for element in LengthPrefixed(stamp.attributes, "source stamp").sequence() if stamp.attributes else ():
+        attribute = LengthPrefixed(element, "source stamp")
+        identifier = attribute.number()
+        if identifier == _TIME:
+            if not 0 < attribute.number(8) < 1 << 63:
+                raise MalformedError("the source stamp states no time")
+        elif identifier == _PROOF_OF_ROTATION:
+            nodes = read_lineage(attribute.take(attribute.left), fewest=1)
+            if nodes[-1].certificate != stamp.certificate or not apk.lineage_holds(nodes):
+                raise MalformedError("the source stamp's proof of rotation does not hold")
 
 
 def _holds(spki: bytes, signed: bytes, values: dict[int, bytes]) -> bool:

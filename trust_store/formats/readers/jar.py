@@ -68,7 +68,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     mismatch = Problem(Reason.INVALID_SIGNATURE, judged.mismatch) if judged.mismatch is not None else None
     if not judged.names and mismatch is None and not any(fact.problem for fact in judged.facts):
         # blocks over a manifest that vouches for nothing: Java calls such an archive unsigned
-        return Reading(pinned.sha256, beside, Coverage(uncovered=(Uncovered(start=0, end=source.size),)))
+        uncovered = () if side else (Uncovered(start=0, end=source.size),)
+        return Reading(pinned.sha256, beside, Coverage(source.size if side else 0, uncovered))
     return Reading(pinned.sha256, judged.facts + beside, _coverage(pinned, directory, jar, judged), mismatch)
 
 
