@@ -198,3 +198,8 @@ def test_a_countersignature_may_state_that_it_is_over_data(kind: str | None, *, 
     else:
         with pytest.raises(MalformedError):
             nuget_signature.parse_countersigner(element)
+
+
+def test_an_archive_without_a_nuspec_is_no_package_of_nugets() -> None:
+    """Other archives have a file of that name as well: the signature archives of Visual Studio Code's marketplace."""
+    assert facts(package({".signature.p7s": MESSAGE, ".signature.manifest": b"{}"})).format == "zip"

@@ -49,7 +49,7 @@ HEAD_BYTES, TAIL_BYTES = 4096, 65_536
 READERS: tuple[Entry, ...] = (
     Entry("zip", "android-ota", 4, "android_ota", (b"\xff\xff",)),
     Entry("zip", "apk", 1, "apk", (b"androidmanifest.xml", b"apk sig block 42")),
-    Entry("zip", "nuget", 1, "nuget", (b".signature.p7s", b".nuspec")),
+    Entry("zip", "nuget", 1, "nuget", (b".nuspec",)),
     Entry("zip", "msix", 1, "msix", (b"appxblockmap.xml",)),
     Entry("zip", "vsix", 1, "vsix", (b"extension.vsixmanifest", b"digital-signature/")),
     Entry("zip", "wheel", 1, "wheel", (b".dist-info/record",)),

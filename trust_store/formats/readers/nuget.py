@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode import nuget_signature, nuspec
 from trust_store.decode.member_bytes import MemberBytes
-from trust_store.decode.zip_archive import may_hold, read_directory, walk
+from trust_store.decode.zip_archive import read_directory, walk
 from trust_store.decode.zip_directory import STORED
 from trust_store.decode.zip_records import end_record, is_zip64, records_of
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
@@ -49,13 +49,9 @@ MAX_COUNTERSIGNERS = 16
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:
-    """Whether there is a signature of NuGet's, or the two files that every package has."""
-    if may_hold(source, SIGNATURE.encode("ascii"), limits):
-        names = [member.name for member in read_directory(source, limits).members]
-        return SIGNATURE in names or _is_unsigned(names)
-    if not may_hold(source, b".nuspec", limits):
-        return False
-    return _is_unsigned([member.name for member in read_directory(source, limits).members])
+    """Whether there is a nuspec at the root, with a signature of NuGet's or the content types that every package has."""
+    names = {member.name for member in read_directory(source, limits).members}
+    return any(_is_nuspec(name) for name in names) and bool(names & {SIGNATURE, _TYPES})
 
 
 def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:
@@ -77,10 +73,6 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     covered = source.size - sum(piece.end - piece.start for piece in inert if piece.end and piece.start is not None)
     product = _product([member.data for name, member in wanted.items() if name != SIGNATURE])
     return Reading(pinned.sha256, embedded + beside, Coverage(covered, inert), product=product)
-
-
-def _is_unsigned(names: list[str]) -> bool:
-    return _TYPES in names and any(_is_nuspec(name) for name in names)
 
 
 def _is_nuspec(name: str) -> bool:
