@@ -181,7 +181,7 @@ def _damaged(folder: FixtureFolder, good: Image, both: Image, intel: Image, vali
         ("not_to_the_signature", replace(good, short=100).write(), "uncovered_content"),
         (
             "unknown_blob",
-            replace(good, blobs=good.blobs | {0x20000: blob(0xFADE0001, b"evil")}).write(),
+            replace(good, blobs={**good.blobs, 0x20000: blob(0xFADE0001, b"evil")}).write(),
             "uncovered_content",
         ),
         ("truncated", valid[:-100], "malformed"),

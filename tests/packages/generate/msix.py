@@ -111,9 +111,9 @@ def sign(work: Path, data: bytes, signer: Issued, chain: tuple[Issued, ...], *op
     return (work / "out.appx").read_bytes()
 
 
-def rewritten(data: bytes, *, without: str = "", **more: bytes) -> bytes:
+def rewritten(data: bytes, changes: Mapping[str, bytes], *, without: str = "") -> bytes:
     """The archive written anew without a member and with others: no digest over its bytes is right any more."""
-    buffer = io.BytesIO()
+    buffer, more = io.BytesIO(), dict(changes)
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             if entry.filename != without:
@@ -169,15 +169,15 @@ def _damaged(folder: FixtureFolder, work: Path, pki: PKI, valid: bytes) -> None:
         message = archive.read(SIGNATURE)
     bundle = {"AppxMetadata/AppxBundleManifest.xml": BUNDLE}
     for name, data, reason in (
-        ("tampered", rewritten(package(changed), **{SIGNATURE: message}), "invalid_signature"),
-        ("content_types", rewritten(valid, **{"[Content_Types].xml": TYPES}), "invalid_signature"),
-        ("added_member", rewritten(rewritten(valid, without=SIGNATURE, evil=b"evil"), **{SIGNATURE: message}), "invalid_signature"),
-        ("after_the_signature", rewritten(valid, evil=b"evil"), "malformed"),
+        ("tampered", rewritten(package(changed), {SIGNATURE: message}), "invalid_signature"),
+        ("content_types", rewritten(valid, {"[Content_Types].xml": TYPES}), "invalid_signature"),
+        ("added_member", rewritten(rewritten(valid, {"evil": b"evil"}, without=SIGNATURE), {SIGNATURE: message}), "invalid_signature"),
+        ("after_the_signature", rewritten(valid, {"evil": b"evil"}), "malformed"),
         ("block_map_lies", sign(work, package(FILES, changed), pki.leaf, chain), "invalid_signature"),
         ("not_in_the_block_map", sign(work, package(FILES | {"more": b"x"}, FILES), pki.leaf, chain), "invalid_signature"),
         ("not_in_the_package", sign(work, package(FILES, FILES | {"more": b"x"}), pki.leaf, chain), "invalid_signature"),
-        ("package_as_bundle", rewritten(package(bundle, bundle), **{SIGNATURE: message}), "invalid_signature"),
-        ("garbage_signature", rewritten(valid, **{SIGNATURE: b"no signature"}), "malformed"),
+        ("package_as_bundle", rewritten(package(bundle, bundle), {SIGNATURE: message}), "invalid_signature"),
+        ("garbage_signature", rewritten(valid, {SIGNATURE: b"no signature"}), "malformed"),
     ):  # fmt: skip
         folder.write(f"{name}.msix", data)
         folder.case(name, f"{name}.msix", FAILED, reason)
@@ -192,7 +192,7 @@ def _damaged(folder: FixtureFolder, work: Path, pki: PKI, valid: bytes) -> None:
 
 def _twice(data: bytes) -> bytes:
     """A second file under a name that some file system takes for the first."""
-    return rewritten(data, **{"APP.exe": b"evil"})
+    return rewritten(data, {"APP.exe": b"evil"})
 
 
 def _times(folder: FixtureFolder, work: Path, pki: PKI) -> None:

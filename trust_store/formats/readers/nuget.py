@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NAME = "nuget"
 VERSION = 1
 CONTAINER = "zip"
-DOC = """A NuGet package (.nupkg): a zip with one stored `.signature.p7s`, or an unsigned one with a .nuspec and [Content_Types].xml.
+DOC = """A NuGet package (.nupkg): a zip with a .nuspec at its root and one stored `.signature.p7s`, or unsigned with [Content_Types].xml.
 
 The signature is over the digest of the archive as it would be without that entry (NuGet, "Package Signatures Technical Details"): every
 other entry, their central directory records with offsets moved, and the end record with its counts, size and offset reduced. Only the

@@ -47,7 +47,8 @@ DOC = """Visual Studio extensions (.vsix): a zip with extension.vsixmanifest, or
 The root's relationships lead to the signature origin, and its to the one signature; more than one is `unsupported_format`. SignedInfo
 refers to one object of the same part, whose manifest lists parts with their digests and media types. Transforms are none, Canonical XML
 1.0, and the relationships transform with Canonical XML 1.0: any other is `unsupported_format`. A part that is absent, is not what the
-manifest says, or has another type in [Content_Types].xml is `invalid_signature`; one that is not listed is uncovered content.
+manifest says, or has another type in [Content_Types].xml is `invalid_signature`; one that is not listed is uncovered content. Where a
+part is signed in canonical form or by its relationships, what it says is covered, not how that is written.
 
 Inert and uncovered: [Content_Types].xml but for those types, the origin (which is empty), the signature, certificates that its
 relationships name, the relationships parts of these, and relationships that lead to these or to parts that are covered. SHA-1 is
