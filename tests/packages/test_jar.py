@@ -12,8 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.packages.generate.cms_message import Signer, signed_data
+from tests.packages.generate.cms_message import (
+    Signer,
+    attribute,
+    digest_algorithm,
+    integer,
+    octets,
+    oid,
+    seq,
+    signed_data,
+    tlv,
+)
 from tests.packages.pki import Issued, issue
+from trust_store.decode.cms import certificate_names
 from trust_store.decode.jar_manifest import parse_jar_manifest
 from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.formats.detect import read_package
@@ -199,3 +210,53 @@ def test_manifests_raise_nothing_else(data: bytes, lines: list[bytes]) -> None:
     for content in (data, b"Manifest-Version: 1.0\r\n\r\n" + b"\r\n".join(lines) + data):
         with contextlib.suppress(*READ_ERRORS):
             parse_jar_manifest(content, "manifest", version="Manifest-Version", max_sections=5)
+
+
+def test_many_signature_files(signer: Issued) -> None:
+    """Signature-related members are read into memory: too many of them, or too much in them, is told before any is read."""
+    manifest, sections = manifest_of(FILES)
+    content = signature_file(sections, f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n")
+    good = {"META-INF/MANIFEST.MF": manifest, "META-INF/S.SF": content, "META-INF/S.EC": block(signer, content)} | FILES
+    for more in (
+        {f"META-INF/{n}.RSA": b"" for n in range(300)},
+        {f"META-INF/{n}.SF": bytes(9 << 20) for n in range(4)},
+    ):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, data in (good | more).items():
+                opened.writestr(name, data)
+        problem = read_package(BytesSource(buffer.getvalue()), (), (), LIMITS).problem
+        assert problem is not None
+        assert problem.reason is Reason.RESOURCE_LIMIT
+
+
+def reordered(signer: Issued, content: bytes) -> bytes:
+    """A block whose signed attributes stand in another order than DER has, with a value over them as they stand."""
+    attributes = sorted(
+        (
+            attribute("1.2.840.113549.1.9.4", octets(hashlib.sha256(content).digest())),
+            attribute("1.2.840.113549.1.9.3", oid("1.2.840.113549.1.7.1")),
+        ),
+        reverse=True,
+    )
+    names = certificate_names(signer.der)
+    info = seq(
+        integer(1),
+        seq(names.issuer_der, integer(names.serial_number)),
+        digest_algorithm("sha256"),
+        tlv(0xA0, *attributes),
+        seq(oid("1.2.840.10045.4.3.2")),
+        octets(Signer(signer).value(tlv(0x31, *attributes))),
+    )
+    return signed_data([info], (signer,), content=None)
+
+
+@pytest.mark.parametrize(("member", "intact"), [("AndroidManifest.xml", True), ("a.txt", False)])
+def test_signed_attributes_as_they_stand(signer: Issued, member: str, intact: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Android verifies signed attributes in the order in which they stand, Java in that of DER (RFC 5652 5.4)."""
+    files = {member: b"content"}
+    manifest, sections = manifest_of(files)
+    content = signature_file(sections, f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n")
+    related = {"META-INF/MANIFEST.MF": manifest, "META-INF/S.SF": content, "META-INF/S.EC": reordered(signer, content)}
+    (fact,) = read_package(BytesSource(archive(related | files)), (), (), LIMITS).signatures
+    assert holds(fact) is intact

@@ -15,20 +15,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode.jar_manifest import MAIN, SECTION, WHOLE, Manifest, digests_of, parse_jar_manifest
-from trust_store.errors import READ_ERRORS, MalformedError
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.side_signatures import problem_of
 from trust_store.model.package_facts import SideFile, SignatureFact, SignatureOrigin
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.jar import block_facts, strongest, weakest
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from trust_store.decode.jar_manifest import Section
-    from trust_store.errors import ResourceLimitError, UnsupportedError
+    from trust_store.decode.zip_directory import Member
+    from trust_store.errors import UnsupportedError
+    from trust_store.formats.protocol import ReadLimits
 
 MANIFEST = "META-INF/MANIFEST.MF"
 MAX_SIGNATURE_FILES = 64
+MAX_RELATED_MEMBERS = 4 * MAX_SIGNATURE_FILES
+MAX_RELATED_BYTES = 32 * 1024**2
+"""All signature-related members are in memory at once."""
 _RELATED = re.compile(r"META-INF/(?:MANIFEST\.MF|SIG-[^/]*|[^/]*\.(?:SF|RSA|DSA|EC))", re.IGNORECASE)
 _BLOCK = re.compile(r"META-INF/[^/]*\.(?:RSA|DSA|EC)", re.IGNORECASE)
 _FILE = re.compile(r"META-INF/[^/]*\.SF", re.IGNORECASE)
@@ -43,6 +49,20 @@ def is_related(name: str) -> bool:
 def has_signature(names: Iterable[str]) -> bool:
     """Whether some name is that of a signature block."""
     return any(_BLOCK.fullmatch(name) for name in names)
+
+
+def related_members(members: Iterable[Member], limits: ReadLimits) -> tuple[Member, ...]:
+    """The signature-related members, whose contents are to be read; raises ResourceLimitError where that is too much."""
+    found = tuple(member for member in members if is_related(member.name))
+    for member in found:
+        text = member.name.upper().endswith((".MF", ".SF"))
+        if member.size > (limits.max_manifest_bytes if text else MAX_SIGNATURE_FILE_BYTES):
+            raise ResourceLimitError(f"JAR: {member.name[:80]!a} of {member.size} bytes")
+    if len(found) > MAX_RELATED_MEMBERS or sum(member.size for member in found) > MAX_RELATED_BYTES:
+        raise ResourceLimitError(
+            f"JAR: {len(found)} signature-related members, or more than {MAX_RELATED_BYTES} bytes of them"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,13 @@ from trust_store.decode.android_payload import read_payload
 from trust_store.decode.zip_directory import LOCAL, STORED
 from trust_store.errors import READ_ERRORS
 from trust_store.formats.apk_walk import member_content
-from trust_store.formats.jar_contents import JarContents, has_signature, is_related
+from trust_store.formats.jar_contents import JarContents, has_signature, related_members
 from trust_store.formats.member_digests import MemberDigests
 from trust_store.formats.members import SliceSource
 from trust_store.formats.payload_contents import PayloadDigests, payload_facts
 from trust_store.formats.side_signatures import problem_of
 from trust_store.model.package_facts import SignatureFact, SignatureOrigin, SignatureRole
 from trust_store.signatures import android_payload, jar
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 
 if TYPE_CHECKING:
     from trust_store.decode.android_payload import Payload
@@ -89,9 +88,9 @@ def _read_jar(
 ) -> tuple[JarContents | None, Problem | None]:
     if not has_signature(member.name for member in directory.members):
         return None, None
-    related = [member for member in directory.members if is_related(member.name)]
     try:
-        contents = {member.name: member_content(source, member, MAX_SIGNATURE_FILE_BYTES) for member in related}
+        related = related_members(directory.members, limits)
+        contents = {member.name: member_content(source, member, member.size) for member in related}
         return JarContents(contents, max_sections=limits.max_members), None
     except READ_ERRORS as error:
         return None, problem_of(error)

@@ -24,7 +24,7 @@ from trust_store.formats.apk_signatures import (
     signer_certificate,
 )
 from trust_store.formats.apk_walk import Walked, member_content, walk_apk
-from trust_store.formats.jar_contents import JarContents, has_signature, is_related
+from trust_store.formats.jar_contents import JarContents, has_signature, is_related, related_members
 from trust_store.formats.member_digests import MemberDigests
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import problem_of, read_side
@@ -40,7 +40,7 @@ from trust_store.model.package_facts import (
 )
 from trust_store.model.verdict import Reason
 from trust_store.signatures.jar import APK_V1
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES, DigestRequest
+from trust_store.signatures.protocol import DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -207,18 +207,14 @@ class _Package:
             return None, None
         if not has_signature(self._names):
             return None, None
-        related = [member for member in self._archive.members if is_related(member.name)]
         try:
-            contents = {member.name: member_content(self._source, member, self._cap(member)) for member in related}
+            related = related_members(self._archive.members, self._limits)
+            contents = {member.name: member_content(self._source, member, member.size) for member in related}
             jar = JarContents(contents, max_sections=self._limits.max_members)
         except READ_ERRORS as error:
             return None, problem_of(error)
         self._early |= contents
         return jar, None
-
-    def _cap(self, member: Member) -> int:
-        text = member.name.upper().endswith((".MF", ".SF"))
-        return self._limits.max_manifest_bytes if text else MAX_SIGNATURE_FILE_BYTES
 
     def _v1_problem(self, lower: tuple[SignatureFact, ...]) -> Problem | None:
         """A newer signature that is gone; v1 alone where that does not suffice; v1 by others than the newer schemes."""

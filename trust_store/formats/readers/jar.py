@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode.member_bytes import MemberBytes
 from trust_store.decode.zip_archive import may_hold, read_directory, walk
-from trust_store.errors import READ_ERRORS, ResourceLimitError
-from trust_store.formats.jar_contents import JarContents, has_signature, is_related
+from trust_store.errors import READ_ERRORS
+from trust_store.formats.jar_contents import JarContents, has_signature, is_related, related_members
 from trust_store.formats.member_digests import MemberDigests
 from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
@@ -17,13 +17,11 @@ from trust_store.formats.zip_coverage import member_coverage
 from trust_store.model.package_facts import Coverage, Problem, SignatureFact, SignatureOrigin, Uncovered
 from trust_store.model.verdict import Reason
 from trust_store.signatures.jar import JAR
-from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trust_store.decode.zip_archive import MemberSink
-    from trust_store.decode.zip_directory import Directory, Member
+    from trust_store.decode.zip_directory import Directory
     from trust_store.formats.jar_contents import JarJudgement
     from trust_store.formats.protocol import PackageSource, ReadLimits, SideMaterial
 
@@ -75,17 +73,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 
 def _related(source: PinnedSource, directory: Directory, limits: ReadLimits) -> dict[str, bytes]:
     """The manifest, signature files and blocks; raises MalformedError or ResourceLimitError."""
-    sinks: dict[str, MemberBytes] = {}
-
-    def sink_of(member: Member) -> MemberSink | None:
-        if not is_related(member.name):
-            return None
-        block = not member.name.upper().endswith((".SF", ".MF"))
-        if member.size > (MAX_SIGNATURE_FILE_BYTES if block else limits.max_manifest_bytes):
-            raise ResourceLimitError(f"JAR: {member.name[:80]!a} of {member.size} bytes")
-        return sinks.setdefault(member.name, MemberBytes())
-
-    walk(SourceSequence(source), directory, sink_of)
+    sinks = {member.name: MemberBytes() for member in related_members(directory.members, limits)}
+    walk(SourceSequence(source), directory, lambda member: sinks.get(member.name))
     return {name: sink.data for name, sink in sinks.items()}
 
 
