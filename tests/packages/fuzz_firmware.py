@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.packages.generate.mender import members
 from tests.packages.generate.swupdate import description, json_description
 from tests.packages.table import FIXTURES
 from trust_store.decode import cab_files, cpio_archive, fdt, fit_image, libconfig, mar_archive, tar_archive
@@ -20,6 +22,7 @@ from trust_store.formats.streaming import BytesSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.fuzz_targets import Target
 
@@ -79,6 +82,13 @@ def mender_header(data: bytes) -> None:
     device_types(data, None)
 
 
+def _header(artifact: Path) -> bytes:
+    with tarfile.open(artifact) as opened:
+        header = opened.extractfile("header.tar")
+        assert header is not None
+        return header.read()
+
+
 def targets() -> tuple[Target, ...]:
     """Decoders only: the readers as a whole are fuzzed with all the others."""
     from tests.fuzz_targets import Target  # joins these to its own
@@ -92,6 +102,7 @@ def targets() -> tuple[Target, ...]:
         "vendor-bundle-tar/folder.tgz",
         "vendor-bundle-tar/valid.tar.xz",
     )
+    mender = seeds("mender/uncompressed.mender")[0]
     uncompressed = gzip.decompress(bundles[2])
     values = f"verity-hash={'ab' * 32}\nverity-salt={'cd' * 32}\nverity-size=4096\n"
     manifest = f"[update]\ncompatible=x\nversion=1\n\n[bundle]\nformat=verity\n{values}".encode()
@@ -110,6 +121,6 @@ def targets() -> tuple[Target, ...]:
             catalogue,
             (b'{"JcatVersionMajor":0,"Items":[{"Id":"a","Blobs":[{"Kind":1,"Flags":1,"Data":"00"}]}]}',),
         ),
-        ("Mender header", mender_header, (uncompressed,)),
+        ("Mender header", mender_header, (members(mender)["header.tar"],)),
     )
     return tuple(Target(f"firmware: {name}", partial(run), given, READ_ERRORS) for name, run, given in found)

@@ -49,7 +49,7 @@ class CpioMember:
 
 @dataclass(frozen=True, slots=True)
 class CpioArchive:
-    """The members in their order, and where the trailer and the zeros after it begin."""
+    """The members in their order, where the trailer begins, and where the zeros after it end."""
 
     members: tuple[CpioMember, ...]
     trailer_offset: int
@@ -85,11 +85,10 @@ def walk(
         members.append(member)
         _content(reader, member, fields, sink_of(member) if sink_of else None)
     names.check()
-    end = reader.position
     for piece in reader.rest():
         if piece.strip(b"\0"):
             raise MalformedError("cpio: bytes after the end of the archive")
-    return CpioArchive(tuple(members), offset, end)
+    return CpioArchive(tuple(members), offset, reader.position)
 
 
 @dataclass(frozen=True, slots=True)
