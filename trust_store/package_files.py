@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE_SUFFIXES = (
-    ".asc", ".att", ".attestation", ".bundle", ".cose", ".cose.sig", ".gpg", ".idsig", ".intoto.jsonl", ".jws", ".jws.sig", ".minisig", ".p7m",
-    ".p7s", ".provenance", ".publish.attestation", ".sig", ".sign", ".sigs", ".sigstore", ".sigstore.json", ".slsa.attestation",
+    ".asc", ".att", ".attestation", ".bundle", ".cose", ".cose.sig", ".gpg", ".idsig", ".intoto.jsonl", ".jws", ".jws.sig", ".minisig",
+    ".p7m", ".p7s", ".provenance", ".publish.attestation", ".sig", ".sign", ".sigs", ".sigstore", ".sigstore.json", ".slsa.attestation",
 )  # fmt: skip
 """Names under which a signature is looked for beside a package: its own name and one of these."""
 
