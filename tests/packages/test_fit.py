@@ -163,6 +163,13 @@ def test_names_of_signed_properties_are_signed() -> None:
     assert any(one.member and "the name of" in one.member for one in facts.coverage.uncovered)
 
 
+def test_only_what_a_configuration_names_is_listed() -> None:
+    """The list of signed nodes is itself not signed: a node of another name in it is told, and the image whose hash node it lacks."""
+    facts = read(RSA.replace(b"/images/fdt-1/hash-1\0", b"/images/fdt-1/hash-9\0"))
+    loose = {one.member for one in facts.coverage.uncovered if not one.inert}
+    assert loose >= {"/configurations/conf-1: /images/fdt-1/hash-9 is listed", "/images/fdt-1"}
+
+
 def test_other_trees_are_none() -> None:
     """A device tree without images is no image tree."""
     assert not fit.recognises(BytesSource(Craft().begin("").end().made()), LIMITS)

@@ -52,6 +52,9 @@ def _loose(tree: Tree, signed: set[int], good: set[str], signing: list[NodeSigna
         for one in own:
             needed = ("/", configuration, *fit_image.references_of(tree, configuration))
             yield from (f"{configuration}: {path}" for path in needed if path not in one.nodes)
+            # the list itself is not signed: nodes of anybody's making must not stand in for those that were (CVE-2020-10648)
+            known = {*needed, *(node for path in needed[2:] for node in tree.children(path))}
+            yield from (f"{configuration}: {path} is listed" for path in one.nodes if path not in known)
             if one.strings is None:
                 yield f"{configuration}: the names of its properties"
             for tag in fit_image.included(tree, frozenset(one.nodes)):

@@ -136,6 +136,9 @@ def _broken(shop: Workshop) -> None:
     shop.failed("duplicate_entries", shop.keep("twice.itb", same), "malformed", **fields)
     unit = good.replace(b"\0\0\0\1fdt-1\0", b"\0\0\0\1fdt@1\0")
     shop.failed("unit_address", shop.keep("unit.itb", unit), "malformed", **fields)
+    two = make(shop, source(BOTH + image("kernel-2")))
+    listed = two.replace(b"/images/fdt-1/hash-1\0", b"/images/kernel-2\0\0\0\0\0", 1)
+    shop.failed("other_nodes_listed", shop.keep("listed.itb", listed), "malformed", **fields)
     gap = make(shop, source(), "-E")
     inside = gap[: gap.index(DEVICE_TREE)] + b"more" + gap[gap.index(DEVICE_TREE) + 4 :]
     shop.failed("tampered_external", shop.keep("external-tampered.itb", inside), "invalid_signature", **fields)
