@@ -286,6 +286,87 @@ def test_what_lies_between_entries_and_directory(gap: bytes, inert: bool) -> Non
     assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
 
 
+class Unseekable(io.RawIOBase):
+    """A stream that cannot go back, so that a writer states sizes after the content."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Take some."""
+        self.data += bytes(data)
+        return len(data)
+
+
+def test_data_descriptors(one: Issued) -> None:
+    """Sizes after the content must be those of the central directory, whether or not their mark is there."""
+    stream = Unseekable()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("AndroidManifest.xml", android_manifest(min_sdk=28))
+        archive.writestr("classes.dex", b"dex" * 99)
+    data = stream.data
+    assert data.count(b"PK\x07\x08") == 2
+    assert holds(only(read(signing.v2_signed(data, one, EC))))
+    parts = split_apk(data)
+    at = data.rindex(b"PK\x07\x08")
+    short = signed_apk(parts.entries[:at] + parts.entries[at + 4 :], b"", parts.directory, parts.entries_count)
+    assert holds(only(read(signing.v2_signed(short, one, EC))))
+    for changed in (
+        data[: at + 6] + bytes([data[at + 6] ^ 1]) + data[at + 7 :],
+        short[: at + 2] + b"!!" + short[at + 4 :],
+    ):
+        problem = read(signing.v2_signed(changed, one, EC)).problem
+        assert problem is not None
+        assert problem.reason is Reason.MALFORMED
+    cut = signed_apk(parts.entries[: at + 4], b"", parts.directory, parts.entries_count)
+    assert read(signing.v2_signed(cut, one, EC)).problem is not None
+
+
+def test_entries_that_overlap_or_have_another_name(one: Issued) -> None:
+    """Two members at one place, content that reaches into what follows, and another name in the local header are malformed."""
+    parts = split_apk(PLAIN)
+    second = parts.first_record
+    overlapping = bytearray(parts.directory)
+    struct.pack_into("<I", overlapping, second + 42, 0)
+    longer = bytearray(parts.directory)
+    struct.pack_into("<I", longer, 20, 1 << 20)
+    cases = [
+        signed_apk(parts.entries, b"", bytes(overlapping), parts.entries_count),
+        signed_apk(parts.entries, b"", bytes(longer), parts.entries_count),
+        PLAIN.replace(b"classes.dex", b"classes.dey", 1),
+    ]
+    for data in cases:
+        problem = read(signing.v2_signed(data, one, EC)).problem
+        assert problem is not None
+        assert problem.reason is Reason.MALFORMED
+
+
+def test_long_padding_and_entries_that_only_reserve_room() -> None:
+    """Zeros of any length are padding, and so is an entry without a name as packagers put it where room is to be kept."""
+    parts = split_apk((FOLDER / "v1.apk").read_bytes())
+    nameless = b"PK\x03\x04" + bytes(24) + struct.pack("<H", 40) + bytes(40)
+    for gap, inert in (
+        (bytes(200_000), True),
+        (bytes(199_999) + b"x", False),
+        (nameless, True),
+        (nameless[:-1] + b"x", False),
+    ):
+        facts = read(signed_apk(parts.entries + gap, b"", parts.directory, parts.entries_count))
+        assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
+
+
+def test_v1_by_others_than_v2(one: Issued) -> None:
+    """A JAR signature by another signer than the newer scheme's is a forgery."""
+    data = (FOLDER / "v1.apk").read_bytes()
+    problem = read(signing.v2_signed(data, one, EC)).problem
+    assert problem is not None
+    assert problem.reason is Reason.INVALID_SIGNATURE
+
+
 def test_zip64_is_not_supported() -> None:
     """Android installs no zip64 archives."""
     parts = split_apk(PLAIN)

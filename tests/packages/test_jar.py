@@ -32,6 +32,7 @@ from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import PackageFacts, SignatureFact
 from trust_store.model.verdict import Reason
+from trust_store.signatures.protocol import RAW, CandidateKey
 
 LIMITS = ReadLimits()
 FILES = {"a.txt": b"one", "b.txt": b"two"}
@@ -210,6 +211,59 @@ def test_manifests_raise_nothing_else(data: bytes, lines: list[bytes]) -> None:
     for content in (data, b"Manifest-Version: 1.0\r\n\r\n" + b"\r\n".join(lines) + data):
         with contextlib.suppress(*READ_ERRORS):
             parse_jar_manifest(content, "manifest", version="Manifest-Version", max_sections=5)
+
+
+def test_blocks_and_signature_files_that_cannot_be_read(signer: Issued) -> None:
+    """Garbage for a block, content inside it, another content type, a signature file that does not parse: each has a problem."""
+    manifest, sections = manifest_of(FILES)
+    content = signature_file(sections, f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n")
+    info = Signer(signer).info(content)
+    timestamp = "1.2.840.113549.1.9.16.1.4"
+    broken = {
+        b"garbage": Reason.MALFORMED,
+        signed_data([info], (signer,), content=octets(content)): Reason.UNSUPPORTED_FORMAT,
+        signed_data([info], (signer,), content=None, content_type=timestamp): Reason.UNSUPPORTED_FORMAT,
+        signed_data([Signer(signer).info(content, timestamp)], (signer,), content=None): Reason.MALFORMED,
+    }
+    for data, reason in broken.items():
+        related = {"META-INF/MANIFEST.MF": manifest, "META-INF/S.SF": content, "META-INF/S.EC": data}
+        problem = read_package(BytesSource(archive(related | FILES)), (), (), LIMITS).signatures[0].problem
+        assert problem is not None
+        assert problem.reason is reason
+    problem = jar(signer, manifest, b"nothing").signatures[0].problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_no_manifest(signer: Issued) -> None:
+    """Signatures without a manifest are malformed."""
+    content = signature_file({})
+    related = {"META-INF/S.SF": content, "META-INF/S.EC": block(signer, content)}
+    problem = read_package(BytesSource(archive(related | FILES)), (), (), LIMITS).signatures[0].problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_digests_that_are_not_base64(signer: Issued) -> None:
+    """Such a digest is that of nothing."""
+    section = b"Name: a.txt\r\nSHA-256-Digest: ?\r\n\r\n"
+    manifest = b"Manifest-Version: 1.0\r\n\r\n" + section
+    stated = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    facts = jar(signer, manifest, signature_file({"a.txt": section}, stated), files={"a.txt": b"one"})
+    assert not holds(facts.signatures[0])
+
+
+def test_a_key_without_a_certificate(signer: Issued) -> None:
+    """A bare key that is at hand is tried too."""
+    manifest, sections = manifest_of(FILES)
+    content = signature_file(sections, f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n")
+    message = signed_data([Signer(signer).info(content)], (), content=None)
+    related = {"META-INF/MANIFEST.MF": manifest, "META-INF/S.SF": content, "META-INF/S.EC": message}
+    key = CandidateKey(RAW, certificate_names(signer.der).spki)
+    (fact,) = read_package(
+        BytesSource(archive(related | FILES)), (), (key, CandidateKey("openpgp", b"x")), LIMITS
+    ).signatures
+    assert [check.holds for check in fact.key_checks] == [True]
 
 
 def test_many_signature_files(signer: Issued) -> None:
