@@ -43,7 +43,17 @@ MAX_OUTCOMES = 128
 """Paths to anchors that are judged for one signature."""
 _WITHDRAWN = frozenset({AnchorState.SUPERSEDED, AnchorState.REVOKED})
 TIMELESS_SCHEMES = frozenset(
-    {"android-ota", "android-payload", "apk-v1", "apk-v2", "apk-v3", "apk-v3.1", "apk-v4", "source-stamp"}
+    {
+        "android-ota",
+        "android-payload",
+        "android-payload-metadata",
+        "apk-v1",
+        "apk-v2",
+        "apk-v3",
+        "apk-v3.1",
+        "apk-v4",
+        "source-stamp",
+    }
 )
 """Schemes whose verifiers know no expiry: only times that the anchor sets count."""
 RAW_SCHEME = "raw"
