@@ -57,14 +57,14 @@ def drop(place: Place1, *names: str) -> None:
 
 def choke(monkeypatch: pytest.MonkeyPatch, name: str = BAD, error: Exception | None = None) -> None:
     """Have the verdict on the package of that name end in an error that nobody foresaw."""
-    real = alerting_module.judge
+    real = alerting_module.judge_with_owner
 
     def judge(connection: Any, facts: Any, view: Any, question: Question, *rest: Any) -> Any:
         if question.name == name:
             raise error or RecursionError("crafted")
         return real(connection, facts, view, question, *rest)
 
-    monkeypatch.setattr(alerting_module, "judge", judge)
+    monkeypatch.setattr(alerting_module, "judge_with_owner", judge)
 
 
 async def test_a_file_that_ends_its_reader_keeps_no_other_out(place: Place1) -> None:
