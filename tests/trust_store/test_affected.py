@@ -310,7 +310,7 @@ def test_what_no_identifier_leads_to_is_looked_at_for_its_scheme_only(store: sql
         identifiers=(Identifier(IdentifierKind.SHA256, digest),),
     )  # fmt: skip
     anchor_id = anchor_management.propose(store, identity, at=BEGIN, randomness=randomness)
-    signature = SignatureFact("sigstore-bundle", SignatureOrigin.GIVEN, None)
+    signature = SignatureFact("sigstore", SignatureOrigin.GIVEN, None)
     facts = PackageFacts("12" * 32, 9, "detached", 1, signatures=(signature,))
     asked = [("dten", facts), ("any", facts), ("other", facts), (None, facts), ("dten", FACTS)]
     found = [[a.id for a in query.trust_view(store, vendor_id, one, None).anchors] for vendor_id, one in asked]

@@ -37,7 +37,7 @@ def test_a_trusted_root_gives_itself_and_its_timestamp_roots() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"}, {"certificateAuthorities": []},
+        {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"}, {"certificateAuthorities": [], "tlogs": []},
         {"certificateAuthorities": {}}, {"tlogs": [{}]}, {"tlogs": [{"publicKey": {"rawBytes": "AAAA", "keyDetails": "PKIX_X"}}]},
         {"timestampAuthorities": [{"certChain": {"certificates": []}}]}, {"timestampAuthorities": [{"certChain": {"certificates": [{}]}}]},
         {"timestampAuthorities": [{}] * 300}, {"ctlogs": [{"publicKey": {"rawBytes": 7, "keyDetails": "PKIX_X"}}]},
@@ -45,7 +45,7 @@ def test_a_trusted_root_gives_itself_and_its_timestamp_roots() -> None:
     ids=lambda changes: json.dumps(changes)[:60],
 )  # fmt: skip
 def test_trusted_roots_that_are_not_exact_are_refused(changes: dict[str, Any]) -> None:
-    """Another version, no certificate authority, broken logs, empty chains and too many entries."""
+    """Another version, neither authority nor log, broken logs, empty chains and too many entries."""
     with pytest.raises(READ_ERRORS):
         read_keys(json.dumps(trusted_root(**changes)).encode())
 
