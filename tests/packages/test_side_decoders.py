@@ -127,13 +127,16 @@ def test_what_an_ssh_signature_covers() -> None:
 
 
 def test_bare_values() -> None:
-    """A bare value is told by its length or shape, binary, base64 and hex alike."""
+    """A bare value is told by its length or shape, binary, base64 and hex alike; zeros, patterns and counts are none."""
     rsa = (FIXTURES / "raw" / "rsa.raw").read_bytes()
     assert read_value(rsa) == (("rsa",), rsa)
     assert read_value(rsa.hex().encode() + b"\n") == (("rsa",), rsa)
-    assert read_value(bytes(range(64)))[0] == ("ed25519",)
+    assert read_value(hashlib.sha512(b"as good as random").digest())[0] == ("ed25519",)
     assert read_value((FIXTURES / "raw" / "package.bin.sig").read_bytes())[0] == ("ecdsa", "dsa")
-    for junk in (b"", b"text", b"\0" * 100, b"0" * 9000, b"=" * 64):
+    patterns = [
+        piece * (size // len(piece)) for piece in (b"\0", b"ab", bytes(range(64))) for size in (64, 128, 256, 512)
+    ]
+    for junk in (b"", b"text", b"\0" * 100, b"0" * 9000, b"=" * 64, bytes(range(256)), *patterns):
         with pytest.raises(MalformedError):
             read_value(junk)
 

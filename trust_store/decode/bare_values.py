@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from itertools import pairwise
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -21,6 +22,9 @@ MAX_ECDSA_BYTES = 141
 """Two numbers of P-521 in DER."""
 # Moduli of 1024 bits and more, in the steps in which they are made: what is of another length is no value.
 _RSA_BYTES = range(128, 2049, 64)
+MIN_DISTINCT = 20
+"""Different octets, and different steps from one octet to the next, that every value of 64 octets and more has: a value is as good as
+random (64 random octets have fewer once in 2^100), and zeros, a pattern or a count are none."""
 # What ``openssl dgst -hex`` writes before the digits: ``RSA-SHA2-256(name)= ``
 _HEX = re.compile(rb"(?:[A-Za-z0-9-]{1,40}\([^\n]{0,1024}\)= ?)?((?:[0-9a-fA-F]{2}[:\s]*)+)\Z")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\Z")
@@ -32,7 +36,7 @@ def read_value(data: bytes) -> tuple[tuple[str, ...], bytes]:
     """The kinds of keys that may have made the value in a file, and the value itself; the file is binary, base64 or hex.
 
     ``(ed25519,)``, ``(ecdsa, dsa)`` for two numbers in DER (RFC 3279 2.2.3), or ``(rsa,)`` for as many octets as a modulus has. Raises
-    MalformedError for everything else.
+    MalformedError for everything else, zeros and patterns included.
     """
     if not 0 < len(data) <= MAX_FILE_BYTES:
         raise MalformedError(f"a signature value in a file of {len(data)} bytes")
@@ -80,9 +84,16 @@ def _readings(data: bytes) -> tuple[bytes, ...]:
 def _kinds(value: bytes) -> tuple[str, ...]:
     if _is_two_numbers(value):
         return ECDSA, DSA
+    if _is_pattern(value):
+        return ()
     if len(value) == ED25519_BYTES:
         return (ED25519,)
     return (RSA,) if len(value) in _RSA_BYTES else ()
+
+
+def _is_pattern(value: bytes) -> bool:
+    steps = {(after - before) % 256 for before, after in pairwise(value)}
+    return min(len(set(value)), len(steps)) < MIN_DISTINCT
 
 
 def _is_two_numbers(value: bytes) -> bool:
