@@ -42,8 +42,9 @@ class Question:
     """``at`` is the validation time, ``checked_at`` when it is asked; ``time_basis`` is now or requested.
 
     ``identity`` is whose sigstore signature it must be, where the asker says so: a demand that every signature has to meet, of whatever
-    scheme. ``namespace`` is what an SSHSIG must have been made for. ``first_seen_at`` is when this program first saw this very package with
-    these signatures: it counts for keys that have merely expired since. ``require_anchor``: a digest decision does not do.
+    scheme. ``namespace`` is what an SSHSIG must have been made for; another one than ``file`` is such a demand too. ``first_seen_at`` is
+    when this program first saw this very package with these signatures: it counts for keys that have merely expired since.
+    ``require_anchor``: a digest decision does not do.
     """
 
     vendor: ExpectedVendor

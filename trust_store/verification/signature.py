@@ -9,7 +9,7 @@ from trust_store.model.trust_anchor import TrustBasis
 from trust_store.model.verdict import PRECEDENCE, Reason, SignatureVerdict
 from trust_store.signatures.protocol import IDENTITY_SCHEMES, WEAK_DIGESTS
 from trust_store.verification.material import counts_for
-from trust_store.verification.question import Finding, JudgedSignature, detail_of, ordered
+from trust_store.verification.question import DEFAULT_NAMESPACE, Finding, JudgedSignature, detail_of, ordered
 from trust_store.verification.x509 import X509Judging
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def judge_signature(
         findings.append(Finding(Reason.WEAK_ALGORITHM, f"{fact.digest_algorithm} does not protect a signature"))
     # (4a) What the signed statement says of its own time.
     findings += _own_time(fact, judging.at)
-    # (5) A demand for an identity that such a signature cannot state, and a vendor nobody stated.
+    # (5) A demand for an identity or a namespace that such a signature cannot state, and a vendor nobody stated.
     findings += _unmet(fact, question)
     if findings and question.vendor.id is None and view.trust != SUPPLIED:
         findings.append(Finding(Reason.VENDOR_UNSTATED, "nobody said whose package this is"))
@@ -156,9 +156,13 @@ def _steps_for(scheme: str) -> type[SignatureJudging]:
 
 
 def _unmet(fact: SignatureFact, question: Question) -> list[Finding]:
-    if question.identity is None or fact.scheme in IDENTITY_SCHEMES:
-        return []
-    return [Finding(Reason.UNEXPECTED_SIGNER, "a sigstore identity is asked for, and this signature states none")]
+    found = []
+    if question.identity is not None and fact.scheme not in IDENTITY_SCHEMES:
+        found.append("a sigstore identity is asked for, and this signature states none")
+    # Every signature over a file is for files; another purpose has to be stated.
+    if question.namespace != DEFAULT_NAMESPACE and fact.namespace is None:
+        found.append(f"the namespace {question.namespace[:80]!a} is asked for, and this signature states none")
+    return [Finding(Reason.UNEXPECTED_SIGNER, detail) for detail in found]
 
 
 def _decided(outcomes: Sequence[PathOutcome], question: Question) -> bool:
