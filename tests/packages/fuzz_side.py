@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,21 @@ def _decoders() -> Iterable[Target]:
         "control data": (deb822.parse_paragraph, ("dsc",)),
     }
     for name, (read, folders) in readers.items():
-        yield Target(f"decode: {name}", read, _seeds(folders), READ_ERRORS)
+        yield Target(f"decode: {name}", read, _readable(read, folders), READ_ERRORS)
     whole = _seeds(("raw",))
     yield Target(
         "decode: foreign message", lambda data: foreign_message(data, data[-TAIL_BYTES:], len(data)), whole, ()
     )
+
+
+def _readable(read: Callable[[bytes], object], folders: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The files that ``read`` takes; what else lies in the folders is other things, or broken on purpose."""
+    found = []
+    for seed in _seeds(folders):
+        with contextlib.suppress(*READ_ERRORS):
+            read(seed)
+            found.append(seed)
+    return tuple(found)
 
 
 def _seeds(folders: tuple[str, ...]) -> tuple[bytes, ...]:
