@@ -81,7 +81,7 @@ def signatures_of(signatures: RpmHeader, main: RpmHeader) -> RpmSignatures:
 def _require_v6(signatures: RpmHeader, main: RpmHeader) -> None:
     """``format_v6.md``: no tag above 999 in the signature header, no tag twice, the payload bound by the header.
 
-    rpm 6 reads packages all the same to which a signature of the old kind over header and payload was added; so is it here, and it must hold.
+    rpm 6 reads packages all the same to which a signature of the old kind over header and payload was added; here it must hold.
     """
     if main.repeated:
         raise MalformedError(f"rpm: tag {min(main.repeated)} occurs twice")
