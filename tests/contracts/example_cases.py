@@ -27,6 +27,7 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     ("anchor_01K...", "{successor}"),
     ("baseline_01J...", "{baseline}"),
     ("decision_01J...", "{decision}"),
+    ("ratchet_7Z...", "{ratchet}"),
     ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "{package}"),
     ("9f86d081884c7d65...", "{package}"),
     ("9f86d081...", "{package}"),
@@ -155,7 +156,14 @@ CASES: dict[str, Case] = {
         says="passed", prepare="sealed"
     ),
     "rootwarden check --compare --vendor dten Full-upgrade-package-dten.zip": Case(says="passed"),
+    "rootwarden check --compare --vendor dten app.apk": Case(says="passed", prepare="android_package"),
     "rootwarden check --vendor dten Full-upgrade-package-dten.zip": Case(says="passed"),
+    "rootwarden check --vendor dten firmware.bin --signature SHA256SUMS --signature SHA256SUMS.minisig": Case(
+        says="passed", prepare="minisigned_list"
+    ),
+    "rootwarden check --vendor dten tool.tar.gz --signature tool.tar.gz.sigstore.json --certificate-identity dev@dten.example": (
+        Case(says="passed", prepare="sigstore_bundle")
+    ),
     "rootwarden check --json --vendor dten firmware.bin --signature firmware.bin.asc": Case(says="trusted"),
     "rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip": Case(
         3, says="unknown_root", why=_UNKNOWN_THEN
@@ -197,6 +205,20 @@ CASES: dict[str, Case] = {
     "rootwarden path validate --batch < questions.jsonl": Case(says="passed"),
     "rootwarden poll": Case(),
     "rootwarden poll --source forum --json | jq '.sources[].proposals'": Case(),
+    "rootwarden ratchet list": Case(says="full-upgrade-package-dten.zip: scheme cms, digest sha256, signers 1"),
+    "rootwarden ratchet list --vendor dten": Case(says="signers 1"),
+    "rootwarden ratchet list --vendor dten --json | jq -r '.[].id'": Case(says="ratchet_"),
+    'rootwarden ratchet lower ratchet_7Z... --reason "another product of that name, SEC-83"': Case(
+        says="it is lowered", prepare="held_product"
+    ),
+    'rootwarden ratchet lower ratchet_7Z... --to scheme=apk-v2 --to digest=sha256 --reason "SEC-82"': Case(
+        says="it is lowered", prepare="held_product"
+    ),
+    'rootwarden ratchet lower ratchet_7Z... --to signers=1 --reason "one signer from 6.0 on, SEC-81"': Case(
+        says="it is lowered", prepare="held_product"
+    ),
+    "rootwarden ratchet show ratchet_7Z...": Case(says="apk-v3", prepare="held_product"),
+    "rootwarden ratchet show ratchet_7Z... --json": Case(says="apk-v3", prepare="held_product"),
     "rootwarden script list": Case(),
     "rootwarden script show alert_01J... --sheet": Case(says="+1 555 0100"),
     "rootwarden script show alert_01J... > escalation.sh": Case(),

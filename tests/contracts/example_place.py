@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from monitor.cli import main
+from tests.contracts import example_formats
 from tests.contracts.packages import CONTENT, DAY, FILES, Holder, Kit, archive, bundle, issue
 from tests.stories.installation import BIN, Installation, await_
 from trust_store.cli import gate
@@ -360,7 +361,8 @@ PREPARATIONS: dict[str, Callable[[ExamplePlace], None]] = {
     for function in (
         ExamplePlace.weaker_policy, ExamplePlace.hold_down, ExamplePlace.new_approver, ExamplePlace.lost_key,
         ExamplePlace.older_store, ExamplePlace.kept_checkpoints, ExamplePlace.mounted, ExamplePlace.sealed,
-        ExamplePlace.roots_own,
+        ExamplePlace.roots_own, example_formats.minisigned_list, example_formats.sigstore_bundle,
+        example_formats.android_package, example_formats.held_product,
     )
 }  # fmt: skip
 """Name in the table of cases -> what is done before the example runs."""
