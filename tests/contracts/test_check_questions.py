@@ -345,7 +345,7 @@ def test_batch_files_beside_are_found_and_null_is_absent(fast: Rootwarden, kit: 
 
 
 def test_signatures_without_attributes_and_with_pss(fast: Rootwarden, kit: Kit, tmp_path: Path) -> None:
-    """Signatures as openssl makes them with other options pass as well; opaque ones do not stand for the file beside them."""
+    """Signatures as openssl makes them with other options pass as well; opaque ones stand for the file that they hold, and no other."""
     for number, options in enumerate((["-noattr"], ["-keyid"], ["-nosmimecap"])):
         assert told(fast.supplied(kit.anchors, signed(tmp_path / f"{number}.bin", kit.signer, *options)))[0] == 0
     pss = issue(tmp_path, "pss", kit.middle, key=rsa.generate_private_key(65537, 2048))
@@ -353,9 +353,10 @@ def test_signatures_without_attributes_and_with_pss(fast: Rootwarden, kit: Kit, 
     assert told(fast.supplied(kit.anchors, package))[0] == 0
     opaque = signed(tmp_path / "opaque.bin", kit.signer, "-nodetach")
     code, verdict = fast.supplied(kit.anchors, opaque)
-    assert told((code, verdict)) == (3, "indeterminate", "unsupported_format")
-    opaque.write_bytes(b"something else")
-    assert told(fast.supplied(kit.anchors, opaque))[0] != 0
+    assert told((code, verdict)) == (0, "passed", "trusted")
+    for other in (b"something else", CONTENT + b"\0", CONTENT[:-1]):
+        opaque.write_bytes(other)
+        assert told(fast.supplied(kit.anchors, opaque)) == (10, "failed", "invalid_signature"), other
 
 
 def test_a_signature_over_another_type_of_content(fast: Rootwarden, kit: Kit, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ def test_every_given_file_must_verify(fast: Rootwarden, kit: Kit, firmware: Path
     files = {
         "good": kit.signer.cms(CONTENT), "pgp": kit.detached(CONTENT), "stranger": kit.stranger.cms(CONTENT),
         "broken": kit.signer.cms(OTHER), "broken-stranger": kit.stranger.cms(OTHER),
-        "minisign": b"untrusted comment: of a scheme that nothing here reads\nRWQ\n",
+        "cut": b"untrusted comment: a signature that is cut short\nRWQ\n",
+        "unread": b"untrusted comment: of an algorithm that nothing here reads\n" + base64.b64encode(b"Zz" + bytes(72)) + b"\n",
     }  # fmt: skip
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -49,8 +51,8 @@ def test_every_given_file_must_verify(fast: Rootwarden, kit: Kit, firmware: Path
         (("good", "good"), (0, "passed", "trusted")), (("good", "stranger"), (3, "indeterminate", "unknown_root")),
         (("good", "broken"), (10, "failed", "invalid_signature")),
         (("good", "broken-stranger"), (10, "failed", "invalid_signature")),
-        (("good", "minisign"), (3, "indeterminate", "unsupported_format")),
-        (("broken", "minisign"), (10, "failed", "invalid_signature")),
+        (("good", "unread"), (3, "indeterminate", "unsupported_format")), (("good", "cut"), (10, "failed", "malformed")),
+        (("broken", "unread"), (10, "failed", "invalid_signature")), (("unread",), (3, "indeterminate", "unsupported_format")),
     ):  # fmt: skip
         options = [part for name in given for part in ("--signature", tmp_path / name)]
         code, verdict = fast.check("--only-anchors", *both, *options, firmware)
@@ -158,17 +160,24 @@ def test_a_signature_for_another_file_is_not_for_this_one(fast: Rootwarden, kit:
         assert told(fast.supplied(kit.anchors, tmp_path / name)) == (10, "failed", "invalid_signature")
 
 
-def test_openpgp_signatures_that_are_none_of_a_file(fast: Rootwarden, kit: Kit, firmware: Path, tmp_path: Path) -> None:
-    """Inline-signed and clear-signed messages, keys and encrypted text are no detached signatures."""
+def test_openpgp_messages_that_are_none_of_a_file(fast: Rootwarden, kit: Kit, firmware: Path, tmp_path: Path) -> None:
+    """Signed messages of another content, encrypted ones and keys never make a file pass; one that holds the very file does."""
     source = tmp_path / "source"
-    source.write_bytes(CONTENT)
-    for options in (("--sign",), ("--armor", "--sign"), ("--clearsign",), ("--armor", "--export")):
-        data = (
-            kit.gpg.run(*options, kit.pgp)
-            if "--export" in options
-            else kit.gpg.run("--local-user", kit.pgp, "--output", "-", *options, str(source))
-        )
-        lay(firmware, asc=data)
+    local = ("--local-user", kit.pgp, "--output", "-")
+    secret = ("--pinentry-mode", "loopback", "--passphrase", "secret", "--symmetric")
+    for options in (("--sign",), ("--armor", "--sign"), ("--clearsign",), ("--store",), secret, ("--sign", *secret)):
+        for content in (CONTENT, OTHER):
+            source.write_bytes(content)
+            lay(firmware, asc=kit.gpg.run(*local, *options, str(source)))
+            code, verdict = fast.supplied(kit.pgp_anchors, firmware)
+            if options[-1] == "--sign" and content == CONTENT:
+                assert told((code, verdict)) == (0, "passed", "trusted"), options
+            elif options[-1] == "--sign":
+                assert told((code, verdict)) == (10, "failed", "invalid_signature"), options
+            else:
+                assert code in (3, 10), (options, content)
+    for options in (("--export",), ("--armor", "--export")):
+        lay(firmware, asc=kit.gpg.run(*options, kit.pgp))
         code, verdict = fast.supplied(kit.pgp_anchors, firmware)
         assert code in (3, 10), options
         assert verdict["reason"] in ("malformed", "unsupported_format"), (options, verdict["reason"])
