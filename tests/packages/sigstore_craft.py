@@ -348,7 +348,8 @@ class Signed:
         return text.encode(), name, version
 
     def _hashedrekord_1(self, said: dict[str, Any]) -> dict[str, Any]:
-        digest = hashlib.new(self.algorithm, said["content"]).hexdigest()
+        message = pae(IN_TOTO, said["content"]) if self.envelope else said["content"]
+        digest = hashlib.new(self.algorithm, message).hexdigest()
         return {
             "data": {"hash": {"algorithm": self.algorithm, "value": digest}},
             "signature": {"content": b64(said["value"]), "publicKey": {"content": b64(said["verifier"])}},

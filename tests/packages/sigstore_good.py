@@ -20,7 +20,7 @@ from tests.packages.sigstore_changes import (
     signed_once,
     with_hint,
 )
-from tests.packages.sigstore_craft import SIGNED_AT, b64
+from tests.packages.sigstore_craft import SIGNED_AT, Instance, b64
 from tests.trust_store.timestamp_craft import Authority
 
 
@@ -146,3 +146,63 @@ def _good_only_root_listed() -> Handed:
     chain = root["certificateAuthorities"][0]["certChain"]
     chain["certificates"] = chain["certificates"][:1]
     return handed(signed_once().bundle(), root=root)
+
+
+def _good_dsse_in_hashedrekord() -> Handed:
+    """The first log's hashedrekord may be about an envelope's PAE (client specification)."""
+    signed = attested_once()
+    return handed(signed.bundle(entries=[signed.entry("hashedrekord 0.0.1")]))
+
+
+def _good_proof_without_checkpoint() -> Handed:
+    bundle = signed_once().bundle("0.1")
+    del entry_of(bundle)["inclusionProof"]["checkpoint"]
+    return handed(bundle)
+
+
+def _good_carried_issuer() -> Handed:
+    bundle = signed_once().bundle("0.2")
+    chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    chain.append({"rawBytes": b64(INSTANCE.intermediate.der)})
+    return handed(bundle)
+
+
+def _good_log_at_its_end() -> Handed:
+    """A TimeRange includes its end."""
+    return handed(
+        signed_once().bundle(), root=replace(INSTANCE, rekor=replace(INSTANCE.rekor, end=SIGNED_AT)).trusted_root()
+    )
+
+
+def _good_timestamp_at_its_authoritys_end() -> Handed:
+    """A TimeRange includes its end."""
+    return handed(second()[1], root=replace(INSTANCE, tsa_window=(SIGNED_AT - DAY, SIGNED_AT)).trusted_root())
+
+
+def _good_base64_in_lines() -> Handed:
+    """Protobuf's readers take line ends in base64, the alphabet for addresses, and no padding."""
+    bundle = second()[1]
+    (stamp,) = bundle["verificationMaterial"]["timestampVerificationData"]["rfc3161Timestamps"]
+    text = stamp["signedTimestamp"]
+    stamp["signedTimestamp"] = "\n".join(text[i : i + 76] for i in range(0, len(text), 76)) + "\n"
+    entry = entry_of(bundle)
+    entry["canonicalizedBody"] = entry["canonicalizedBody"].rstrip("=").replace("+", "-").replace("/", "_")
+    return handed(bundle)
+
+
+def _good_second_of_two_issuers() -> Handed:
+    """Two authorities have intermediates of the same name; the one whose key signed is the issuer that the log meant."""
+    other = Instance.make("sigstore.example").trusted_root()["certificateAuthorities"]
+    root = INSTANCE.trusted_root()
+    root["certificateAuthorities"] = other + root["certificateAuthorities"]
+    return handed(signed_once().bundle(), root=root)
+
+
+def _good_two_log_signatures() -> Handed:
+    """A checkpoint may be signed twice in the log's name, one of them by a key that is not known."""
+    bundle = second()[1]
+    checkpoint = entry_of(bundle)["inclusionProof"]["checkpoint"]
+    text, _, block = checkpoint["envelope"].partition("\n\n")
+    again = f"— {INSTANCE.rekor2.name} {b64(b'abcd' + bytes(64))}\n"
+    checkpoint["envelope"] = f"{text}\n\n{block}{again}{again}"
+    return handed(bundle)

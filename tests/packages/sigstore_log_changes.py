@@ -282,3 +282,34 @@ def _bad_timestamp_by_expired_authority() -> Handed:
 def _bad_one_of_two_times() -> Handed:
     signed = signed_once()
     return handed(signed.bundle(timestamps=[signed.timestamp(SIGNED_AT + 60 * MINUTES)]), "expired")
+
+
+def _bad_timestamp_late_beside_a_good_one() -> Handed:
+    """Every proven time lies within the certificate's, not the first alone."""
+    signed = signed_once()
+    stamps = [signed.timestamp(), signed.timestamp(at=SIGNED_AT + 30 * MINUTES)]
+    return handed(signed.bundle(entries=[signed.entry("hashedrekord 0.0.2")], timestamps=stamps), "expired")
+
+
+def _bad_timestamp_in_another_authoritys_window() -> Handed:
+    """The window is that of the authority that stamped."""
+    root = replace(INSTANCE, tsa_window=(SIGNED_AT - DAY, SIGNED_AT - MINUTES)).trusted_root()
+    other = replace(INSTANCE, tsa=Authority.make(SIGNED_AT, name="Other")).trusted_root()
+    root["timestampAuthorities"] += other["timestampAuthorities"]
+    return handed(second()[1], "expired", root)
+
+
+def _bad_proof_without_checkpoint() -> Handed:
+    """A proof that a v0.1 bundle need not have is looked at where it is there."""
+    bundle = signed_once().bundle("0.1")
+    proof = entry_of(bundle)["inclusionProof"]
+    del proof["checkpoint"]
+    proof["logIndex"] = "5"
+    return handed(bundle, "invalid_signature")
+
+
+def _bad_rekor1_logged_payload() -> Handed:
+    """A hashedrekord entry about an envelope is about its PAE, not about the payload."""
+    signed = attested_once()
+    body, kind, version = replace(signed, envelope=False).body("hashedrekord 0.0.1")
+    return handed(signed.bundle(entries=[INSTANCE.rekor.entry(body, kind, version, at=SIGNED_AT)]), "invalid_signature")

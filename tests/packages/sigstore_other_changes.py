@@ -109,8 +109,16 @@ def _bad_carried_authority() -> Handed:
     signed = replace(other.sign(ARTIFACT, WHO), instance=INSTANCE)
     bundle = signed.bundle("0.2")
     chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
-    chain += [{"rawBytes": b64(one.der)} for one in (other.intermediate, other.root)]
+    chain.append({"rawBytes": b64(other.intermediate.der)})
     return handed(bundle, "unknown_root")
+
+
+def _bad_carried_root() -> Handed:
+    """A chain in the bundle holds no root, not even the right one."""
+    bundle = signed_once().bundle("0.2")
+    chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    chain += [{"rawBytes": b64(one.der)} for one in (INSTANCE.intermediate, INSTANCE.root)]
+    return handed(bundle, "malformed")
 
 
 def _bad_certificate_not_logged() -> Handed:

@@ -17,7 +17,7 @@ from tests.packages import sigstore_changes
 from tests.packages.pki import new_key
 from tests.packages.sigstore_changes import ARTIFACT, WHO, Handed
 from tests.packages.sigstore_craft import ISSUER, SIGNED_AT, Instance, b64, merkle, pem, proof, sign
-from trust_store.decode.json_fields import a_digest, an_integer, base64_octets
+from trust_store.decode.json_fields import a_digest, an_integer, any_base64, base64_octets
 from trust_store.decode.rekor_entry import parse_body
 from trust_store.decode.signature_documents import MAX_LINES, documents, kind_of
 from trust_store.decode.sigstore_bundle import MAX_ENTRIES, MAX_PROOF_HASHES, MAX_TIMESTAMPS, InclusionProof, parse
@@ -237,6 +237,9 @@ def test_a_root_handed_over_with_a_key_asks_for_its_log() -> None:
     unlogged = facts_of(signed.bundle(entries=[]), ARTIFACT, *material.candidates)
     assert verify_package(unlogged, alone, question(None)).reason is Reason.TRUSTED
     assert verify_package(unlogged, both, question(None)).reason is Reason.UNKNOWN_ROOT
+    bare = INSTANCE.trusted_root() | {"tlogs": []}
+    with_nobody = replace(alone, anchors=alone.anchors + supplied(bare).anchors)
+    assert verify_package(unlogged, with_nobody, question(None)).reason is Reason.TRUSTED
     broken = signed.bundle()
     broken["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["treeSize"] = "9"
     facts = facts_of(broken, ARTIFACT, *material.candidates)
@@ -381,10 +384,15 @@ def test_numbers_are_natural_and_of_64_bits(value: object) -> None:
 
 
 def test_base64_and_hexadecimal_are_strict() -> None:
-    """Line ends, other alphabets and missing padding are refused: one value has one text."""
+    """Outside protobuf line ends, other alphabets and missing padding are refused; inside, two alphabets at once and what is neither."""
     for text in ("YQ", "YQ=\n=", "Y-==", "é"):
         with pytest.raises(MalformedError):
             base64_octets(text, "it")
+    assert {any_base64(text, "it") for text in ("+/8A", "-_8A", "+/\n8A\r\n")} == {b"\xfb\xff\x00"}
+    assert any_base64("YQ", "it") == any_base64("YQ==", "it") == b"a"
+    for text in ("+_8A", "YQ=", "Y", "Y Q=", "YQ==YQ==", "é", "YQ\0="):
+        with pytest.raises(MalformedError):
+            any_base64(text, "it")
     for wrong in ("00", "zz" * 32, None, "0" * 63):
         with pytest.raises(MalformedError):
             a_digest(wrong, 32)

@@ -12,6 +12,7 @@ from tests.trust_store.key_files_craft import IDENTITY, ISSUER, trusted_root
 from tests.trust_store.key_files_setup import READ_ERRORS
 from trust_store.decode.key_files import read_key_file, read_keys
 from trust_store.decode.sigstore_identity import canonical_identity
+from trust_store.decode.trusted_root import read_trusted_root
 from trust_store.errors import MalformedError
 from trust_store.model.trust_anchor import AnchorKind, Constraints
 
@@ -37,7 +38,7 @@ def test_a_trusted_root_gives_itself_and_its_timestamp_roots() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"}, {"certificateAuthorities": [], "tlogs": []},
+        {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"},
         {"certificateAuthorities": {}}, {"tlogs": [{}]}, {"tlogs": [{"publicKey": {"rawBytes": "AAAA", "keyDetails": "PKIX_X"}}]},
         {"timestampAuthorities": [{"certChain": {"certificates": []}}]}, {"timestampAuthorities": [{"certChain": {"certificates": [{}]}}]},
         {"timestampAuthorities": [{}] * 300}, {"ctlogs": [{"publicKey": {"rawBytes": 7, "keyDetails": "PKIX_X"}}]},
@@ -45,20 +46,39 @@ def test_a_trusted_root_gives_itself_and_its_timestamp_roots() -> None:
     ids=lambda changes: json.dumps(changes)[:60],
 )  # fmt: skip
 def test_trusted_roots_that_are_not_exact_are_refused(changes: dict[str, Any]) -> None:
-    """Another version, neither authority nor log, broken logs, empty chains and too many entries."""
+    """Another version, broken logs, empty chains and too many entries."""
     with pytest.raises(READ_ERRORS):
         read_keys(json.dumps(trusted_root(**changes)).encode())
 
 
 @pytest.mark.parametrize(
-    "window", [{"start": 7}, {"start": "x"}, [], {"start": "2026-01-01T00:00:00Z", "end": "2025-01-01T00:00:00Z"}]
+    "window",
+    [
+        {"start": 7},
+        {"start": "x"},
+        [],
+        {},
+        {"end": "2031-01-01T00:00:00Z"},
+        {"start": None},
+        {"start": "2026-01-01T00:00:00Z", "end": "2025-01-01T00:00:00Z"},
+    ],
 )
 def test_windows_that_are_none_are_refused(window: object) -> None:
-    """A window that cannot be read bounds nothing, so nothing of it is read."""
-    said = trusted_root()
-    said["timestampAuthorities"][0]["validFor"] = window
-    with pytest.raises(MalformedError):
-        read_keys(json.dumps(said).encode())
+    """A window that cannot be read, or has no start, bounds nothing: neither a log's nor an authority's root is read."""
+    for broken in (lambda said: said["timestampAuthorities"][0], lambda said: said["tlogs"][0]["publicKey"]):
+        said = trusted_root()
+        broken(said)["validFor"] = window
+        for read in (read_keys, read_trusted_root):
+            with pytest.raises(MalformedError):
+                read(json.dumps(said).encode())
+
+
+def test_roots_for_bare_keys_need_no_certificate_authority() -> None:
+    """A root may have logs alone, time-stamp authorities alone, or nobody, as a null or as an empty list."""
+    without = {"tlogs": None, "ctlogs": None, "certificateAuthorities": []}
+    for changes, keys in (({}, 2), ({"timestampAuthorities": None}, 1)):
+        found = read_keys(json.dumps(trusted_root(**without, **changes)).encode())
+        assert [key.kind for key in found] == [AnchorKind.SIGSTORE_ROOT, AnchorKind.X509][:keys]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trust_store.decode.rekor_entry import EntryBody, Verifier
-    from trust_store.decode.sigstore_bundle import Bundle, LogEntry
+    from trust_store.decode.sigstore_bundle import Bundle, InclusionProof, LogEntry
     from trust_store.decode.trusted_root import Log
 
 PROMISE_VERSIONS = frozenset({"0.1", COSIGN})
@@ -64,14 +64,14 @@ def _kind(bundle: Bundle, entry: LogEntry, body: EntryBody) -> Iterable[str]:
         yield f"its body is a {body.kind} {body.version}, not a {entry.kind[:40]!a} {entry.version[:40]!a}"
     if bundle.message is not None and body.kind != HASHEDREKORD:
         yield f"a {body.kind} entry cannot be about a message signature"
-    if bundle.envelope is not None and (body.kind, body.version) == (HASHEDREKORD, "0.0.1"):
-        yield "a hashedrekord 0.0.1 entry cannot be about a DSSE envelope"
 
 
 def _digest(bundle: Bundle, body: EntryBody, digest: bytes, algorithm: str) -> Iterable[str]:
     if bundle.envelope is None:
         wanted = digest if body.algorithm == algorithm else b""
-    elif body.kind == HASHEDREKORD:  # Rekor v2 takes an envelope's PAE for the message that was signed
+    elif (
+        body.kind == HASHEDREKORD
+    ):  # whose message is what was signed, of an envelope its PAE (client specification, Rekor v2)
         wanted = hashlib.new(body.algorithm, bundle.envelope.signed).digest()
     else:
         wanted = hashlib.new(body.algorithm, bundle.envelope.payload).digest()
@@ -119,8 +119,8 @@ def logged(bundle: Bundle, entry: LogEntry, logs: Iterable[Log]) -> LoggedEntry:
     elif proof is None or proof.checkpoint is None:
         told.append("there is no inclusion proof with a checkpoint")
     # (4) The proof leads to its root, and a checkpoint of that very tree is signed by the log.
-    if proof is not None and proof.checkpoint is not None:
-        told += _proof(entry, log)
+    if proof is not None:
+        told += _proof(entry.body, proof, log, entry.log_id)
     # (5) The log's key was good when it took the entry in.
     if at is not None and not log.window.holds(at):
         told.append("the log's key was not in use then")
@@ -138,12 +138,11 @@ def _time(entry: LogEntry) -> datetime | None:
         return None
 
 
-def _proof(entry: LogEntry, log: Log) -> Iterable[str]:
-    proof = entry.proof
-    if proof is None or proof.checkpoint is None:
-        return
-    if not includes(entry.body, proof):
+def _proof(body: bytes, proof: InclusionProof, log: Log, log_id: bytes) -> Iterable[str]:
+    if not includes(body, proof):
         yield "the inclusion proof does not lead to its root (RFC 9162 2.1.3.2)"
+    if proof.checkpoint is None:
+        return
     try:
         checkpoint = parse_checkpoint(proof.checkpoint)
     except READ_ERRORS as error:
@@ -151,7 +150,7 @@ def _proof(entry: LogEntry, log: Log) -> Iterable[str]:
         return
     if checkpoint.root != proof.root or checkpoint.size != proof.size:
         yield "the checkpoint is of another tree"
-    hint = (log.checkpoint_id or entry.log_id)[:HINT_OCTETS]
+    hint = (log.checkpoint_id or log_id)[:HINT_OCTETS]
     own = [value for _, named, value in checkpoint.signatures if named == hint]
     if not own:
         yield "the checkpoint has no signature with the log's key hint"

@@ -64,19 +64,11 @@ def an_integer(said: dict[str, Any], name: str) -> int:
 
 
 def some_octets(said: dict[str, Any], name: str) -> bytes:
-    """The bytes in field ``name``, at least one."""
+    """The bytes in field ``name``, at least one, in any of the ways in which base64 is written."""
     value = said.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not (octets := any_base64(value, name)):
         raise MalformedError(f"{name!r} is no base64")
-    return base64_octets(value, name)
-
-
-def wrapped_octets(said: dict[str, Any], name: str) -> bytes:
-    """The same where writers break base64 into lines, as some of Python's do (RFC 2045 6.8)."""
-    value = said.get(name)
-    if not isinstance(value, str) or not value:
-        raise MalformedError(f"{name!r} is no base64")
-    return base64_octets(value.replace("\r\n", "").replace("\n", ""), name)
+    return octets
 
 
 def base64_octets(text: str, name: str) -> bytes:
@@ -85,6 +77,19 @@ def base64_octets(text: str, name: str) -> bytes:
         return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except ValueError as error:
         raise MalformedError(f"{name!r} is not base64: {str(error)[:100]}") from error
+
+
+def any_base64(text: str, name: str) -> bytes:
+    """The same, or with the alphabet for addresses (RFC 4648 5), without padding, or in lines (RFC 2045 6.8).
+
+    Protobuf's JSON mapping has readers take each of them, and so has DSSE (protocol.md).
+    """
+    joined = text.replace("\r", "").replace("\n", "") if "\n" in text else text
+    if "-" in joined or "_" in joined:
+        if "+" in joined or "/" in joined:
+            raise MalformedError(f"{name!r} is in two alphabets of base64 at once")
+        joined = joined.replace("-", "+").replace("_", "/")
+    return base64_octets(joined if joined.endswith("=") else joined + "=" * (-len(joined) % 4), name)
 
 
 def a_digest(text: object, octets: int) -> bytes:
@@ -99,9 +104,14 @@ def a_digest(text: object, octets: int) -> bytes:
 
 
 def a_window(said: dict[str, Any], name: str) -> tuple[datetime | None, datetime | None]:
-    """The times between which something is good (TimeRange); None where there is no such end."""
-    window = maybe_object(said, name) or {}
-    first, last = (_moment(window.get(end)) for end in ("start", "end"))
+    """The times between which something is good, both included (TimeRange); None where there is no such end.
+
+    No window at all bounds nothing; one that is there has a start (sigstore_common.proto: only the end is optional).
+    """
+    window = maybe_object(said, name)
+    first, last = (_moment(window.get(end)) for end in ("start", "end")) if window is not None else (None, None)
+    if window is not None and first is None:
+        raise MalformedError(f"{name!r} has no start")
     if first and last and first > last:
         raise MalformedError(f"{name!r} ends before it starts")
     return first, last

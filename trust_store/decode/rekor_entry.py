@@ -12,7 +12,7 @@ from trust_store.decode.json_fields import (
     a_digest,
     a_text,
     an_object,
-    base64_octets,
+    any_base64,
     maybe_object,
     objects,
     some_octets,
@@ -102,7 +102,7 @@ def _intoto_2(spec: dict[str, Any]) -> _Read:
             text = some_octets(said, "sig").decode("ascii")
         except UnicodeDecodeError as error:
             raise MalformedError("Rekor: a signature that is not base64 in base64") from error
-        found.append((base64_octets(text, "sig"), _pem(some_octets(said, "publicKey"))))
+        found.append((any_base64(text, "sig"), _pem(some_octets(said, "publicKey"))))
     return algorithm, digest, found
 
 

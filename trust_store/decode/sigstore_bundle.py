@@ -13,11 +13,10 @@ from trust_store.decode.json_fields import (
     a_text,
     an_integer,
     an_object,
-    base64_octets,
+    any_base64,
     maybe_object,
     objects,
     some_octets,
-    wrapped_octets,
 )
 from trust_store.decode.rekor_entry import parse_body
 from trust_store.decode.strict_json import parse_object
@@ -247,7 +246,7 @@ def _proof(said: dict[str, Any]) -> InclusionProof:
         _number(said, "logIndex"),
         some_octets(said, "rootHash"),
         _number(said, "treeSize"),
-        tuple(base64_octets(one, "hashes") for one in hashes),
+        tuple(any_base64(one, "hashes") for one in hashes),
         a_text(checkpoint, "envelope", MAX_CHECKPOINT) if checkpoint and checkpoint.get("envelope") else None,
     )
 
@@ -266,7 +265,7 @@ def _cosign(said: dict[str, Any]) -> Bundle:
         hint = None if certificates else ""
         return Bundle(COSIGN, certificates, hint, (entry,), (), MessageSignature(value, None, None), None)
     if said.get("cert"):
-        text = base64_octets(a_text(said, "cert"), "cert")
+        text = any_base64(a_text(said, "cert"), "cert")
         certificates = tuple(pem_blocks(text, b"CERTIFICATE"))
         if not certificates and not pem_blocks(text, b"PUBLIC KEY"):
             raise MalformedError("cosign: 'cert' holds neither a certificate nor a key")
@@ -306,14 +305,14 @@ def _attestation(said: dict[str, Any]) -> Bundle:
         raise MalformedError("PyPI attestation: no transparency entry")
     return Bundle(
         PYPI,
-        (_certificate(wrapped_octets(material, "certificate")),),
+        (_certificate(some_octets(material, "certificate")),),
         None,
         entries,
         (),
         None,
         Envelope(
             IN_TOTO,
-            wrapped_octets(envelope, "statement"),
-            (EnvelopeSignature("", wrapped_octets(envelope, "signature")),),
+            some_octets(envelope, "statement"),
+            (EnvelopeSignature("", some_octets(envelope, "signature")),),
         ),
     )

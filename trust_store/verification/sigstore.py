@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trust_store.chain.fulcio import certificate_log_problems, fulcio_path
+from trust_store.chain.timestamping import readable
 from trust_store.chain.transparency_log import inconsistencies, logged
 from trust_store.chain.validation import PathProblem
 from trust_store.decode.fulcio import fulcio_identity
@@ -78,6 +79,9 @@ class SigstoreJudging(BareKeyJudging):
         # (3) The log entry says the same as the bundle (CVE-2022-36056), whoever keeps the log.
         self._against(inconsistencies(bundle, self._fact.digest, self._fact.digest_algorithm, None))
         self._named_like_the_file(bundle)
+        # (3a) A chain holds no root: it would vouch for itself (sigstore_bundle.proto, x509_certificate_chain).
+        if any(certificate.self_issued for certificate in readable(bundle.certificates[1:])):
+            self.findings.append(Finding(Reason.MALFORMED, "a root certificate stands in the bundle's chain"))
         # (4) A buried key always wins.
         self.findings += self._material.tombstones_on(leaf, "the signer")
         if identity is None:
@@ -239,7 +243,7 @@ class SigstoreJudging(BareKeyJudging):
     def _by_key(self, bundle: Bundle) -> None:
         """A bundle that names its key by a hint: the key is an anchor or nobody's; a log entry that it has must be true."""
         roots = [(anchor, root) for anchor, root in self._roots() if not self._of_anchor(anchor)]
-        logs = [self._logged(bundle, anchor, root) for anchor, root in roots]
+        logs = [self._logged(bundle, root) for _, root in roots]
         proven = [min(times) for times, problems in logs if times and not problems]
         if proven and min(proven) <= self._question.at:
             self.at = self.timestamped_at = self._proven_at = min(proven)
@@ -252,17 +256,12 @@ class SigstoreJudging(BareKeyJudging):
         self._against(inconsistencies(bundle, self._fact.digest, self._fact.digest_algorithm, key))
         if logs and all(problems for _, problems in logs):
             self._against(logs[0][1])
+        # No log entry at all is wrong where a root with a log was handed over with the key: who does so asks for it.
+        if not bundle.entries and any(root.tlogs for anchor, root in roots if anchor.vendor_id == ANY_VENDOR):
+            self.findings.append(Finding(Reason.UNKNOWN_ROOT, "there is no transparency log entry"))
 
-    def _logged(
-        self, bundle: Bundle, anchor: TrustAnchor, root: TrustedRoot
-    ) -> tuple[list[datetime], list[PathProblem]]:
-        """The times that log and timestamps prove, and what is wrong with them.
-
-        No log entry at all is wrong where the root was handed over with the key: who does so asks for its log.
-        """
-        if not bundle.entries:
-            demanded = anchor.vendor_id == ANY_VENDOR
-            return [], [_problem(Reason.UNKNOWN_ROOT, "there is no transparency log entry")] if demanded else []
+    def _logged(self, bundle: Bundle, root: TrustedRoot) -> tuple[list[datetime], list[PathProblem]]:
+        """The times that log and timestamps prove, and what is wrong with them."""
         entries = [logged(bundle, entry, root.tlogs) for entry in bundle.entries]
         problems = [problem for entry in entries for problem in entry.problems]
         times = [entry.at for entry in entries if entry.at is not None]

@@ -66,7 +66,7 @@ def _of_token(
 
 
 class _Window:
-    """An authority stamps within its window (TimestampAuthority's valid_for), the end left out; and only with its own signer."""
+    """An authority stamps within its window (CertificateAuthority.valid_for), both ends included; and only with its own signer."""
 
     def __init__(self, authority: Authority) -> None:
         self._authority = authority
@@ -75,8 +75,7 @@ class _Window:
         self, anchor: TrustAnchor, path: tuple[Certificate, ...], token: TimestampToken
     ) -> Iterable[PathProblem]:
         del anchor
-        stated, window = token.info.generated_at, self._authority.window
-        if not window.holds(stated) or stated == window.end:
+        if not self._authority.window.holds(token.info.generated_at):
             yield PathProblem(Reason.PATH_INVALID, "timestamp: its authority was not in use then")
         listed = self._authority.chain
         if len(listed) > 1 and not listed[0].is_ca and path[0].sha256 != listed[0].sha256:
