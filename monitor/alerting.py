@@ -13,10 +13,11 @@ from escalation.digest import defer, waits
 from escalation.model import AlertContext, Severity
 from escalation.redaction import anchor_secrets
 from escalation.rules import decide, notice
-from escalation.triage import raise_alert, resolve_for_package, resolve_matter, stands
+from escalation.triage import raise_alert, resolve_below, resolve_for_package, resolve_matter, stands
 from monitor.faults import STORE_ERRORS, fault_key, fault_notice, taken_back_alone, unjudged
 from monitor.matching import fitting, narrowest_limits, narrowest_rule
 from monitor.missed_decisions import missed, note_told
+from monitor.native_alerts import disagreement_key, disagreement_notice
 from monitor.policy_alerts import awaits_approval, change_notice, policy_approved, settle_field, settle_waiting
 from monitor.set_alerts import ANCHOR_KIND, STORE_KIND, break_glass_notice, decision_notice, mismatch_notice
 from monitor.storage.evidence import StoredEvidence
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.vendor import Vendor
     from trust_store.model.verdict import Verdict
+    from trust_store.native.comparison import Compared
     from trust_store.storage.vendors import VendorChange
 
 SOURCE_KIND = "source_failing"
@@ -102,6 +104,17 @@ class Alerting:
         self._raise(
             connection, notice(STORE_KIND, "facts", Severity.CRITICAL, title, subject=told, summary=told)
         )  # fmt: skip
+
+    def report_disagreement(
+        self, connection: sqlite3.Connection, verdict: Verdict, place: Place, compared: Iterable[Compared]
+    ) -> None:
+        """Alert about native tools that say otherwise than the verdict; where all agree now, an earlier alert ends."""
+        told = disagreement_notice(verdict, place, compared)
+        with transaction(connection):
+            if told is not None:
+                self._raise(connection, told)
+            else:
+                resolve_below(connection, disagreement_key(verdict, place), "the tools agree now", self.now())
 
     def report_unread(self, connection: sqlite3.Connection, place: Place, problem: Problem) -> Verdict:
         """Alert about a file that could not be read to its end: it has no digest, so the path stands for it."""

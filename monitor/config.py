@@ -43,6 +43,8 @@ class IntakeSettings:
     """A package without a signature waits this long for one beside it; from 0."""
     rescan_seconds: float = 30.0
     """The folder is looked through this often even if nothing was noticed; above 0."""
+    compare: bool = False
+    """Installed native verifiers are asked about each package too, and one that disagrees is alerted about; they run unconfined."""
 
     def __post_init__(self) -> None:
         if self.settle_seconds < 0 or self.sidecar_wait_seconds < 0:

@@ -19,9 +19,11 @@ from trust_store.formats.protocol import ReadLimits
 from trust_store.model.package_facts import PackageFacts, Problem
 from trust_store.model.trust_view import ANY_VENDOR
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.native.comparison import ask_tools, keys_at_hand
 from trust_store.package_files import PackageUnreadableError
 from trust_store.storage.connection import transaction
 from trust_store.storage.facts import forget_retained
+from trust_store.stored_verdict import hints_of
 from trust_store.verifier import read_with_keys
 
 if TYPE_CHECKING:
@@ -144,9 +146,28 @@ class Intake:
             return None
         kept = await asyncio.to_thread(keep, place.path, facts.sha256, self._alerting.settings.trust.store)
         verdict = await self._storage.run(lambda c: self._commit(c, step, facts, place, kept))
+        if self._settings.compare:
+            await self._compare(facts, verdict, place, kept or place.path, sides)
         if verdict.outcome is Outcome.PASSED and kept is not None:
             await self._storage.run(lambda c: self._let_go(c, facts.sha256, kept))
         return verdict
+
+    async def _compare(
+        self, facts: PackageFacts, verdict: Verdict, place: Place, package: Path, sides: tuple[Path, ...]
+    ) -> None:
+        """Ask installed native tools about the same file, and alert where one disagrees; the verdict stays what it is."""
+        hints, vendor = hints_of(facts), place.vendor_id or ANY_VENDOR
+        candidates = await self._storage.run(lambda c: query.candidates(c, vendor, hints))
+        keys = keys_at_hand(facts, candidates)
+        try:
+            compared = await asyncio.to_thread(ask_tools, verdict, package, sides, keys)
+        except OSError as error:
+            fault = error
+            await self._storage.run(
+                lambda c: self._alerting.report_fault(c, f"asking native tools about {place.path}", fault)
+            )
+            return
+        await self._storage.run(lambda c: self._alerting.report_disagreement(c, verdict, place, compared))
 
     async def _read(self, path: Path, sides: tuple[Path, ...], vendor_id: str | None) -> PackageFacts | Problem:
         loop = asyncio.get_running_loop()

@@ -49,6 +49,10 @@ KINDS: dict[str, tuple[str, str]] = {
     ),
     "intake_passed_over": ("something in the incoming folder is no regular file", "find out who put it there"),
     "missed_decisions": ("people decided while no daemon ran", "compare with who should have done that"),
+    "native_disagreement": (
+        "an installed native verifier says otherwise than the verdict (`[intake] compare`)",
+        "do not install; find out which of the two is wrong, and report it",
+    ),
     "policy_changed": (
         "a vendor file or `[approvers]` changed",
         "`rootwarden anchor approve-policy` if it is meant and weakens",

@@ -171,11 +171,10 @@ class Verifier:
         if facts is None:
             return verdict, ()
         sides = request.signatures if request.signatures is not None else tuple(side_paths(request.path))
-        keys = [(key.kind, key.material) for key in self._candidates(request, hints_of(facts))]
-        keys += [("x509", der) for signature in facts.signatures for der in signature.certificates]
+        keys = comparison.keys_at_hand(facts, self._candidates(request, hints_of(facts)))
         asked = {} if tools is None else {"tools": tools}
         try:
-            compared = comparison.ask_tools(verdict, request.path, sides, tuple(dict.fromkeys(keys)), **asked)
+            compared = comparison.ask_tools(verdict, request.path, sides, keys, **asked)
         except OSError as error:
             raise UsageError(f"native tools cannot be asked: {error.strerror or error}") from error
         return comparison.with_opinions(verdict, compared), compared

@@ -18,7 +18,9 @@ from trust_store.terminal import safe
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from trust_store.model.package_facts import PackageFacts
     from trust_store.native.protocol import NativeTool
+    from trust_store.signatures.protocol import CandidateKey
 
 DISAGREEMENT = "native_disagreement"
 _NOT_INTACT = frozenset({Reason.INVALID_SIGNATURE, Reason.MALFORMED, Reason.UNCOVERED_CONTENT})
@@ -30,6 +32,13 @@ class Compared:
 
     opinion: Opinion
     agrees: bool | None
+
+
+def keys_at_hand(facts: PackageFacts, candidates: Iterable[CandidateKey]) -> tuple[tuple[str, bytes], ...]:
+    """(kind, material) of the keys that signatures were tried with, and of the certificates that they carry."""
+    keys = [(key.kind, key.material) for key in candidates]
+    keys += [("x509", der) for signature in facts.signatures for der in signature.certificates]
+    return tuple(dict.fromkeys(keys))
 
 
 def ask_tools(
