@@ -188,7 +188,7 @@ def _alone(task: tuple[str, int, float]) -> Tally:
     """One target in this process, which is its own; its memory is measured."""
     name, seed, seconds = task
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    target = next(t for t in targets() if t.name == name)
+    target = {t.name: t for t in targets()}[name]
     for data in target.seeds:
         tried(target, data)
     before = _peak()
@@ -197,6 +197,14 @@ def _alone(task: tuple[str, int, float]) -> Tally:
     if _peak() - before > GROWTH_BYTES:
         tally.findings.append(Finding(name, b"", f"memory grew by {(_peak() - before) // 2**20} MiB"))
     return tally
+
+
+def _tallies(tasks: list[tuple[str, int, float]], jobs: int | None) -> Iterator[Tally]:
+    if jobs == 0:
+        yield from map(_alone, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:
+        yield from pool.imap(_alone, tasks, chunksize=1)
 
 
 def _peak() -> int:
@@ -216,7 +224,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz every parser.")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each target")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=None, help="targets at a time; default: one a core")
+    parser.add_argument(
+        "--jobs", type=int, default=None, help="targets at a time; default: one a core; 0: all in this process"
+    )
     parser.add_argument("--target", default="", help="only targets whose name contains this")
     parser.add_argument("--reproduce", type=Path, help="feed this file to the target and show what happens")
     options = parser.parse_args()
@@ -229,11 +239,13 @@ def main() -> int:
     tallies = []
     sys.stdout.write("| target | inputs | findings |\n|---|---:|---:|\n")
     tasks = [(target.name, options.seed, options.seconds) for target in chosen]
-    with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
-        for tally in pool.imap(_alone, tasks, chunksize=1):
-            tallies.append(tally)
-            sys.stdout.write(f"| {tally.target} | {tally.inputs} | {len(tally.findings)} |\n")
-            sys.stdout.flush()
+    for tally in _tallies(tasks, options.jobs):
+        tallies.append(tally)
+        sys.stdout.write(f"| {tally.target} | {tally.inputs} | {len(tally.findings)} |\n")
+        sys.stdout.flush()
+    if len(tallies) != len(chosen) or not chosen:
+        sys.stdout.write(f"\n{len(tallies)} of {len(chosen)} targets were fuzzed\n")
+        return 1
     findings = [f for t in tallies for f in t.findings]
     folder = Path(tempfile.mkdtemp(prefix="fuzz-findings-")) if findings else None
     for finding in findings:

@@ -44,24 +44,33 @@ def _decoders() -> Iterable[Target]:
         "cleartext": (openpgp_cleartext.find_cleartext, ("openpgp_cleartext", "dsc", "checksum_list")),
         "openpgp message": (openpgp_message.read_message, ("openpgp_message",)),
         "checksum list": (checksum_list.parse_list, ("signed_lists",)),
-        "control data": (deb822.parse_paragraph, ("dsc",)),
     }
     for name, (read, folders) in readers.items():
-        yield Target(f"decode: {name}", read, _readable(read, folders), READ_ERRORS)
+        yield Target(f"decode: {name}", read, _readable(read, _seeds(folders)), READ_ERRORS)
+    texts = tuple(text.replace(b"\r\n", b"\n") for text in map(_signed_text, _seeds(("dsc",))))
+    yield Target("decode: control data", deb822.parse_paragraph, _readable(deb822.parse_paragraph, texts), READ_ERRORS)
     whole = _seeds(("raw",))
     yield Target(
         "decode: foreign message", lambda data: foreign_message(data, data[-TAIL_BYTES:], len(data)), whole, ()
     )
 
 
-def _readable(read: Callable[[bytes], object], folders: tuple[str, ...]) -> tuple[bytes, ...]:
-    """The files that ``read`` takes; what else lies in the folders is other things, or broken on purpose."""
+def _readable(read: Callable[[bytes], object], seeds: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Those that ``read`` takes; what else lies in a folder is other things, or broken on purpose."""
     found = []
-    for seed in _seeds(folders):
+    for seed in seeds:
         with contextlib.suppress(*READ_ERRORS):
             read(seed)
             found.append(seed)
     return tuple(found)
+
+
+def _signed_text(data: bytes) -> bytes:
+    """What a cleartext-signed message says, nothing where there is none."""
+    try:
+        return openpgp_cleartext.find_cleartext(data).signed
+    except READ_ERRORS:
+        return b""
 
 
 def _seeds(folders: tuple[str, ...]) -> tuple[bytes, ...]:
