@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import tarfile
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from trust_store.formats.streaming import BytesSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.fuzz_targets import Target
 
@@ -80,13 +78,6 @@ def catalogue(data: bytes) -> None:
 def mender_header(data: bytes) -> None:
     """The header of a Mender artifact, unpacked."""
     device_types(data, None)
-
-
-def _header(artifact: Path) -> bytes:
-    with tarfile.open(artifact) as opened:
-        header = opened.extractfile("header.tar")
-        assert header is not None
-        return header.read()
 
 
 def targets() -> tuple[Target, ...]:
