@@ -51,6 +51,13 @@ def test_trusted_roots_that_are_not_exact_are_refused(changes: dict[str, Any]) -
         read_keys(json.dumps(trusted_root(**changes)).encode())
 
 
+def test_a_trusted_root_of_logs_alone_is_named_after_the_first() -> None:
+    """Signatures by bare keys have log entries too: a root without authorities is for these, and brings no certificate."""
+    said = trusted_root(certificateAuthorities=[], timestampAuthorities=[])
+    (root,) = read_keys(json.dumps(said).encode())
+    assert (root.kind, said["tlogs"][0]["baseUrl"] in root.name) == (AnchorKind.SIGSTORE_ROOT, True)
+
+
 @pytest.mark.parametrize(
     "window",
     [
