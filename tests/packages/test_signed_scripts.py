@@ -83,10 +83,13 @@ def test_line_feeds_alone() -> None:
         "\r\n# SIG # Begin signature block\r\n# YQ=\r\n# SIG # End signature block\r\n",
         "\r\n# SIG # Begin signature block\r\n# \u00e9\r\n# SIG # End signature block\r\n",
         "\r\n# SIG # Begin signature block\r\n# YQ==\r\nexit\r\n# SIG # End signature block\r\n",
+        "\r\n# SIG # Begin signature block\r\n# \rcalc\r\n# SIG # End signature block\r\n",
+        "\r\n# SIG # Begin signature block\r\n# \x0ccalc\r\n# SIG # End signature block\r\n",
+        "\r\n# SIG # Begin signature block\r\n# \xa0calc\r\n# SIG # End signature block\r\n",
     ],
 )
 def test_broken_blocks(text: str) -> None:
-    """No line before the block, no end, a line that is no comment, no base64."""
+    """No line before the block, no end, a line that is no comment, no base64, a carriage return that ends the comment."""
     with pytest.raises(MalformedError):
         parsed(text.encode())
 
@@ -105,6 +108,32 @@ def test_what_follows_a_powershell_block() -> None:
     assert [one.inert for one in blank] == [True, True]
     more = powershell.read(BytesSource(PS1 + b" "), (), LIMITS).coverage.uncovered
     assert more[-1] == Uncovered(start=len(PS1), end=len(PS1) + 1, inert=False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_letters_whose_octets_are_line_ends(encoding: str) -> None:
+    """U+0A0A is a letter, and so a command after the block, though its two octets are line feeds."""
+    text = "\ufeff" + hashed("exit 0") + "\u0a0a"
+    more = powershell.read(BytesSource(text.encode(encoding)), (), LIMITS).coverage.uncovered
+    assert [one.inert for one in more] == [True, False]
+
+
+@pytest.mark.parametrize(("signed", "kind"), [("ps1", "vbs"), ("ps1", "wsf"), ("js", "vbs"), ("vbs", "js")])
+def test_a_script_of_another_language(signed: str, kind: str) -> None:
+    """What was signed as a script of one language is no signed script of another, be the text the same."""
+    text = "a = 1\r\n"
+    for subject, same in ((kind, True), (signed, False)):
+        made = block(message(host_content(text), subject, SIGNER, []), kind)
+        assert fact_of((text + made).encode(), host=True).content_matches is same
+
+
+@pytest.mark.parametrize(("kind", "same"), [("ps1", True), ("vbs", False), ("js", False), ("wsf", False)])
+def test_a_script_host_file_as_a_powershell_file(kind: str, same: bool) -> None:  # noqa: FBT001 - what is expected
+    """A signature over a file of Windows Script Host vouches for no PowerShell file."""
+    text = "exit 0"
+    made = message(text.encode("utf-16-le"), kind, SIGNER, [])
+    lines = block(made, "ps1").replace("# Begin", "# SIG # Begin").replace("# End", "# SIG # End")
+    assert fact_of((text + lines).encode(), host=False).content_matches is same
 
 
 def test_the_place_of_a_script_host_block_is_signed() -> None:

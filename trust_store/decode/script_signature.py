@@ -34,6 +34,14 @@ class Style:
     end: str
 
 
+SUBJECTS = {
+    "vbs": bytes.fromhex("4ef029169927b54d8fe5ace10f17ebab"),
+    "js": bytes.fromhex("10e0c906ce38d411a2a300104bd35090"),
+    "wsf": bytes.fromhex("7005611ace38d411a2a300104bd35090"),
+}
+"""The subject interface packages of Windows Script Host by style, as they stand in a message."""
+POWERSHELL_SUBJECT = bytes.fromhex("1fcc3b60594b084eb724d2c6297ef351")
+"""That of every PowerShell file; osslsigncode writes it for JScript too."""
 POWERSHELL = (
     Style("ps1", "# ", "", "# SIG # Begin signature block", "# SIG # End signature block"),
     Style("xml", "<!-- ", " -->", "<!-- SIG # Begin signature block -->", "<!-- SIG # End signature block -->"),
@@ -103,6 +111,7 @@ def parse_script(data: bytes, styles: tuple[Style, ...], *, last: bool) -> Signe
 
 
 def _message(body: str, style: Style) -> bytes:
+    """The message; a line holds base64 and blanks alone: a bare carriage return ends the comment for whoever runs the script."""
     lines: list[str] = []
     for line in body.split("\n"):
         stripped = line.rstrip("\r \t")
@@ -110,11 +119,18 @@ def _message(body: str, style: Style) -> bytes:
             continue
         if not stripped.startswith(style.prefix) or not stripped.endswith(style.suffix.rstrip()):
             raise MalformedError("script: a line in the signature block that is none of it")
-        lines.append(stripped[len(style.prefix) : len(stripped) - len(style.suffix)].strip())
+        lines.append(stripped[len(style.prefix) : len(stripped) - len(style.suffix)].strip(" \t"))
     try:
         return base64.b64decode("".join(lines), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedError("script: the signature block is not base64") from error
+
+
+def is_subject_of(subject: bytes, style: Style) -> bool:
+    """Whether what was signed as ``subject`` may be a script of ``style``: a text means another thing in another language."""
+    if subject in SUBJECTS.values():
+        return SUBJECTS.get(style.name) == subject
+    return subject != POWERSHELL_SUBJECT or style.name not in ("vbs", "wsf")
 
 
 def texts(script: SignedScript) -> Iterator[tuple[bytes, bytes]]:

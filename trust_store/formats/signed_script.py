@@ -10,6 +10,7 @@ from trust_store.decode.authenticode import ID_SIP_INFO, MSI_SUBJECT
 from trust_store.decode.script_signature import (
     HEAD_BYTES,
     MAX_SCRIPT_BYTES,
+    is_subject_of,
     looks_like_text,
     may_be_signed,
     parse_script,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _TAIL_BYTES = 64 * 1024
 _MARK = "\ufeff".encode("utf-16-le")
-_END_OF_JOB = re.compile(rb"\s*(?:</job>\s*)?(?:</package>\s*)?")
+_END_OF_JOB = re.compile(r"\s*(?:</job>\s*)?(?:</package>\s*)?", re.ASCII)
 
 
 def recognises(source: PackageSource, styles: tuple[Style, ...]) -> bool:
@@ -56,11 +57,11 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], styles: tuple[St
     script = parse_script(stream.take(source.size), styles, last=host)
     embedded = read_embedded([script.message])
     contents = _of_host(script) if host else (before for before, _ in texts(script))
-    facts = _facts(embedded, contents) + files.complete(stream.states)
+    facts = _facts(embedded, contents, script.style) + files.complete(stream.states)
     return Reading(stream.sha256, facts, _coverage(script, source.size, host=host))
 
 
-def _facts(embedded: EmbeddedSignatures, contents: Iterator[bytes]) -> tuple[SignatureFact, ...]:
+def _facts(embedded: EmbeddedSignatures, contents: Iterator[bytes], style: Style) -> tuple[SignatureFact, ...]:
     """Of the contents the first one of which some signature states the digest, else the first one."""
     stated = {one.indirect.digest for one in embedded.found if isinstance(one, EmbeddedSignature)}
     digests: dict[str, bytes] = {}
@@ -73,11 +74,11 @@ def _facts(embedded: EmbeddedSignatures, contents: Iterator[bytes]) -> tuple[Sig
         wanted = {algorithm for algorithm in wanted if digests[algorithm] not in stated}
         if not wanted:
             break
-    return embedded.complete(digests, _is_script)
+    return embedded.complete(digests, lambda indirect: _is_script(indirect, style))
 
 
-def _is_script(indirect: IndirectData) -> bool:
-    return indirect.kind == ID_SIP_INFO and indirect.subject != MSI_SUBJECT
+def _is_script(indirect: IndirectData, style: Style) -> bool:
+    return indirect.kind == ID_SIP_INFO and indirect.subject != MSI_SUBJECT and is_subject_of(indirect.subject, style)
 
 
 def _of_host(script: SignedScript) -> Iterator[bytes]:
@@ -86,7 +87,8 @@ def _of_host(script: SignedScript) -> Iterator[bytes]:
     osslsigncode leaves the number out, jsign takes the length of the whole text: that is taken where the block ends the script or its
     job, and so cannot have been moved.
     """
-    at_end = _END_OF_JOB.fullmatch(script.after.replace(b"\0", b"")) is not None
+    after = script.after.decode(script.encoding or "latin-1", "surrogatepass")
+    at_end = _END_OF_JOB.fullmatch(after) is not None
     for before, after in texts(script):
         for first in dict.fromkeys((before, before.removeprefix(_MARK))):
             text = first + after
@@ -102,5 +104,5 @@ def _coverage(script: SignedScript, size: int, *, host: bool) -> Coverage:
     block = Uncovered(start=script.start, end=script.end, inert=True)
     if host or not script.after:
         return Coverage(script.start + len(script.after), (block,))
-    blank = not script.after.replace(b"\0", b"").strip(b"\r\n")
+    blank = not script.after.decode(script.encoding or "latin-1", "surrogatepass").strip("\r\n")
     return Coverage(script.start, (block, Uncovered(start=script.end, end=size, inert=blank)))
