@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 512
 MAX_NAME_BYTES = 4096
 MAX_EXTENDED_BYTES = 64 * 1024
+MAX_LINKS_BYTES = 16 * 1024 * 1024
+"""Of the targets of all links together."""
 MAX_SIZE = 1 << 62
 FILE, FOLDER, SYMBOLIC_LINK, HARD_LINK, SPECIAL = "file", "folder", "symbolic link", "hard link", "special file"
 _KINDS = {
@@ -102,6 +104,8 @@ class _Walk:
 
     def run(self) -> tuple[TarMember, ...]:
         headers = 0
+        self._before = b""  # the types of the extended headers before the next member
+        self._link_bytes = 0
         while (block := self._reader.take(BLOCK_BYTES)).strip(b"\0"):
             headers += 1
             if headers > 4 * self._max + 4:
@@ -167,8 +171,9 @@ class _Walk:
         name = decode_name(raw.removesuffix(b"/") + b"/" if kind == FOLDER else raw, max_bytes=MAX_NAME_BYTES)
         if kind in (SYMBOLIC_LINK, HARD_LINK) and not link:
             raise MalformedError(f"tar: {name[:80]!a} is a link to nothing")
-        if len(self._members) >= self._max:
-            raise ResourceLimitError(f"tar: more than {self._max} members")
+        self._link_bytes += len(link)
+        if len(self._members) >= self._max or self._link_bytes > MAX_LINKS_BYTES:
+            raise ResourceLimitError(f"tar: more than {self._max} members, or too long targets of links")
         self._names.add(name)
         member = TarMember(name, kind, size, link.decode("utf-8", "replace")[:MAX_NAME_BYTES], self._reader.position)
         self._members.append(member)
