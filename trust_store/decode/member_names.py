@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_NAME_DEPTH = 128
+MAX_NAMES_BYTES = 16 * 1024 * 1024
+"""Of all names of one archive and of the folders that they lie in: a short archive can unpack to very long names."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _PLAIN = re.compile(r"[ -\[\]-~]*")  # printable ASCII but for the backslash: the usual case, decided at once
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -55,10 +57,12 @@ class NameSet:
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._stated_folders: set[str] = set()
+        self._room = MAX_NAMES_BYTES
 
     def add(self, name: str) -> None:
-        """Take up ``name``; raises MalformedError if it collides."""
+        """Take up ``name``; raises MalformedError if it collides, ResourceLimitError where the names are too long altogether."""
         key = folded(name)
+        self._take(key)
         if name.endswith("/"):
             if key in self._stated_folders:
                 raise MalformedError(f"archive member {name[:80]!a} occurs twice")
@@ -70,8 +74,15 @@ class NameSet:
             self._files.add(key)
         parent = key.rpartition("/")[0]
         while parent and parent not in self._folders:
+            self._take(parent)
             self._folders.add(parent)
             parent = parent.rpartition("/")[0]
+
+    def _take(self, name: str) -> None:
+        """Four bytes for each character of a name that is not of ASCII alone, as it is in memory."""
+        self._room -= len(name) if name.isascii() else 4 * len(name)
+        if self._room < 0:
+            raise ResourceLimitError(f"an archive whose names take more than {MAX_NAMES_BYTES} bytes")
 
     def check(self) -> None:
         """Raise MalformedError if some name is both a file and a folder."""
