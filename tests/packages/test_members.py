@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -10,11 +12,13 @@ from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.trust_store.package_craft import archive, read
 from tests.trust_store.verdict_craft import AT, anchor, ask, der
 from trust_store.decode.facts_json import facts_from_json, facts_to_json
-from trust_store.formats.detect import MAX_MEMBER_DEPTH
-from trust_store.formats.members import MAX_PACKAGES, MAX_UNPACKED_BYTES, SliceSource
+from trust_store.formats import detect
+from trust_store.formats.detect import MAX_MEMBER_DEPTH, MAX_MEMBERS
+from trust_store.formats.members import MAX_PACKAGES, MAX_SIDE_BYTES, MAX_UNPACKED_BYTES, SliceSource
 from trust_store.formats.streaming import BytesSource
-from trust_store.model.package_facts import PackageFacts
+from trust_store.model.package_facts import Member, PackageFacts
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.verification.package import MAX_JUDGED_INSIDE
 
 CONTENT = b"firmware " * 64
 
@@ -114,3 +118,50 @@ def test_a_package_of_two_containers_is_malformed() -> None:
     assert facts.problem.reason is Reason.MALFORMED
     assert "cab" in facts.problem.detail
     assert "zip" in facts.problem.detail
+
+
+def test_packages_at_all_depths_count_together() -> None:
+    """Containers full of containers hold no more packages that are read than one container does."""
+    inner = archive({f"{n:02}.zip": archive({"a": b"a"}) for n in range(20)})
+    facts = read(archive({f"{n:02}.zip": inner for n in range(20)}))
+    assert len(facts.members) + sum(len(member.facts.members) for member in facts.members) == MAX_MEMBERS
+
+
+def test_what_is_unpacked_for_packages_inside_is_capped_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small archives that each unpack to much are read until it is enough; the others say resource_limit."""
+    large = archive({"a": bytes(100_000)})
+    monkeypatch.setattr(detect, "MAX_MEMBER_BYTES", 3 * len(large))
+    found = read(deflated({f"{n}.zip": large for n in range(5)})).members
+    assert [member.facts.problem and member.facts.problem.reason for member in found] == [None] * 3 + [
+        Reason.RESOURCE_LIMIT
+    ] * 2
+
+
+def test_an_unpacked_package_unpacks_only_to_so_much_itself() -> None:
+    """A bomb in a compressed container is worth a thousand times its size once, and not twice."""
+    bomb = deflated({f"{n}": bytes(1_000_000) for n in range(10)})
+    assert read(bomb).problem is None
+    (member,) = read(deflated({"bomb.zip": bomb})).members
+    assert member.facts.problem is not None
+    assert member.facts.problem.reason is Reason.RESOURCE_LIMIT
+
+
+def test_signatures_beside_members_are_capped_together() -> None:
+    """Files that are named as signatures are unpacked until they are too many; the others cannot be read and say so."""
+    files = {}
+    for n in range(4):
+        files |= {f"{n}.bin": CONTENT, f"{n}.bin.p7s": b"0" + bytes(MAX_SIDE_BYTES // 3 - 1)}
+    empty = hashlib.sha256(b"").hexdigest()
+    found = [member.facts.signatures[0].file for member in read(deflated(files)).members]
+    assert [file is not None and file.sha256 == empty for file in found] == [False] * 3 + [True]
+
+
+def test_only_so_many_signatures_of_a_package_inside_are_judged(pki: VendorPKI) -> None:
+    """Each may cost hundreds of public-key operations: a package inside with more is a resource_limit and passes nothing."""
+    one = pki.sign(CONTENT)
+    facts = read(archive({"image.bin": CONTENT, "image.bin.p7s": one}))
+    (member,) = facts.members
+    many = replace(member.facts, signatures=member.facts.signatures * (MAX_JUDGED_INSIDE + 1))
+    verdict = ask(replace(facts, members=(Member(member.name, many),)), anchor(der(pki.root)))
+    assert verdict.members[0].reason is Reason.RESOURCE_LIMIT
+    assert len(verdict.members[0].signatures) == MAX_JUDGED_INSIDE

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode.containers import container_of
 from trust_store.decode.zip_directory import find_end, read_tail
-from trust_store.errors import TrustStoreError, UnsupportedError
-from trust_store.formats.protocol import Reading
+from trust_store.errors import ResourceLimitError, TrustStoreError, UnsupportedError
+from trust_store.formats.protocol import CHUNK_BYTES, Reading
 from trust_store.formats.registry import NONE, looked_at, of_container
 from trust_store.formats.side_signatures import problem_of
-from trust_store.formats.streaming import FileSource, PackageStream
+from trust_store.formats.streaming import BytesSource, FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
 from trust_store.signatures.schemes import OPENPGP, SCHEMES, with_candidates, without_long_message
 
 if TYPE_CHECKING:
     from trust_store.formats.protocol import MemberPackage, PackageReader, PackageSource, ReadLimits, SideMaterial
-    from trust_store.model.package_facts import KeyCheck, SignatureFact
+    from trust_store.model.package_facts import KeyCheck, Product, SignatureFact
     from trust_store.signatures.protocol import CandidateKey
 
 MAX_OPINIONS = 8
 MAX_MEMBER_DEPTH = 2
+MAX_MEMBERS = 64
+"""Packages inside that are read, at all depths together."""
+MAX_MEMBER_BYTES = 256 * 1024 * 1024
+"""Of packages inside that had to be unpacked to be read, together; each may unpack to MEMBER_RATIO times its own size."""
+MEMBER_RATIO = 4
 
 
 def read_package(
@@ -30,12 +35,13 @@ def read_package(
     side: tuple[SideMaterial, ...],
     candidates: tuple[CandidateKey, ...],
     limits: ReadLimits,
-    depth: int = 0,
+    inside: _Inside | None = None,
 ) -> PackageFacts:
     """Read ``source`` with the signatures beside it, and try every signature's own certificates and ``candidates``.
 
     What is wrong with the package stands in the facts' ``problem``. ``sha256`` is always that of the whole file, except where
-    it could not be read to its end, or is larger than ``limits`` allow: then it is empty. ``depth`` counts the containers around it.
+    it could not be read to its end, or is larger than ``limits`` allow: then it is empty. ``inside`` is what is left
+    for packages inside, by the containers around it.
     """
     facts = PackageFacts(
         sha256="", size=source.size, format=None, reader_version=0, material=tuple(sorted(s.file.sha256 for s in side))
@@ -43,7 +49,7 @@ def read_package(
     if source.size > limits.max_package_bytes:
         return replace(facts, problem=Problem(Reason.RESOURCE_LIMIT, f"a package of {source.size} bytes"))
     try:
-        return _read(facts, source, side, candidates, limits, depth)
+        return _read(facts, source, side, candidates, limits, inside or _Inside())
     except OSError as error:
         return replace(facts, problem=Problem(Reason.UNREADABLE, f"could not be read: {error.strerror or error}"[:500]))
 
@@ -65,7 +71,7 @@ def _read(
     side: tuple[SideMaterial, ...],
     candidates: tuple[CandidateKey, ...],
     limits: ReadLimits,
-    depth: int,
+    inside: _Inside,
 ) -> PackageFacts:
     try:
         container = _container(source)
@@ -86,9 +92,17 @@ def _read(
         signatures=signatures,
         coverage=reading.coverage,
         problem=reading.problem,
-        product=reading.product,
-        members=_members(reading.members, candidates, limits, depth),
+        product=_product(reading),
+        members=_members(reading.members, candidates, limits, inside),
     )
+
+
+def _product(reading: Reading) -> Product | None:
+    """What the metadata states where a signature speaks for it: nobody's word counts in a package without one, or in one of which some is
+    not what was signed, or not signed at all."""
+    readable = any(fact.problem is None for fact in reading.signatures)
+    covered = all(gap.inert for gap in reading.coverage.uncovered)
+    return reading.product if readable and covered and reading.problem is None else None
 
 
 _ANYTHING = "detached"
@@ -133,19 +147,51 @@ def _sha256(source: PackageSource) -> str:
     return stream.sha256
 
 
+class _Inside:
+    """What packages inside a package may still cost, shared by all of them at whatever depth."""
+
+    def __init__(self) -> None:
+        self.depth, self.members, self.bytes = 0, MAX_MEMBERS, MAX_MEMBER_BYTES
+
+    def opened(self, package: MemberPackage, limits: ReadLimits) -> tuple[PackageSource, ReadLimits]:
+        """The package and the limits for it; raises ResourceLimitError where what was unpacked before leaves no room."""
+        if self.bytes <= 0:
+            raise ResourceLimitError("too much to unpack in the packages inside; unpack it and check it by itself")
+        source = package.open()
+        if isinstance(source, BytesSource):
+            self.bytes -= source.size
+            most = min(limits.max_total_unpacked_bytes, MEMBER_RATIO * source.size + CHUNK_BYTES)
+            limits = replace(limits, max_total_unpacked_bytes=most)
+        return source, limits
+
+
 def _members(
-    packages: tuple[MemberPackage, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits, depth: int
+    packages: tuple[MemberPackage, ...], candidates: tuple[CandidateKey, ...], limits: ReadLimits, inside: _Inside
 ) -> tuple[Member, ...]:
     """The facts of the packages inside, each read as if it stood alone; what is no package is left out."""
     found: list[Member] = []
-    for package in packages if depth < MAX_MEMBER_DEPTH else ():
-        try:
-            facts = read_package(package.open(), package.side, candidates, limits, depth + 1)
-        except TrustStoreError as error:
-            facts = PackageFacts("", 0, None, 0, problem=problem_of(error))
+    for package in packages if inside.depth < MAX_MEMBER_DEPTH else ():
+        if inside.members <= 0:
+            break
+        facts = _member(package, candidates, limits, inside)
         if facts.problem is None or facts.problem.reason is not Reason.UNSUPPORTED_FORMAT:
             found.append(Member(package.name, facts))
     return tuple(found)
+
+
+def _member(
+    package: MemberPackage, candidates: tuple[CandidateKey, ...], limits: ReadLimits, inside: _Inside
+) -> PackageFacts:
+    """One of them; its bytes are let go before the next is opened."""
+    inside.members -= 1
+    inside.depth += 1
+    try:
+        source, own = inside.opened(package, limits)
+        return read_package(source, package.side, candidates, own, inside)
+    except TrustStoreError as error:
+        return PackageFacts("", 0, None, 0, problem=problem_of(error))
+    finally:
+        inside.depth -= 1
 
 
 def _tried(

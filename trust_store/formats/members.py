@@ -7,6 +7,7 @@ verdicts on members are told beside the container's own, which stays ``unsigned`
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MAX_PACKAGES = 64
 MAX_LOOKED_AT = 4096
 MAX_UNPACKED_BYTES = 32 * 1024**2
+MAX_SIDE_BYTES = 16 * 1024**2
+"""Of the signatures beside members, together: all are in memory at once."""
 HEAD_BYTES = 512
 _CONTAINERS = frozenset({"zip", "cab", "pe", "ar", "xar", "cpio", "ole", "tar"})
 _MAGICS = (
@@ -69,11 +72,13 @@ def packages_among(
     whose head cannot be read is none. At most MAX_PACKAGES are found, among the first MAX_LOOKED_AT members.
     """
     found: list[MemberPackage] = []
+    room = MAX_SIDE_BYTES
     for name in list(sizes)[:MAX_LOOKED_AT]:
         beside = [name + suffix for suffix in SIDE_SUFFIXES if name + suffix in sizes]
         if not sizes[name] or not (beside or _looks_like_one(head_of, name)):
             continue
-        side = tuple(_side(other, sizes[other], open_member) for other in beside)
+        side = tuple(_side(other, sizes[other], room // len(beside), open_member) for other in beside)
+        room -= sum(len(item.data) for item in side)
         found.append(MemberPackage(name, partial(open_member, name), side))
         if len(found) == MAX_PACKAGES:
             break
@@ -93,7 +98,10 @@ def zip_packages(source: PackageSource, members: Iterable[Member]) -> tuple[Memb
             return SliceSource(source, _content_start(source, member), member.size)
         if member.size > MAX_UNPACKED_BYTES:
             raise ResourceLimitError(f"a compressed member of {member.size} bytes; unpack it and check it by itself")
-        return BytesSource(b"".join(_unpacked(source, member, member.size)))
+        content = io.BytesIO()  # which hands out its one buffer, where pieces joined would be in memory twice
+        for piece in _unpacked(source, member, member.size):
+            content.write(piece)
+        return BytesSource(content.getvalue())
 
     return packages_among({name: member.size for name, member in files.items()}, head_of, open_member)
 
@@ -106,10 +114,10 @@ def _looks_like_one(head_of: Callable[[str], bytes], name: str) -> bool:
         return False
 
 
-def _side(name: str, size: int, open_member: Callable[[str], PackageSource]) -> SideMaterial:
+def _side(name: str, size: int, room: int, open_member: Callable[[str], PackageSource]) -> SideMaterial:
     """A signature beside a member; one that is too large or cannot be unpacked is told as one that cannot be read."""
     data = b""
-    if size <= MAX_SIGNATURE_FILE_BYTES:
+    if size <= min(MAX_SIGNATURE_FILE_BYTES, room):
         try:
             data = open_member(name).read_at(0, size)
         except (MalformedError, ResourceLimitError):
@@ -134,10 +142,11 @@ def _unpacked(source: PackageSource, member: Member, length: int) -> Iterable[by
         while start < end and length > 0 and not inflater.eof:
             packed = source.read_at(start, min(CHUNK_BYTES, end - start))
             start += len(packed)
-            piece = inflater.decompress(packed, length)
+            piece = inflater.decompress(packed, min(CHUNK_BYTES, length))
             while piece:
                 length -= len(piece)
                 yield piece
-                piece = inflater.decompress(inflater.unconsumed_tail, length) if length > 0 else b""
+                more = min(CHUNK_BYTES, length)
+                piece = inflater.decompress(inflater.unconsumed_tail, more) if more > 0 else b""
     except zlib.error as error:
         raise MalformedError(f"zip: member {member.name[:80]!a} does not unpack: {error}") from error

@@ -28,27 +28,33 @@ NOT_ISOLATED = "not_isolated"
 LONGEST_VALIDITY = timedelta(hours=1)
 MAX_JUDGED = 64
 """Signatures of one package that are judged: each may cost hundreds of public-key operations."""
+MAX_JUDGED_INSIDE = 8
+"""Of each package inside another, of which there may be many."""
 MAX_TIMESTAMPS = 64
 MAX_TIMESTAMP_BYTES = 2 * 1024 * 1024
 """Of all signatures of a package together; beyond either none is looked at, and the package does not pass."""
 
 
-def verify_package(facts: PackageFacts, view: TrustView, question: Question) -> Verdict:
+def verify_package(facts: PackageFacts, view: TrustView, question: Question, *, most: int = MAX_JUDGED) -> Verdict:
     """Return the verdict on ``facts`` for ``question`` under what ``view`` trusts; raises nothing that depends on the facts.
 
     ``passed`` only if the signatures that must hold do, each under a path to an anchor that counts for the expected vendor
-    (or was supplied), and every byte that is not inert is covered.
+    (or was supplied), and every byte that is not inert is covered. Of more than ``most`` signatures the rest is not judged.
     """
     # (1) Decode what is trusted, once.
     material = prepare(view, question)
     # (2) Judge every signature for itself.
-    signatures = [replace(s, timestamps=(), countersignatures=()) for s in facts.signatures] if _overstamped(facts) else facts.signatures
-    judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in signatures[:MAX_JUDGED])
+    signatures = (
+        [replace(s, timestamps=(), countersignatures=()) for s in facts.signatures]
+        if _overstamped(facts)
+        else facts.signatures
+    )
+    judged = tuple(judge_signature(fact, material, view, question, facts.format) for fact in signatures[:most])
     # (3) Which of them must hold; none at all is unsigned, unless the package could not be read to begin with.
     required = view.vendor.policy.required_signatures if view.vendor else 1
     combined = combine(judged, required) if judged or facts.problem is None else Combined((), None)
     # (4) What is wrong with the package itself counts whatever its signatures say.
-    reasons = _of_package(facts) + combined.reasons
+    reasons = _of_package(facts, most) + combined.reasons
     # (5) Without a vendor nothing in the store speaks for the package.
     if reasons and question.vendor.id is None and view.trust != SUPPLIED:
         reasons += (Reason.VENDOR_UNSTATED,)
@@ -116,10 +122,10 @@ def _member(member: Member, view: TrustView, question: Question) -> Verdict:
     What was seen of the container's product says nothing of it either.
     """
     asked = replace(question, name=member.name.rpartition("/")[2] or member.name, path=member.name, first_seen_at=None)
-    return verify_package(member.facts, replace(view, ratchets=()), asked)
+    return verify_package(member.facts, replace(view, ratchets=()), asked, most=MAX_JUDGED_INSIDE)
 
 
-def _of_package(facts: PackageFacts) -> tuple[Reason, ...]:
+def _of_package(facts: PackageFacts, most: int) -> tuple[Reason, ...]:
     """The reader's own problem; content that no signature covers, where there is a signature; a digest that is missing."""
     reasons: tuple[Reason, ...] = ()
     if facts.problem is not None:
@@ -127,7 +133,7 @@ def _of_package(facts: PackageFacts) -> tuple[Reason, ...]:
     elif not facts.sha256:
         # A verdict is about a digest: without one there is nothing that could pass.
         reasons += (Reason.UNREADABLE,)
-    if len(facts.signatures) > MAX_JUDGED or _overstamped(facts):
+    if len(facts.signatures) > most or _overstamped(facts):
         # One of the other signatures may be evidence against it, and a timestamp may decide what one says.
         reasons += (Reason.RESOURCE_LIMIT,)
     if facts.signatures and any(not uncovered.inert for uncovered in facts.coverage.uncovered):
