@@ -150,3 +150,9 @@ def test_a_changed_package_is_read_or_refused(position: int, value: int) -> None
         read(bytes([*VALID[:position], value, *VALID[position + 1 :]]))
     except READ_ERRORS:
         return
+
+
+def test_a_large_info_file_is_a_resource_limit() -> None:
+    """A short stream can unpack to millions of lines, which take much memory: .PKGINFO may have one MiB."""
+    with pytest.raises(ResourceLimitError, match="a file of more than"):
+        read_control(gzip.decompress(segment((".PKGINFO", b"a = b\n" * 200_000))))

@@ -174,3 +174,35 @@ def test_a_changed_package_is_read_or_refused(position: int, value: int) -> None
         read(bytes([*VALID[:position], value, *VALID[position + 1 :]]))
     except READ_ERRORS:
         return
+
+
+def shared(paths: int, files: int, size: int) -> bytes:
+    """Metadata that list one folder ``paths`` times, which lists one file ``files`` times."""
+    data = bytearray(8)
+
+    def put(kind: int, *values: int) -> int:
+        start = len(data)
+        data.extend(struct.pack(f"<{len(values) + 1}I", len(values) + 1, *values))
+        return kind << 28 | start
+
+    digest = 8 << 28 | len(data)
+    data.extend(b"\x20" + bytes(35))
+    file = put(14, 0, 0, 1 << 28 | size if size else 0, 0, digest)
+    root = put(14, 0, put(13, *[put(14, 0, 0, put(13, *[file] * files))] * paths))
+    data[4:8] = struct.pack("<I", root)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_what_is_listed_again_and_again_is_counted_each_time(size: int) -> None:
+    """A few hundred kilobytes of metadata that point to the same files would else be walked for hours, or fill the memory."""
+    assert len(files_of(AdbValues(shared(3, 4, 1)))) == 12
+    with pytest.raises(ResourceLimitError, match="folders and files"):
+        files_of(AdbValues(shared(10_000, 10_000, size)))
+
+
+def test_an_object_has_only_so_many_values() -> None:
+    """Objects may overlap, so that each of many could be as long as the metadata."""
+    data = bytearray(struct.pack("<2I", 0, 14 << 28 | 8) + struct.pack("<I", 1000) * 1001)
+    with pytest.raises(ResourceLimitError, match="an object with more than"):
+        files_of(AdbValues(bytes(data)))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.packages.generate.deb_craft import archive, entry, split
 from tests.packages.table import FIXTURES
 from trust_store.decode.ar import MAGIC, read_members
+from trust_store.decode.deb822 import MAX_LINES, parse_paragraph
 from trust_store.decode.deb_package import listed_members, product_of, read_control
 from trust_store.decode.zstd_frame import frame_end
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
@@ -23,6 +24,7 @@ from trust_store.model.package_facts import Product, Uncovered
 
 VALID = (FIXTURES / "deb" / "valid.deb").read_bytes()
 PLAIN = split(VALID)
+NONE = split((FIXTURES / "deb" / "none.deb").read_bytes())
 ZSTD = split((FIXTURES / "deb" / "zstd.deb").read_bytes())
 
 
@@ -261,3 +263,21 @@ def test_a_changed_package_is_read_or_refused(position: int, value: int) -> None
         read(bytes([*VALID[:position], value, *VALID[position + 1 :]]))
     except READ_ERRORS:
         return
+
+
+def test_the_end_of_the_control_archive_is_no_data_member() -> None:
+    """Zeros moved from the end of an uncompressed control archive to the data member leave what is signed as it is: malformed."""
+    padded = replace(NONE, control=NONE.control + bytes(10_240), data_name="data.tar")
+    moved = replace(padded, control=NONE.control, data=bytes(10_240) + NONE.data)
+    assert moved.signed == padded.signed
+    assert read(padded.package()).problem is None
+    with pytest.raises(MalformedError, match="not compressed as its name says"):
+        read(moved.package())
+
+
+def test_a_large_control_file_is_a_resource_limit() -> None:
+    """A short member can unpack to millions of lines, which take much memory: the control file may have one MiB."""
+    with pytest.raises(ResourceLimitError, match="control file"):
+        read_control("control.tar", control(("control", b"Package: a\n" + b" \n" * 600_000)))
+    with pytest.raises(ResourceLimitError, match="lines"):
+        parse_paragraph(b"Package: a\n" + b" \n" * (MAX_LINES + 1))

@@ -30,7 +30,10 @@ PACKAGE, INDEX = b"pckg", b"indx"
 METADATA, SIGNATURE, DATA = 0, 1, 2
 MAX_METADATA_BYTES = 64 * 1024 * 1024
 MAX_SIGNATURE_BYTES = 2048
-MAX_FILES = 1_000_000
+MAX_FILES = 262_144
+"""Folders and files of one package: metadata may point to the same ones again and again."""
+MAX_SLOTS = 256
+"""Of an object; apk-tools 3 knows of none with more than 32."""
 _ALIGNMENT = 8
 _EXTENDED = 3
 _INT, _INT32, _INT64 = 1, 2, 3
@@ -132,8 +135,8 @@ class AdbValues:
         self._content = content
         self.root = int.from_bytes(content[4:8], "little")
 
-    def slots(self, value: int) -> tuple[int, ...]:
-        """The values of an object or array, the first of them at index 1; () for none."""
+    def slots(self, value: int, most: int = MAX_SLOTS) -> tuple[int, ...]:
+        """The values of an object or array, the first of them at index 1; () for none. Raises ResourceLimitError above ``most``."""
         if value == 0:
             return ()
         kind, offset = value >> 28, value & 0x0FFFFFFF
@@ -142,6 +145,8 @@ class AdbValues:
         count = self._number(offset, 4)
         if not 1 <= count <= len(self._content) // 4:
             raise MalformedError("Alpine package: an object of no possible size")
+        if count - 1 > most:
+            raise ResourceLimitError(f"Alpine package: an object with more than {most} values")
         return struct.unpack(f"<{count}I", self._at(offset, 4 * count))
 
     def blob(self, value: int) -> bytes:
@@ -192,17 +197,30 @@ def files_of(values: AdbValues) -> dict[tuple[int, int], AdbFile]:
     Raises MalformedError, UnsupportedError for a digest that is not SHA-256 or SHA-512, ResourceLimitError.
     """
     found: dict[tuple[int, int], AdbFile] = {}
-    paths = values.slots(slot(values.slots(values.root), 2))
+    read: dict[int, AdbFile | None] = {}
+    paths = values.slots(slot(values.slots(values.root), 2), MAX_FILES)
+    room = MAX_FILES
     for path_number, path in enumerate(paths[1:], 1):
-        for file_number, file in enumerate(values.slots(slot(values.slots(path), 3))[1:], 1):
-            slots = values.slots(file)
-            size = values.integer(slot(slots, 3))
-            if size == 0 or slot(slots, 6):
-                continue
-            digest = values.blob(slot(slots, 5))
-            if len(digest) not in (32, 64):
-                raise UnsupportedError("Alpine package: a file whose digest is neither SHA-256 nor SHA-512")
-            found[path_number, file_number] = AdbFile(digest, size)
-            if len(found) > MAX_FILES:
-                raise ResourceLimitError(f"Alpine package: more than {MAX_FILES} files")
+        files = values.slots(slot(values.slots(path), 3), MAX_FILES)[1:]
+        room -= 1 + len(files)
+        if room < 0:
+            raise ResourceLimitError(f"Alpine package: more than {MAX_FILES} folders and files")
+        for file_number, value in enumerate(files, 1):
+            if value not in read:
+                read[value] = _file(values, value)
+            file = read[value]
+            if file is not None:
+                found[path_number, file_number] = file
     return found
+
+
+def _file(values: AdbValues, value: int) -> AdbFile | None:
+    """One file; None where it has no content: it is empty, or a link or device."""
+    slots = values.slots(value)
+    size = values.integer(slot(slots, 3))
+    if size == 0 or slot(slots, 6):
+        return None
+    digest = values.blob(slot(slots, 5))
+    if len(digest) not in (32, 64):
+        raise UnsupportedError("Alpine package: a file whose digest is neither SHA-256 nor SHA-512")
+    return AdbFile(digest, size)

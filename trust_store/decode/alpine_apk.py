@@ -10,13 +10,14 @@ there is none (old packages, and indexes, whose control stream is APKINDEX) the 
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from typing import TYPE_CHECKING
 
 from trust_store.decode import tar_archive
 from trust_store.decode.byte_reader import ByteReader
-from trust_store.decode.package_info import parse_package_info
+from trust_store.decode.package_info import MAX_BYTES, parse_package_info
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.quick_dataclass import dataclass
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 SIGNATURE_PREFIX, INFO, INDEX = ".SIGN.", ".PKGINFO", "APKINDEX"
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-MAX_RATIO = 1100
+MAX_RATIO = 200
 MAX_SIGNATURES = 64
 MAX_SIGNATURE_BYTES = 16 * 1024
 _SLACK_BYTES = 1024 * 1024
@@ -62,7 +63,7 @@ def unpack_stream(read: Callable[[int, int], bytes], start: int, *, max_packed: 
     Raises MalformedError for what is no gzip stream or cut short, ResourceLimitError above ``max_packed`` bytes or for a bomb.
     """
     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    content = bytearray()
+    content = io.BytesIO()  # which hands out its one buffer
     position = start
     while not inflater.eof:
         packed = read(position, _PIECE_BYTES)
@@ -73,15 +74,15 @@ def unpack_stream(read: Callable[[int, int], bytes], start: int, *, max_packed: 
             raise ResourceLimitError(f"Alpine package: a stream of more than {max_packed} bytes")
         while packed and not inflater.eof:
             try:
-                content += inflater.decompress(packed, _PIECE_BYTES)
+                content.write(inflater.decompress(packed, _PIECE_BYTES))
             except zlib.error as error:
                 raise MalformedError(f"Alpine package: does not unpack: {error}") from error
             packed = inflater.unconsumed_tail
-            if len(content) > min(MAX_UNPACKED_BYTES, (position - start) * MAX_RATIO + _SLACK_BYTES):
+            if content.tell() > min(MAX_UNPACKED_BYTES, (position - start) * MAX_RATIO + _SLACK_BYTES):
                 raise ResourceLimitError(
-                    f"Alpine package: {position - start} bytes that unpack to more than {len(content) - 1}"
+                    f"Alpine package: {position - start} bytes that unpack to more than {content.tell() - 1}"
                 )
-    return bytes(content), position - len(inflater.unused_data)
+    return content.getvalue(), position - len(inflater.unused_data)
 
 
 class _Content:
@@ -89,6 +90,8 @@ class _Content:
         self.data = b""
 
     def update(self, data: bytes, /) -> None:
+        if len(self.data) + len(data) > MAX_BYTES:
+            raise ResourceLimitError(f"Alpine package: a file of more than {MAX_BYTES} bytes that is to be read")
         self.data += data
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_FIELDS = 512
+MAX_LINES = 262_144
+"""A Release file lists at most 65,536 files under each of four digests."""
 # Any printable ASCII but the colon; no comment and no hyphen at the start
 _FIELD = re.compile(r"([!-\"$-,.-9;-~][!-9;-~]*):[ \t]*(.*)")
 DIGEST_FIELDS = {
@@ -27,8 +29,10 @@ def parse_paragraph(text: bytes) -> dict[str, str]:
     """Field name in lower case -> value; lines that continue one are joined with line feeds, their first blank taken off.
 
     Raises MalformedError for anything that is not exactly one paragraph, for a field that stands twice (field names are the same in any
-    case, deb822(5)) and for text that is not UTF-8; ResourceLimitError for more than MAX_FIELDS fields.
+    case, deb822(5)) and for text that is not UTF-8; ResourceLimitError for more than MAX_FIELDS fields or MAX_LINES lines.
     """
+    if text.count(b"\n") > MAX_LINES:
+        raise ResourceLimitError(f"control data of more than {MAX_LINES} lines")
     try:
         lines = text.decode("utf-8").strip("\n").split("\n")
     except UnicodeDecodeError as error:

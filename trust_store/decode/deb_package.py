@@ -14,7 +14,7 @@ from trust_store.decode.byte_reader import ByteReader
 from trust_store.decode.compressed import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, UnpackBudget, Unpacking
 from trust_store.decode.deb822 import parse_paragraph
 from trust_store.decode.zstd_frame import frame_end
-from trust_store.errors import MalformedError
+from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 BINARY, SIGNATURE_PREFIX = "debian-binary", "_gpg"
 MAX_CONTROL_BYTES = 64 * 1024 * 1024
-MAX_RATIO = 1100
+MAX_FIELDS_BYTES = 1024 * 1024
+"""Of the control file in the control member, which has the fields; lists of files and scripts beside it may be larger."""
+MAX_RATIO = 200
 _VERSION = re.compile(rb"2\.[0-9]{1,3}\n")
 _CONTROL = re.compile(r"control\.tar(?:\.(?:gz|xz|zst))?")
 _DATA = re.compile(r"data\.tar(?:\.(?:gz|bz2|lzma|xz|zst))?")
@@ -82,13 +84,10 @@ def require_version(content: bytes) -> None:
 def require_data(name: str, head: bytes) -> None:
     """Raise MalformedError unless the data member begins as its name says; ``head`` are its first HEAD_BYTES."""
     extension = name.removeprefix("data.tar").removeprefix(".")
-    begins = head.startswith(_MAGICS[extension]) if extension else _is_tar(head)
+    # a tar archive begins with a header: one that begins with zeros ends there, and may be the end of the control archive
+    begins = head.startswith(_MAGICS[extension]) if extension else head[257:262] == b"ustar"
     if not begins:
         raise MalformedError(f"deb: {name} is not compressed as its name says")
-
-
-def _is_tar(head: bytes) -> bool:
-    return head[257:262] == b"ustar" or not head.strip(b"\0")
 
 
 class _ControlFile:
@@ -96,6 +95,8 @@ class _ControlFile:
         self.data = b""
 
     def update(self, data: bytes, /) -> None:
+        if len(self.data) + len(data) > MAX_FIELDS_BYTES:
+            raise ResourceLimitError(f"deb: a control file of more than {MAX_FIELDS_BYTES} bytes")
         self.data += data
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from trust_store.decode.tar_archive import BLOCK_BYTES, number
 from trust_store.errors import MalformedError, ResourceLimitError
 
-MAX_LINES = 65_536
+MAX_BYTES, MAX_LINES = 1024 * 1024, 65_536
 _EXTENDED = (b"x", b"g", b"L", b"K")
 _ONCE = frozenset({"pkgname", "pkgver", "datahash", "arch"})
 
 
 def parse_package_info(data: bytes) -> dict[str, list[str]]:
     """Key -> values in their order. Raises MalformedError for other lines, and for a name, version or digest that stands twice."""
+    if len(data) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
+        raise ResourceLimitError(f".PKGINFO of more than {MAX_BYTES} bytes or {MAX_LINES} lines")
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise MalformedError(".PKGINFO that is not UTF-8") from error
-    if len(lines) > MAX_LINES:
-        raise ResourceLimitError(f".PKGINFO of more than {MAX_LINES} lines")
     found: dict[str, list[str]] = {}
     for line in lines:
         if not line.strip() or line.startswith("#"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode.compressed import compression_of, unpacked_head
-from trust_store.decode.package_info import first_member, parse_package_info
+from trust_store.decode.package_info import MAX_BYTES, first_member, parse_package_info
 from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import read_side
@@ -34,13 +34,12 @@ _FIRST = frozenset({".BUILDINFO", ".MTREE", ".PKGINFO", ".INSTALL", ".CHANGELOG"
 class _Info:
     """The content of .PKGINFO."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self.data = b""
 
     def update(self, data: bytes, /) -> None:
         self.data += data
-        if len(self.data) > self._most:
+        if len(self.data) > MAX_BYTES:
             raise ResourceLimitError("pacman: a large .PKGINFO")
 
 
@@ -56,7 +55,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     """Read the package once; raises MalformedError, UnsupportedError or ResourceLimitError."""
     files = read_side(side)
     stream = PackageStream(source, files.digests)
-    info = _Info(limits.max_manifest_bytes)
+    info = _Info()
     tar = TarReading(source, limits)
 
     def sink_of(member: TarMember) -> MemberSink | None:
