@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from tests.packages.generate.vsix import C14N, DS, MANIFEST, OPC, SIGNATURE, archive
+from tests.packages.generate.vsix import C14N, DS, MANIFEST, OPC, SIGNATURE, SIGNATURE_RELS, archive
 from tests.packages.table import FIXTURES
 from tests.trust_store.package_craft import LIMITS
 from trust_store.decode import opc_package
@@ -22,6 +22,7 @@ from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, 
 from trust_store.formats.detect import read_package
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import Product
+from trust_store.model.verdict import Reason
 
 if TYPE_CHECKING:
     from trust_store.model.package_facts import PackageFacts
@@ -265,14 +266,16 @@ def test_targets_lead_to_parts_or_nowhere(target: str, part: str | None) -> None
 
 def test_two_types_of_one_part_are_malformed() -> None:
     """Content types that contradict each other."""
-    data = b'<Types><Default Extension="a" ContentType="1"/><Default Extension="A" ContentType="2"/></Types>'
+    lines = '<Default Extension="a" ContentType="1"/><Default Extension="A" ContentType="2"/>'
+    data = f'<Types xmlns="{OPC}content-types">{lines}</Types>'.encode()
     with pytest.raises(MalformedError):
         parse_content_types(data)
 
 
 def test_an_override_goes_before_a_default() -> None:
     """A part's own type is the one that counts, whatever its case."""
-    data = b'<Types><Default Extension="a" ContentType="1"/><Override PartName="/X.a" ContentType="2"/></Types>'
+    lines = '<Default Extension="a" ContentType="1"/><Override PartName="/X.a" ContentType="2"/>'
+    data = f'<Types xmlns="{OPC}content-types">{lines}</Types>'.encode()
     types = parse_content_types(data)
     assert (types.of("x.A"), types.of("y.a"), types.of("y.b")) == ("2", "1", None)
 
@@ -319,3 +322,72 @@ def test_the_fixtures_are_of_the_namespace_that_is_read() -> None:
     """What the generator writes is XMLDSig, and a manifest of an extension."""
     assert parse_tree(SIGNED).name == f"{{{DS}}}Signature"
     assert b"Identity" in MANIFEST
+
+
+def members_of(name: str) -> dict[str, bytes]:
+    """The members of a fixture."""
+    with zipfile.ZipFile(FIXTURES / "vsix" / name) as package:
+        return {member.filename: package.read(member) for member in package.infolist()}
+
+
+TYPES_NAME, RELATIONSHIPS_NAME = "[Content_Types].xml", "_rels/.rels"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        (b"</Types>", b'<e:Override xmlns:e="u" PartName="/tool.dll" ContentType="application/octet-stream"/></Types>'),
+        (b"</Types>", b'<Override PartName="/to%6Fl.dll" ContentType="text/plain"/></Types>'),
+        (b"</Types>", b'<Override PartName="/doc%2Ftool.dll" ContentType="text/plain"/></Types>'),
+        (b"</Types>", b'<Override PartName="tool.dll" ContentType="application/octet-stream"/></Types>'),
+        (b"package/2006/content-types", b"package/2006/other"),
+    ],
+)
+def test_content_types_that_readers_take_for_others(written: bytes, instead: bytes) -> None:
+    """Types are those of the one namespace, for parts that are named in the one way."""
+    members = members_of("valid.vsix")
+    types = members[TYPES_NAME].replace(written, instead)
+    assert types != members[TYPES_NAME]
+    with pytest.raises(MalformedError):
+        parse_content_types(types)
+
+
+def test_content_types_of_parts_that_must_be_encoded() -> None:
+    """What cannot stand in a part name otherwise is percent-encoded in it, and in the type of it."""
+    types = members_of("valid.vsix")[TYPES_NAME].replace(
+        b"</Types>", b'<Override PartName="/doc/read%20me.txt" ContentType="text/html"/></Types>'
+    )
+    assert parse_content_types(types).of("doc/read%20me.txt") == "text/html"
+
+
+@pytest.mark.parametrize("name", ["relationships_by_id.vsix", "relationships_by_type.vsix"])
+@pytest.mark.parametrize("instead", [b'<e:Relationship xmlns:e="u" Type', b'<Relationship xml:base="/x/" Type'])
+def test_relationships_that_readers_pass_over(name: str, instead: bytes) -> None:
+    """A signed relationship moved to another namespace, or to another base, is none to whoever reads the package."""
+    members = members_of(name)
+    assert facts(archive(members)).problem is None
+    before, found, after = members[RELATIONSHIPS_NAME].rpartition(b"<Relationship Type")
+    assert found
+    problem = facts(archive({**members, RELATIONSHIPS_NAME: before + instead + after})).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
+def test_relationships_of_the_signature_that_lead_elsewhere() -> None:
+    """The signature's own relationships lead to certificates and to signed parts; a way out of the package is not inert."""
+    out = b'<Relationship TargetMode="External" Type="u" Target="http://example.com/" Id="R9"/></Relationships>'
+    members = members_of("detached_certificate.vsix")
+    changed = members[SIGNATURE_RELS].replace(b"</Relationships>", out)
+    uncovered = facts(archive({**members, SIGNATURE_RELS: changed})).coverage.uncovered
+    assert [one.member for one in uncovered if not one.inert] == [SIGNATURE_RELS]
+
+
+def test_a_certificate_that_is_none() -> None:
+    """A part that the signature's relationships call a certificate is one, or the signature is broken."""
+    kind = OPC + "relationships/digital-signature/certificate"
+    more = f'<Relationship Type="{kind}" Target="/more.cer" Id="R9"/></Relationships>'.encode()
+    members = members_of("detached_certificate.vsix")
+    changed = members[SIGNATURE_RELS].replace(b"</Relationships>", more)
+    (fact,) = facts(archive({**members, SIGNATURE_RELS: changed, "more.cer": b"MZ"})).signatures
+    assert fact.problem is not None
+    assert fact.problem.reason is Reason.MALFORMED

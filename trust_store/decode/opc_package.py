@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 CONTENT_TYPES = "[Content_Types].xml"
 ROOT_RELATIONSHIPS = "_rels/.rels"
+CONTENT_TYPES_NAMESPACE = "http://schemas.openxmlformats.org/package/2006/content-types"
 RELATIONSHIPS_NAMESPACE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _DIGITAL_SIGNATURE = RELATIONSHIPS_NAMESPACE + "/digital-signature/"
 ORIGIN, SIGNATURE, CERTIFICATE = (_DIGITAL_SIGNATURE + kind for kind in ("origin", "signature", "certificate"))
+_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+_ENCODED = re.compile(r"%(?:2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe])|%(?![0-9A-Fa-f]{2})")
+"""What no part name holds (6.2.2.2): letters, digits, ``-._~`` and slashes percent-encoded, or a bare percent sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,28 @@ class Relationship:
 def parse_content_types(data: bytes) -> ContentTypes:
     """Read [Content_Types].xml; raises MalformedError or ResourceLimitError."""
     root = parse_xml(data, "OPC: the content types")
+    if root.name != f"{{{CONTENT_TYPES_NAMESPACE}}}Types":
+        raise MalformedError(f"OPC: the root of the content types is {root.local[:40]!a}")
     overrides: dict[str, str] = {}
     defaults: dict[str, str] = {}
     for element in root.children:
         key = element.attributes.get("PartName") if element.local == "Override" else element.attributes.get("Extension")
         media = element.attributes.get("ContentType")
-        if element.local not in ("Override", "Default") or not key or not media:
+        if element.name not in (f"{{{CONTENT_TYPES_NAMESPACE}}}{local}" for local in ("Override", "Default")):
+            raise MalformedError("OPC: something other than a content type among the content types")
+        if not key or not media:
             raise MalformedError("OPC: a content type of nothing")
-        table, key = (
-            (overrides, folded(key.removeprefix("/"))) if element.local == "Override" else (defaults, key.lower())
-        )
+        table, key = (overrides, _overridden(key)) if element.local == "Override" else (defaults, key.lower())
         if table.setdefault(key, media) != media:
             raise MalformedError(f"OPC: two content types of {key[:80]!a}")
     return ContentTypes(overrides, defaults)
+
+
+def _overridden(name: str) -> str:
+    """The part that an override is for, folded: one that a reader might take for another one is refused."""
+    if not name.startswith("/") or _ENCODED.search(name):
+        raise MalformedError(f"OPC: a content type of {name[:80]!a}, which is no part name")
+    return folded(name[1:])
 
 
 def relationships_of(part: str) -> str:
@@ -78,6 +91,10 @@ def parse_relationships(data: bytes, member: str) -> tuple[Relationship, ...]:
     root = parse_xml(data, "OPC: relationships")
     if root.name != f"{{{RELATIONSHIPS_NAMESPACE}}}Relationships":
         raise MalformedError(f"OPC: the root of {member[:80]!a} is {root.local[:40]!a}")
+    if any(
+        _BASE in element.attributes for element in (root, *root.children)
+    ):  # 6.5.3.2: readers differ on what it does
+        raise MalformedError(f"OPC: relationships with xml:base in {member[:80]!a}")
     base = member.rpartition("/")[0].rpartition("_rels")[0]
     found: list[Relationship] = []
     for element in root.children:
@@ -85,7 +102,7 @@ def parse_relationships(data: bytes, member: str) -> tuple[Relationship, ...]:
         identifier, kind, target = (said.get(name, "") for name in ("Id", "Type", "Target"))
         mode = said.get("TargetMode", "Internal")
         if (
-            element.local != "Relationship"
+            element.name != f"{{{RELATIONSHIPS_NAMESPACE}}}Relationship"
             or not (identifier and kind and target)
             or mode not in ("Internal", "External")
         ):

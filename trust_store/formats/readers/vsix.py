@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-from trust_store.decode import opc_package
+from trust_store.decode import cms, opc_package
 from trust_store.decode.member_bytes import MemberBytes
 from trust_store.decode.member_names import folded, folders_above
 from trust_store.decode.opc_package import CONTENT_TYPES, ROOT_RELATIONSHIPS
@@ -51,7 +51,7 @@ manifest says, or has another type in [Content_Types].xml is `invalid_signature`
 part is signed in canonical form or by its relationships, what it says is covered, not how that is written.
 
 Inert and uncovered: [Content_Types].xml but for those types, the origin (which is empty), the signature, certificates that its
-relationships name, the relationships parts of these, and relationships that lead to these or to parts that are covered. SHA-1 is
+relationships name, and relationships that lead to these or to parts that are covered. SHA-1 is
 `weak_algorithm`. Comments, processing instructions, document types and attributes of the xml namespace in signed XML are `malformed`.
 Identifier and version are those of extension.vsixmanifest. Fixtures: packages built from the specification, their XML signed by xmlsec1."""
 
@@ -95,9 +95,8 @@ class _Signed:
 
     @property
     def members(self) -> set[str]:
-        """With the relationships parts of origin and signature."""
-        beside = (opc_package.relationships_of(part) for part in (self.origin, self.signature))
-        return {self.origin, self.signature, *self.certificates, *beside}
+        """All of them; relationships of theirs are looked at like others."""
+        return {self.origin, self.signature, *self.certificates}
 
 
 class _Digests:
@@ -135,7 +134,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     file = SideFile(signed.signature, hashlib.sha256(data).hexdigest())
     try:
         signature = parse_signature(data)
-        certificates = tuple(package.content(name) for name in signed.certificates)
+        certificates = tuple(_certificate(package.content(name)) for name in signed.certificates)
     except READ_ERRORS as error:
         fact = SignatureFact(opc_xmldsig.NAME, SignatureOrigin.EMBEDDED, file, problem_of(error))
         return Reading(pinned.sha256, (fact, *beside), Coverage())
@@ -191,6 +190,12 @@ def _leading(package: _Package, part: str, kind: str) -> tuple[str, ...]:
     if "" in found:
         raise MalformedError(f"VSIX: a relationship of kind {kind.rpartition('/')[2]} that leads nowhere")
     return found
+
+
+def _certificate(data: bytes) -> bytes:
+    """``data``, which is a certificate: a part that calls itself one may be anything; raises MalformedError."""
+    cms.certificate_names(data)
+    return data
 
 
 def _compare(
