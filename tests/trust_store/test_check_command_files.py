@@ -95,7 +95,14 @@ def test_configuration_and_store_are_no_pipes(run: Run, here: Path) -> None:
         assert "no regular file" in err
 
 
-@pytest.mark.parametrize("content", [b"", bytes(range(200)), b"signed, honestly\n", b"-----BEGIN CERTIFICATE-----\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", bytes(range(200)), bytes(range(256)), bytes(64), bytes(256), b"signed, honestly\n", b"-----BEGIN CERTIFICATE-----\n",
+        b"{}", b'{"signed": "honestly"}', b"{ signed", b"[]", b"null", b"0", b"<signature/>", b"\xef\xbb\xbf\r\n",
+        b'{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}',
+    ],
+)  # fmt: skip
 def test_a_file_without_a_signature_is_no_signature_file(run: Run, here: Path, content: bytes) -> None:
     """What --signature names must hold a signature of some kind: else the question is wrong (2), and so is a batch line's."""
     (here / "side").write_bytes(content)
@@ -112,7 +119,11 @@ def test_a_signature_that_is_broken_or_not_supported_is_a_verdict(run: Run, here
     whole = (here / "firmware.bin.p7s").read_bytes()
     minisign = b"untrusted comment: signature\nRWQ=\ntrusted comment: x\nAAAA\n"
     key = b"untrusted comment: public key\n" + base64.b64encode(b"Ed" + bytes(40)) + b"\n"
-    expectations = ((whole[:200], (10, "malformed")), (minisign, (10, "malformed")), (key, (3, "unsupported_format")))
+    later = b'{"mediaType": "application/vnd.dev.sigstore.bundle.v9+json", "verificationMaterial": {}}'
+    expectations = (
+        (whole[:200], (10, "malformed")), (minisign, (10, "malformed")), (key, (3, "unsupported_format")),
+        (later, (3, "unsupported_format")),
+    )  # fmt: skip
     for content, expected in expectations:
         (here / "side").write_bytes(content)
         code, out, _ = run(*ROOT, "--signature", "side", "firmware.bin")

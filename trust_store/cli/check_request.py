@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 _FLAGS = ("only_anchors", "require_anchor")
 _LISTS = ("signatures", "untrusted", "crls", "anchors")
-_OTHER_SIGNATURES = (b"{", b"\x02\0\0\0")
-"""How files begin that readers of formats know: those written as JSON, and ``.idsig`` (APK Signature Scheme v4)."""
+_IDSIG = b"\x02\0\0\0"
+"""How ``.idsig`` files begin (APK Signature Scheme v4), which the reader of APKs takes out of the side files."""
+_BUNDLE = rb'\{[^\0]{0,4096}"mediaType"\s{0,16}:\s{0,16}"[^"]{0,200}bundle'
+"""A bundle that says its kind, perhaps one that is not read: which one that is, is for the verdict to tell."""
 _TEXTS = ("path", "at", "as_known_at", "vendor", "certificate_identity", "certificate_oidc_issuer", "namespace")
 
 
@@ -230,7 +233,7 @@ def _require_signature(path: Path) -> None:
     from trust_store.formats.side_signatures import may_speak  # most questions name no signature
 
     data = read_capped(path, MAX_SIGNATURE_FILE_BYTES, pipes=False)
-    if not data.startswith(_OTHER_SIGNATURES) and not may_speak(data):
+    if not (data.startswith(_IDSIG) or may_speak(data) or re.match(_BUNDLE, data)):
         raise UsageError(f"{safe(str(path), 300)}: there is no signature of a known kind in it")
 
 
