@@ -47,6 +47,11 @@ def test_product_is_what_the_signed_header_says() -> None:
     assert read(packed(header_tar_gz=FILES["header.tar.gz"][:-1] + b"x")).product is None
 
 
+def test_no_product_without_a_signature() -> None:
+    """What an artifact that nobody signed says it is for counts for nothing."""
+    assert read((FIXTURES / "unsigned.mender").read_bytes()).product is None
+
+
 def test_names_of_members() -> None:
     """Header and payloads say by their names how they are compressed."""
     assert header_compression("header.tar.gz") == (True, "gzip")

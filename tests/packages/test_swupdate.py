@@ -111,6 +111,12 @@ def test_product_is_what_the_signed_description_says() -> None:
     assert read((FIXTURES / "cms.swu").read_bytes()).product == Product("Fixture Device", "2026.05.1")
 
 
+@pytest.mark.parametrize("name", ["unsigned", "unlisted", "unhashed", "tampered"])
+def test_no_product_without_a_signature_over_all_of_it(name: str) -> None:
+    """What an image without a signature says it is counts for nothing, and so does one that is not what was signed."""
+    assert read((FIXTURES / f"{name}.swu").read_bytes()).product is None
+
+
 def test_cpio_members() -> None:
     """Names, sizes and places of an archive's files, whatever the pieces in which it comes."""
     found = walk(archive(("a", b"12345"), ("dir/b", b"")))
