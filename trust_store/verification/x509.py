@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
 from trust_store.chain.algorithms import weak_spki
 from trust_store.chain.building import find_paths
 from trust_store.chain.named_key import same_key
@@ -16,6 +18,7 @@ from trust_store.decode.public_keys import canonical_spki_sha256, rsa_bits
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import READ_ERRORS, UnsupportedError
 from trust_store.model.identifiers import IdentifierKind
+from trust_store.model.package_facts import SignatureOrigin
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.verdict import MissingIssuer, PathNode, Reason, Signer
 from trust_store.verification.anchor_scope import anchor_moments, key_scope_findings, path_scope_findings
@@ -62,6 +65,9 @@ APPLE_SCHEMES = frozenset({"mach-o", "xar-cms", "xar-rsa"})
 """Schemes whose certificates are Apple's, with purposes and marks of its own (Apple, Developer ID Certification Practice Statement)."""
 _APPLE_PURPOSES = frozenset({"1.2.840.113635.100.4.9", "1.2.840.113635.100.4.13"})
 _APPLE_MARKS = ("1.2.840.113635.100.6.",)
+MAIL_FORMATS = frozenset({"rauc", "swupdate"})
+"""Formats whose installers ask OpenSSL for ``smimesign`` unless told otherwise: certificates for mail alone sign in them."""
+_MAIL_PURPOSE = frozenset({ExtendedKeyUsageOID.EMAIL_PROTECTION.dotted_string})
 _TIMES = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID})
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -254,11 +260,16 @@ class X509Judging(SignatureJudging):
         parameters = ValidationParameters(
             at=at,
             purpose="code-signing",
-            instead=_APPLE_PURPOSES if apple else frozenset(),
+            instead=_APPLE_PURPOSES if apple else self._mail_purpose(),
             understood=_APPLE_MARKS if apple else (),
         )
         result = validate_path(path, parameters, self._budget)
         return [Finding(problem.reason, problem.detail) for problem in result.problems], result.steps
+
+    def _mail_purpose(self) -> frozenset[str]:
+        """Of a signature inside a package only: what lies beside it no installer has asked about."""
+        inside = self._fact.origin is SignatureOrigin.EMBEDDED and self._container in MAIL_FORMATS
+        return _MAIL_PURPOSE if inside else frozenset()
 
     def _broken(self, named: list[str]) -> None:
         self.integrity = "broken"

@@ -32,7 +32,8 @@ Plain format: the detached signature covers every byte before it. Verity format:
 payload must be of the dm-verity root that the manifest names (SHA-256, 4096-byte blocks), the stored hash tree that very tree. Only the
 signature and its size are not covered. The compatible and version of a verity manifest are the product. A bundle in crypt format is
 `unsupported_format`: what it installs cannot be seen. A bundle with bytes appended has no signature at its end: `malformed`. One good
-signature suffices; RAUC looks at the certificate purpose that its configuration asks for, which is not known here."""
+signature suffices; RAUC looks at the certificate purpose that its configuration asks for, which is not known here: certificates for
+code signing serve, and those for mail alone (emailProtection), as in its default purpose smimesign."""
 
 MAGIC = b"hsqs"
 _TRAILER_BYTES = 8

@@ -44,7 +44,8 @@ DOC = """A SWUpdate image (`.swu`): a cpio archive in "newc" or "crc" form; fixt
 digest), CMS, or OpenPGP; a raw RSA value carries no certificate, so that its key must be at hand. Every other file must be listed in it
 with a `sha256`, whatever board it is for: one that is listed and absent, or of another digest, is `invalid_signature`, one that is not
 listed or has no digest is uncovered content. cpio's headers, padding and the zeros after the end are not covered: owners and times,
-which SWUpdate does not look at. One good signature suffices. An encrypted sw-description cannot be read."""
+which SWUpdate does not look at. One good signature suffices; certificates of CMS signatures may be for mail alone (emailProtection), which
+SWUpdate asks for unless told otherwise, or for code signing. An encrypted sw-description cannot be read."""
 
 DESCRIPTION, SIGNATURE = "sw-description", "sw-description.sig"
 _RSA_BYTES = range(128, 2049, 8)
