@@ -243,3 +243,42 @@ def test_broken_streams_raise_nothing_else(packed: bytes, position: int, data: b
     """Whatever stands in a compressed stream, only the three errors come out."""
     with contextlib.suppress(*READ_ERRORS):
         unpacked(packed[:position] + data + packed[position + len(data) :], compression_of(packed))
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_folders_and_links_with_content(kind: bytes) -> None:
+    """Readers differ on what follows a folder or link that says it has content: headers, or content to be stepped over."""
+    made = written(tarfile.USTAR_FORMAT, "f", b"", type=kind, linkname="x")
+    with pytest.raises(MalformedError, match="with content"):
+        members(header(made, 0, slice(124, 136), b"%011o\0" % 512))
+
+
+@pytest.mark.parametrize("size", [0, 6, 8])
+def test_size_in_an_extended_header(size: int) -> None:
+    """A size that fits into a header stands in it: one that only readers of pax headers see is of another archive."""
+    made = written(tarfile.PAX_FORMAT, "f", pax_headers={"size": "7"})
+    assert [one.size for one in members(made)] == [7]
+    with pytest.raises(MalformedError, match="not the header's"):
+        members(header(made, 1024, slice(124, 136), b"%011o\0" % size))
+
+
+def test_extended_headers_twice() -> None:
+    """Of two extended headers of one kind some readers take the last, others both."""
+    made = written(tarfile.PAX_FORMAT, "f", pax_headers={"comment": "one"})
+    with pytest.raises(MalformedError, match="two extended headers"):
+        members(made[:1024] + made)
+
+
+def test_prefix_in_a_gnu_header() -> None:
+    """Python takes what stands after the times of a GNU header for a part of the name; times there are harmless."""
+    made = written(tarfile.GNU_FORMAT, "f")
+    assert members(header(made, 0, slice(345, 369), b"14200000000\0" * 2))[0].name == "f"
+    for place, value in ((slice(345, 350), b"../ev"), (slice(400, 401), b"1")):
+        with pytest.raises(MalformedError, match="GNU header"):
+            members(header(made, 0, place, value))
+
+
+def test_star_says_another_size() -> None:
+    """A size of star's own, which other programs go by, is a sparse file's."""
+    with pytest.raises(UnsupportedError):
+        members(written(tarfile.PAX_FORMAT, "f", pax_headers={"SCHILY.realsize": "3"}))

@@ -32,8 +32,11 @@ _KINDS = {
 _POSIX, _GNU = b"ustar\x0000", b"ustar  \0"
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _CHECKSUM = re.compile(rb"[ 0]*([0-7]+)(?:\0 | \0|\0|\0\0|  )")
+_GNU_TIMES = re.compile(rb"[0-7 \0]{24}\0{131}")
 _RECORD = re.compile(rb"([1-9][0-9]{0,5}) ")
 _EXTENDED, _GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
+_SPARSE = ("GNU.sparse.", "SCHILY.realsize")
+_MOST_IN_HEADER = 0o77777777777
 _DECIDING = frozenset({"path", "linkpath", "size", "hdrcharset"})
 """Keywords that say which file a header is about and what is in it; all others (times, owners, attributes) are passed over."""
 
@@ -101,17 +104,17 @@ class _Walk:
         self._names = NameSet()
         self._members: list[TarMember] = []
         self._said: dict[str, bytes] = {}
+        self._before = b""  # the types of the extended headers before the next member
+        self._link_bytes = 0
 
     def run(self) -> tuple[TarMember, ...]:
         headers = 0
-        self._before = b""  # the types of the extended headers before the next member
-        self._link_bytes = 0
         while (block := self._reader.take(BLOCK_BYTES)).strip(b"\0"):
             headers += 1
             if headers > 4 * self._max + 4:
                 raise ResourceLimitError("tar: too many headers")
             self._header(block)
-        if self._said:
+        if self._before:
             raise MalformedError("tar: an extended header that nothing follows")
         for piece in self._reader.rest():
             if piece.strip(b"\0"):
@@ -145,6 +148,9 @@ class _Walk:
             if _DECIDING & pax_records(data).keys():
                 raise UnsupportedError("tar: a global header about names or sizes")
             return
+        if kind in self._before:
+            raise MalformedError("tar: two extended headers about one member")
+        self._before += kind
         if kind == _EXTENDED:
             said = {key: value for key, value in pax_records(data).items() if key in _DECIDING}
         else:
@@ -154,18 +160,21 @@ class _Walk:
         self._said |= said
 
     def _member(self, kind: str, block: bytes, size: int) -> None:
-        said, self._said = self._said, {}
+        said, self._said, self._before = self._said, {}, b""
         if "hdrcharset" in said:
             raise UnsupportedError("tar: names in another character set")
         if "size" in said:
-            size = _decimal(said["size"])
-        size = size if kind == FILE else 0
+            size = _size(_decimal(said["size"]), size)
+        if kind != FILE and size:  # GNU tar steps over what it calls its content, others take it for headers
+            raise MalformedError(f"tar: a {kind} with content")
         raw = said.get("path", _name(block)).removeprefix(b"./")
         link = said.get("linkpath", block[157:257].split(b"\0", 1)[0])
         if kind == FILE and raw.endswith(b"/"):
             kind = FOLDER  # the form before POSIX
         if kind == FOLDER and size:
             raise MalformedError("tar: a folder with content")
+        if block[257:265] == _GNU and not _GNU_TIMES.fullmatch(block[345:500]):  # Python takes it for a prefix
+            raise MalformedError("tar: a GNU header with something after its times")
         if kind == FOLDER and raw in (b"", b"."):
             return
         name = decode_name(raw.removesuffix(b"/") + b"/" if kind == FOLDER else raw, max_bytes=MAX_NAME_BYTES)
@@ -191,7 +200,7 @@ class _Walk:
 def pax_records(data: bytes) -> dict[str, bytes]:
     """The records of a pax header (POSIX.1-2001 "pax Extended Header"): ``length keyword=value\\n``; raises MalformedError.
 
-    A sparse file (``GNU.sparse.*``) raises UnsupportedError.
+    A sparse file (``GNU.sparse.*``, star's ``SCHILY.realsize``) raises UnsupportedError.
     """
     records: dict[str, bytes] = {}
     position = 0
@@ -204,7 +213,7 @@ def pax_records(data: bytes) -> dict[str, bytes]:
         name = key.decode("utf-8", "replace")
         if not equals or not name or name in records:
             raise MalformedError(f"tar: pax record {name[:40]!a} without a value, or twice")
-        if name.startswith("GNU.sparse."):
+        if name.startswith(_SPARSE):
             raise UnsupportedError("tar: a sparse file")
         records[name] = value
         position = end
@@ -237,6 +246,13 @@ def _name(block: bytes) -> bytes:
     name = block[:100].split(b"\0", 1)[0]
     prefix = block[345:500].split(b"\0", 1)[0] if block[257:265] == _POSIX else b""
     return prefix + b"/" + name if prefix else name
+
+
+def _size(said: int, stated: int) -> int:
+    """By the extended header, which is there for sizes beyond the header's field: of any other the header says the same."""
+    if said != stated and said <= _MOST_IN_HEADER:
+        raise MalformedError("tar: a size in an extended header that is not the header's")
+    return said
 
 
 def _decimal(value: bytes) -> int:
