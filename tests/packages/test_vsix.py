@@ -391,3 +391,20 @@ def test_a_certificate_that_is_none() -> None:
     (fact,) = facts(archive({**members, SIGNATURE_RELS: changed, "more.cer": b"MZ"})).signatures
     assert fact.problem is not None
     assert fact.problem.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<a"
+        + b"".join(b' xmlns:n%d="u:%d"' % (n, n) for n in range(60))
+        + b">"
+        + b'<b xmlns:c="u"/>' * 10_000
+        + b"</a>",
+        b"<a>" + b'<b c="" d="" e=""/>' * 40_000 + b"</a>",
+    ],
+)
+def test_small_documents_that_make_large_trees(document: bytes) -> None:
+    """Namespaces in scope and attributes are counted over the whole document: they take more room than their octets."""
+    with pytest.raises(ResourceLimitError):
+        parse_tree(document)

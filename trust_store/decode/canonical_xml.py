@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 8 * 1024**2
 MAX_NODES = 150_000
+"""Elements, attributes and texts together."""
 MAX_DEPTH = 128
 MAX_ATTRIBUTES = 64
 MAX_NAMESPACES = 64
+MAX_SCOPES = 250_000
+"""Namespaces in scope, of all elements that declare one together: each such element has its own list of them."""
 _XML = "xml"
 
 
@@ -87,16 +90,20 @@ class _Builder:
     def __init__(self) -> None:
         self.root: XMLNode | None = None
         self._open: list[XMLNode] = []
-        self._nodes = 0
+        self._nodes = self._scopes = 0
 
     def start(self, name: str, flat: list[str]) -> None:
-        self._count()
+        self._count(1 + len(flat) // 2)
         if len(self._open) >= MAX_DEPTH or len(flat) > 2 * MAX_ATTRIBUTES:
             raise ResourceLimitError("XML: elements too deep, or with too many attributes")
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
         if any(key.startswith("xml:") for key, _ in pairs) or name.startswith("xml:"):
             raise MalformedError("XML: a name of the xml namespace where XML is signed")
-        node = XMLNode(name, pairs, self._open[-1].scope if self._open else {})
+        outer = self._open[-1].scope if self._open else {}
+        node = XMLNode(name, pairs, outer)
+        self._scopes += len(node.scope) if node.scope is not outer else 0
+        if self._scopes > MAX_SCOPES:
+            raise ResourceLimitError(f"XML: more than {MAX_SCOPES} namespaces in scope, over all elements")
         if self._open:
             self._open[-1].children.append(node)
         else:
@@ -107,16 +114,16 @@ class _Builder:
         self._open.pop()
 
     def text(self, data: str) -> None:
-        self._count()
+        self._count(1)
         self._open[-1].children.append(data)
 
     def refuse(self, *_: Any) -> NoReturn:
         raise MalformedError("XML: a comment, a processing instruction or a document type where XML is signed")
 
-    def _count(self) -> None:
-        self._nodes += 1
+    def _count(self, more: int) -> None:
+        self._nodes += more
         if self._nodes > MAX_NODES:
-            raise ResourceLimitError(f"XML: more than {MAX_NODES} elements and texts")
+            raise ResourceLimitError(f"XML: more than {MAX_NODES} elements, attributes and texts")
 
 
 def parse_tree(data: bytes) -> XMLNode:

@@ -57,7 +57,7 @@ Identifier and version are those of extension.vsixmanifest. Fixtures: packages b
 
 MANIFEST = "extension.vsixmanifest"
 _SIGNATURES = b"digital-signature/"
-_MAX_XML_BYTES, _MAX_KEPT_BYTES = 4 * 1024 * 1024, 24 * 1024 * 1024
+_MAX_XML_BYTES, _MAX_KEPT_BYTES = 4 * 1024 * 1024, 12 * 1024 * 1024
 """Of one member that says something about others, and of all of them together."""
 _XML_SUFFIXES = (".rels", ".psdsxs", ".psdor", ".cer")
 
