@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,17 @@ def test_escaping_is_undone(text: str) -> None:
     lines = text.encode().split(b"\n")
     escaped = b"".join((b"- " + line if line.startswith(b"-") else line) + b"\n" for line in lines)
     assert read_cleartext(message(escaped)).signed == b"\r\n".join(line.rstrip(b" \t") for line in lines)
+
+
+def test_a_long_text_of_short_lines() -> None:
+    """A text is taken in pieces, of which none ends within a line: the same as line by line, in little memory."""
+    lines = [b"- -x \t", b"", b" ", b"y\t" * 50_000, b"- ", b"a b"] * 20_000
+    lines = [line for line in lines if len(line) < 100] + lines[:12]
+    tracemalloc.start()
+    try:
+        signed = read_cleartext(message(b"\n".join(lines) + b"\n")).signed
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert signed == b"\r\n".join(line.removeprefix(b"- ").rstrip(b" \t") for line in lines)
+    assert peak < 8 * 1024 * 1024

@@ -14,9 +14,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.quick_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_HASH_HEADERS = 16
@@ -33,6 +37,7 @@ _ESCAPE = re.compile(rb"^- ", re.MULTILINE)
 # Begins only where a run of blanks does, so that a long run inside a line is looked at once.
 _TRAILING = re.compile(rb"(?<![ \t])[ \t]+$", re.MULTILINE)
 _BLANK = b" \t\r\n"
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +133,18 @@ def _canonical(text: bytes) -> bytes:
     """What is hashed of the text as it stands (RFC 9580 7.2, 5.2.1.2)."""
     if b"\0" in text:
         raise MalformedError("a cleartext-signed message with a NUL is no text")
-    plain = text.replace(b"\r\n", b"\n")
+    plain = text.replace(b"\r\n", b"\n").removesuffix(b"\n")
     if b"\r" in plain:
         raise UnsupportedError(
             "a signed text with a CR that is no line end (RFC 9580 5.2.1.2): programs disagree on it"
         )
-    plain = _ESCAPE.sub(b"", plain.removesuffix(b"\n"))
-    return _TRAILING.sub(b"", plain).replace(b"\n", b"\r\n")
+    return b"".join(_TRAILING.sub(b"", _ESCAPE.sub(b"", lines)) for lines in _pieces(plain)).replace(b"\n", b"\r\n")
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """``text`` in pieces of whole lines: of each place where a pattern is replaced something is kept until the end of its piece."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + _PIECE_BYTES) + 1 or len(text)
+        yield text[start:end]
+        start = end
