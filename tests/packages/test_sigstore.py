@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 from tests.packages import sigstore_changes
 from tests.packages.pki import new_key
 from tests.packages.sigstore_changes import ARTIFACT, WHO, Handed
-from tests.packages.sigstore_craft import ISSUER, SIGNED_AT, Instance, b64, merkle, pem, proof, sign
+from tests.packages.sigstore_craft import (
+    IN_TOTO,
+    ISSUER,
+    SIGNED_AT,
+    Instance,
+    b64,
+    merkle,
+    pae,
+    pem,
+    proof,
+    sign,
+    statement,
+)
 from trust_store.decode.json_fields import a_digest, an_integer, any_base64, base64_octets
 from trust_store.decode.rekor_entry import parse_body
 from trust_store.decode.signature_documents import MAX_LINES, documents, kind_of
@@ -246,6 +258,26 @@ def test_a_root_handed_over_with_a_key_asks_for_its_log() -> None:
     assert verify_package(facts, both, question(None)).reason is Reason.INVALID_SIGNATURE
 
 
+def test_an_envelope_is_no_signature_over_its_own_encoding() -> None:
+    """What was signed and logged as an envelope is not shown as a file that holds the envelope's PAE; a bare key signs more than that."""
+    digests = {"sha256": hashlib.sha256(ARTIFACT).hexdigest()}
+    attested = INSTANCE.attest(statement(("artifact", digests)), WHO)
+    encoded = pae(IN_TOTO, attested.content)
+    shown = replace(attested, content=encoded, envelope=False)
+    bundle = shown.bundle(entries=[attested.entry("hashedrekord 0.0.2")], timestamps=[attested.timestamp()])
+    verdict = verify_package(facts_of(bundle, encoded), supplied(INSTANCE.trusted_root()), question())
+    assert verdict.reason is Reason.MALFORMED
+    for content, reason in ((bytes(range(200, 232)), Reason.MALFORMED), (ARTIFACT, Reason.TRUSTED)):
+        key = new_key("p256")
+        material = read_material(pem(key), "key.pub")
+        view = TrustView(anchors=supplied_anchors(material, NOW), trust="supplied")
+        facts = facts_of(INSTANCE.with_key(key, content).bundle(entries=[]), content, *material.candidates)
+        assert verify_package(facts, view, question(None)).reason is reason
+    digest = bytes(range(200, 232))
+    facts = facts_of(INSTANCE.sign(digest, WHO).bundle(), digest)
+    assert verify_package(facts, supplied(INSTANCE.trusted_root()), question()).reason is Reason.TRUSTED
+
+
 def test_a_certificate_and_a_key_never_stand_in_for_each_other() -> None:
     """A certificate's bundle does not pass because its key is an anchor."""
     key = new_key("p256")
@@ -385,12 +417,12 @@ def test_numbers_are_natural_and_of_64_bits(value: object) -> None:
 
 def test_base64_and_hexadecimal_are_strict() -> None:
     """Outside protobuf line ends, other alphabets and missing padding are refused; inside, two alphabets at once and what is neither."""
-    for text in ("YQ", "YQ=\n=", "Y-==", "é"):
+    for text in ("YQ", "YQ=\n=", "Y-==", "é", "YWJj=", "YWJj====", "YQ==="):
         with pytest.raises(MalformedError):
             base64_octets(text, "it")
     assert {any_base64(text, "it") for text in ("+/8A", "-_8A", "+/\n8A\r\n")} == {b"\xfb\xff\x00"}
     assert any_base64("YQ", "it") == any_base64("YQ==", "it") == b"a"
-    for text in ("+_8A", "YQ=", "Y", "Y Q=", "YQ==YQ==", "é", "YQ\0="):
+    for text in ("+_8A", "YQ=", "Y", "YWJj=", "YWJj====", "Y Q=", "YQ==YQ==", "é", "YQ\0="):
         with pytest.raises(MalformedError):
             any_base64(text, "it")
     for wrong in ("00", "zz" * 32, None, "0" * 63):

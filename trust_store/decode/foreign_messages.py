@@ -21,12 +21,14 @@ HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 65_535 + 64
 """More than the longest hashed part of an OpenPGP signature."""
 _MAX_SMALL_BYTES = 256 * 1024
+DSSE = "what a DSSE signature is made over"
 _DIGEST_BYTES = frozenset({20, 32, 48, 64})
 _TEXT = re.compile(rb"[\t\n\r -~]*")
 _JWS = re.compile(rb"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\Z")
 _TLS13 = re.compile(rb" {64}TLS 1\.3, (?:server|client) CertificateVerify\0")
 # RFC 9052 4.4: an array of three or four that begins with the context string
 _COSE = re.compile(rb"[\x84-\x86](?:\x6aSignature1|\x69Signature|\x70CounterSignature)")
+_NPM = re.compile(rb"(?:@[^/@\s]{1,214}/)?[^/@:\s]{1,214}@[^@:\s]{1,256}:sha512-[A-Za-z0-9+/]{86}==\Z")
 _SSH_CERTIFICATE = re.compile(rb"[a-z0-9@.-]{4,60}-cert-v0[0-9]@openssh\.com")
 
 
@@ -132,5 +134,6 @@ _KINDS: tuple[tuple[str, Callable[[bytes], object]], ...] = (
     ("what an APK signature is made over", _is_apk_signed_data),
     ("what a JSON Web Signature is made over (RFC 7515 5.1)", _is_jws),
     ("what a COSE signature is made over (RFC 9052 4.4)", _COSE.match),
-    ("what a DSSE signature is made over", lambda data: data.startswith(b"DSSEv1 ")),
+    ("what a registry of npm signs", _NPM.match),
+    (DSSE, lambda data: data.startswith(b"DSSEv1 ")),
 )

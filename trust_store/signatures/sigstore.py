@@ -15,6 +15,7 @@ from trust_store.decode import cms
 from trust_store.decode.bare_keys import NPM, RAW
 from trust_store.decode.distinguished_name import name_text
 from trust_store.decode.dsse import parse_statement
+from trust_store.decode.foreign_messages import DSSE
 from trust_store.decode.json_fields import an_object, objects
 from trust_store.decode.key_decides import digests_for, verifies_digest, verifies_octets
 from trust_store.decode.rekor_entry import parse_body
@@ -24,7 +25,7 @@ from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, 
 from trust_store.model.package_facts import CarriedKey, KeyCheck, Problem, SignatureFact, SignerHint
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
-from trust_store.signatures.protocol import MAX_SIGNATURES_PER_FILE, X509, DigestRequest
+from trust_store.signatures.protocol import FOREIGN, MAX_SIGNATURES_PER_FILE, X509, DigestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,12 +53,16 @@ class PendingBundle:
 
     @property
     def digests(self) -> tuple[DigestRequest, ...]:
-        """Over the whole file."""
-        return tuple(DigestRequest(name) for name in self.algorithms)
+        """Over the whole file; of a message signature the file must be nothing that such a key signs elsewhere."""
+        wanted = self.algorithms if self.bundle.message is None else (*self.algorithms, FOREIGN)
+        return tuple(map(DigestRequest, wanted))
 
     def complete(self, states: Mapping[DigestRequest, DigestState]) -> SignatureFact:
         """The fact: whether the file is the one that is meant, and all that is needed to judge the rest."""
         digests = {name: states[DigestRequest(name)].copy().digest() for name in self.algorithms}
+        if self.bundle.message is not None and (told := self._foreign(states[DigestRequest(FOREIGN)])):
+            problem = Problem(Reason.MALFORMED, told[:500])
+            return SignatureFact(self.scheme, self.origin, self.file, problem, self._hint())
         algorithm = self._signed_with(digests)
         envelope = self.bundle.envelope
         return SignatureFact(
@@ -74,6 +79,17 @@ class PendingBundle:
             certificates=self.bundle.certificates,
             keys=(CarriedKey(RAW, self.logged_key),) if self.logged_key else (),
         )
+
+    def _foreign(self, state: DigestState) -> str | None:
+        """What else than a file was signed. A certificate's key signs once, a file or an envelope; a bare key signs anything.
+
+        Rekor's second version logs an envelope as if its PAE had been a file, so that nothing but the PAE itself tells them apart.
+        """
+        try:
+            state.copy().digest()
+        except READ_ERRORS as error:
+            return str(error) if not self.bundle.certificates or DSSE in str(error) else None
+        return None
 
     def _is_about(self, digests: Mapping[str, bytes]) -> bool:
         """Whether the digest that the bundle states, or one that its statement is about, is the file's."""
