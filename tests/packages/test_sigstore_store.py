@@ -24,7 +24,7 @@ from trust_store.verification import verify_package
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from trust_store.model.package_facts import PackageFacts
@@ -80,6 +80,18 @@ def test_another_vendors_root_and_identity_do_not_count(connection: sqlite3.Conn
     """What another vendor's anchors vouch for is not this vendor's."""
     keep(connection, root(vendor="other"), identity(vendor="other"))
     assert reason(connection, facts_of(documents()["sigstore"])) is Reason.UNKNOWN_ROOT
+
+
+@pytest.mark.parametrize("buried", [root, identity])
+def test_what_another_vendor_buried_vouches_for_nothing(
+    connection: sqlite3.Connection, buried: Callable[..., TrustAnchor]
+) -> None:
+    """The same trusted root or identity is an anchor of one vendor and a tombstone of another: the tombstone wins."""
+    facts = facts_of(documents()["sigstore"])
+    keep(connection, root(), identity())
+    assert reason(connection, facts) is Reason.TRUSTED
+    keep(connection, buried(state=AnchorState.DISTRUSTED, vendor="other"), start=10)
+    assert reason(connection, facts) is Reason.DISTRUSTED
 
 
 def test_a_proposed_identity_is_not_stated(connection: sqlite3.Connection) -> None:

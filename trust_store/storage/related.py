@@ -105,6 +105,7 @@ def unnamed(
     """Anchors that no identifier in a package leads to (sigstore identities and roots), where a signature needs them: at most 64.
 
     Those that somebody decided about come first, and of the first thousand that were recorded: a flood of proposals puts none out.
+    Any vendor's tombstones among them follow, all of them: each took a decision.
     """
     needed = any(signature.scheme in IDENTITY_SCHEMES for signature in facts.every_signature)
     if not needed or (vendor_id is None and not every_vendor):
@@ -114,8 +115,17 @@ def unnamed(
         " AND (? OR vendor_id = ?) ORDER BY audit_seq LIMIT ?",
         (every_vendor, vendor_id, lookup.MAX_OWNERS),
     ).fetchall()
-    found = rows.current_of(connection, _best(connection, [str(row[0]) for row in ids], MAX_UNNAMED), known_at)
-    return tuple(s for s in found if every_vendor or s.anchor.vendor_id == vendor_id)
+    buried = connection.execute(
+        "SELECT DISTINCT anchor_id FROM anchor_version WHERE state IN (?, ?) AND kind IN ('sigstore_identity', 'sigstore_root')",
+        tuple(state.value for state in tombstones.STATES),
+    ).fetchall()
+    chosen = dict.fromkeys(
+        (*_best(connection, [str(row[0]) for row in ids], MAX_UNNAMED), *(str(row[0]) for row in buried))
+    )
+    found = rows.current_of(connection, chosen, known_at)
+    return tuple(
+        s for s in found if every_vendor or s.anchor.vendor_id == vendor_id or s.anchor.state in tombstones.STATES
+    )
 
 
 def on_the_key_of(

@@ -139,6 +139,7 @@ class SigstoreJudging(BareKeyJudging):
         for certificate in path.path[1:]:
             findings += self._material.tombstones_on(certificate, "a certificate in the path", self._proven_at)
         findings += self._of_anchor(anchor)
+        findings += self._material.tombstones((anchor.key_sha256,), "the trusted root", self._proven_at)
         findings += path_scope_findings(anchor, self._use(), path.path, self._budget)
         findings += revocation_findings(
             anchor, path.path, self._material, at=self._question.at, signed_at=self._proven_at, budget=self._budget
