@@ -18,6 +18,7 @@ from tests.packages.sigstore_craft import IN_TOTO, ISSUER, Instance, b64, pem, s
 from tests.packages.test_sigstore import NOW, facts_of, question, stored
 from trust_store.decode.distribution_names import same_distribution
 from trust_store.decode.dsse import MAX_SUBJECTS, parse_envelope, parse_statement
+from trust_store.decode.strict_json import MAX_JSON_ITEMS, parse_object
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints
 from trust_store.model.trust_view import TrustView
@@ -133,8 +134,8 @@ def test_names_of_distributions(first: str, second: str, same: bool) -> None:  #
     assert same is same_distribution(second, first)
 
 
-def test_base64_in_lines_is_read_in_pypi_attestations_alone() -> None:
-    """Early attestations on PyPI have their certificate and statement in lines of 76 characters; bundles never do."""
+def test_base64_in_lines_is_the_same_base64() -> None:
+    """Early attestations on PyPI have their certificate and statement in lines of 76 characters, and some bundles their timestamps."""
     digest = hashlib.sha256(TARBALL).hexdigest()
     attestation = INSTANCE.attest(statement(("tool-1.0.tar.gz", {"sha256": digest})), "a@vendor.example").attestation()
     folded = json.loads(json.dumps(attestation))
@@ -144,9 +145,10 @@ def test_base64_in_lines_is_read_in_pypi_attestations_alone() -> None:
     assert (first.key_checks, first.signed) == (second.key_checks, second.signed)
     assert second.key_checks[0].holds
     bundle = INSTANCE.sign(TARBALL, "a@vendor.example").bundle()
-    bundle["messageSignature"]["signature"] += "\n"
-    assert facts_of(bundle, TARBALL).problem is None
-    assert facts_of(bundle, TARBALL).signatures[0].problem is not None
+    for end, is_read in (("\n", True), (" ", False)):
+        changed = {**bundle["messageSignature"], "signature": bundle["messageSignature"]["signature"] + end}
+        (fact,) = facts_of(bundle | {"messageSignature": changed}, TARBALL).signatures
+        assert (fact.problem is None) is is_read
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
@@ -234,3 +236,12 @@ def test_an_attestation_of_another_kind_says_nothing_about_publication() -> None
         side = json.dumps(INSTANCE.attest(content, "a@vendor.example").attestation()).encode()
         found.append(verify_package(facts_of(side, TARBALL), view, named).reason)
     assert found == [Reason.TRUSTED, Reason.OUT_OF_SCOPE]
+
+
+def test_json_of_very_many_values_is_not_read() -> None:
+    """Each value becomes an object of many times its length: their number is limited before any of them is made."""
+    for value in (b"[]", b"{}", b"9", b'{"a":1}'):
+        many = b",".join([value] * MAX_JSON_ITEMS)
+        with pytest.raises(ResourceLimitError):
+            parse_object(b'{"it":[%b,%b]}' % (many, value), max_bytes=len(many) * 2)
+    assert len(parse_object(b'{"it":[%b]}' % b",".join([b"9"] * (MAX_JSON_ITEMS - 1)))["it"]) == MAX_JSON_ITEMS - 1

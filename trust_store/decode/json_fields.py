@@ -73,6 +73,8 @@ def some_octets(said: dict[str, Any], name: str) -> bytes:
 
 def base64_octets(text: str, name: str) -> bytes:
     """Base64 with its padding and without line ends (RFC 4648 4)."""
+    if len(text) % 4 or text.endswith("==="):
+        raise MalformedError(f"{name!r} is not base64: its padding is wrong")
     try:
         return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except ValueError as error:

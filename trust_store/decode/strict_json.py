@@ -10,6 +10,8 @@ from trust_store.errors import MalformedError, ResourceLimitError
 MAX_JSON_BYTES = 1024 * 1024
 MAX_JSON_DEPTH = 32
 MAX_NUMBER_DIGITS = 40
+MAX_JSON_ITEMS = 200_000
+"""Values of every depth together: each becomes an object many times as long as its text."""
 
 
 def parse_object(data: bytes, *, max_bytes: int = MAX_JSON_BYTES, fractions: bool = False) -> dict[str, Any]:
@@ -19,6 +21,8 @@ def parse_object(data: bytes, *, max_bytes: int = MAX_JSON_BYTES, fractions: boo
     """
     if len(data) > max_bytes:
         raise ResourceLimitError(f"JSON of {len(data)} bytes; at most {max_bytes} are read")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_ITEMS:  # in texts as well: no value is without one of these
+        raise ResourceLimitError(f"JSON with more than {MAX_JSON_ITEMS} values")
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
         found = json.loads(
