@@ -11,7 +11,7 @@ from tests.packages.pki import PKI, Issued, issue, make_pki, revocation_list
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.packages.generate.workshop import Workshop
+    from tests.packages.generate.writing import Workshop
 
 _PAST = datetime(2021, 1, 1, tzinfo=UTC)
 
@@ -35,9 +35,9 @@ class Signers:
             one.write(shop.keys, name)
         pki.intermediate.write(shop.keys, "intermediate")
         other.intermediate.write(shop.keys, "other-intermediate")
-        shop.keep("root.pem", pki.root.pem)
-        shop.keep("other.pem", other.root.pem)
-        shop.keep("revoked.crl", revocation_list(pki.intermediate, revoked) + revocation_list(pki.root))
+        shop.write("root.pem", pki.root.pem)
+        shop.write("other.pem", other.root.pem)
+        shop.write("revoked.crl", revocation_list(pki.intermediate, revoked) + revocation_list(pki.root))
         return cls(pki, expired, revoked, other)
 
 

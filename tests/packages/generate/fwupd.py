@@ -7,7 +7,7 @@ import json
 import shutil
 
 from tests.packages.generate.firmware_signers import Signers, changed, openssl_cms
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 
 METAINFO = b"""<?xml version="1.0" encoding="UTF-8"?>
 <component type="firmware">
@@ -99,9 +99,9 @@ def main() -> None:
         shop.run(
             *gpg, "--passphrase", "", "--quick-gen-key", "Fixture <fixture@example.org>", "ed25519", "sign", "never"
         )
-        shop.keep("vendor.asc", shop.run(*gpg, "--armor", "--export"))
+        shop.write("vendor.asc", shop.run(*gpg, "--armor", "--export"))
         for name in ("leaf", "intermediate"):
-            shop.keep(f"{name}.pem", (shop.keys / f"{name}.pem").read_bytes())
+            shop.write(f"{name}.pem", (shop.keys / f"{name}.pem").read_bytes())
         _valid(shop)
         _broken(shop)
 
@@ -109,23 +109,23 @@ def main() -> None:
 def _valid(shop: Workshop) -> None:
     fields = {"form": "fwupd", "anchors": ["root.pem"]}
     openpgp = {"form": "fwupd", "anchors": ["vendor.asc"]}
-    shop.passed("valid", shop.keep("pkcs7.cab", _Archive(shop).checksum().pkcs7().cabinet()), mutate=True, **fields)
-    shop.passed("valid_mszip", shop.keep("mszip.cab", _Archive(shop).pkcs7().cabinet("-z")), mutate=True, **fields)
-    shop.passed("valid_openpgp", shop.keep("openpgp.cab", _Archive(shop).gpg().cabinet("-z")), **openpgp)
-    both = shop.keep("both.cab", _Archive(shop).checksum().pkcs7().gpg().cabinet("-z"))
+    shop.passed("valid", shop.write("pkcs7.cab", _Archive(shop).checksum().pkcs7().cabinet()), mutate=True, **fields)
+    shop.passed("valid_mszip", shop.write("mszip.cab", _Archive(shop).pkcs7().cabinet("-z")), mutate=True, **fields)
+    shop.passed("valid_openpgp", shop.write("openpgp.cab", _Archive(shop).gpg().cabinet("-z")), **openpgp)
+    both = shop.write("both.cab", _Archive(shop).checksum().pkcs7().gpg().cabinet("-z"))
     shop.passed("valid_both", both, **fields)
     shop.passed("valid_both_openpgp", both, **openpgp)
-    own = shop.keep("jcat-tool.cab", _Archive(shop).sign().cabinet("-z"))
+    own = shop.write("jcat-tool.cab", _Archive(shop).sign().cabinet("-z"))
     shop.passed("valid_by_jcat_tool", own, untrusted=["intermediate.pem"], **fields)
     target = _Archive(shop).checksum().sign(options=("--target", "sha256")).cabinet("-z")
-    shop.passed("valid_target", shop.keep("target.cab", target), untrusted=["intermediate.pem"], **fields)
+    shop.passed("valid_target", shop.write("target.cab", target), untrusted=["intermediate.pem"], **fields)
     older = _Archive(shop)
     for name in FILES:
         home, signature = shop.keys / "gnupg", older.folder / f"{name}.asc"
         fixed = ("--homedir", home, "--batch", "--quiet", "--faked-system-time", "20260101T000000")
         shop.run("gpg", *fixed, "--armor", "--detach-sign", "--output", signature, older.folder / name)
         older.files[signature.name] = signature.read_bytes()
-    shop.passed("valid_before_jcat", shop.keep("older.cab", older.cabinet("-z")), **openpgp)
+    shop.passed("valid_before_jcat", shop.write("older.cab", older.cabinet("-z")), **openpgp)
     shop.unknown("unknown_root", "pkcs7.cab", form="fwupd")
     shop.unknown("unknown_root_other_anchor", both, form="fwupd", anchors=["other.pem"])
 
@@ -135,37 +135,37 @@ def _broken(shop: Workshop) -> None:
     good = _Archive(shop).checksum().pkcs7().cabinet("-z")
     wrong = _Archive(shop).pkcs7()
     (wrong.folder / "firmware.bin").write_bytes(changed(FILES["firmware.bin"], 9))
-    shop.failed("tampered", shop.keep("tampered.cab", wrong.cabinet("-z")), "invalid_signature", **fields)
+    shop.failed("tampered", shop.write("tampered.cab", wrong.cabinet("-z")), "invalid_signature", **fields)
     summed = _Archive(shop).checksum().sign(options=("--target", "sha256"))
     (summed.folder / "firmware.bin").write_bytes(changed(FILES["firmware.bin"], 9))
-    made = shop.keep("tampered-target.cab", summed.cabinet("-z"))
+    made = shop.write("tampered-target.cab", summed.cabinet("-z"))
     shop.failed("tampered_target", made, "invalid_signature", untrusted=["intermediate.pem"], **fields)
-    shop.unknown("unsigned", shop.keep("unsigned.cab", _Archive(shop).cabinet("-z")), "unsigned", **fields)
-    sums = shop.keep("checksums.cab", _Archive(shop).checksum().cabinet("-z"))
+    shop.unknown("unsigned", shop.write("unsigned.cab", _Archive(shop).cabinet("-z")), "unsigned", **fields)
+    sums = shop.write("checksums.cab", _Archive(shop).checksum().cabinet("-z"))
     shop.unknown("downgrade", sums, "unsigned", **fields)
-    part = shop.keep("part.cab", _Archive(shop).pkcs7("firmware.bin").cabinet("-z"))
+    part = shop.write("part.cab", _Archive(shop).pkcs7("firmware.bin").cabinet("-z"))
     shop.failed("metadata_not_signed", part, "uncovered_content", **fields)
     strange = _Archive(shop).pkcs7("firmware.metainfo.xml").pkcs7("firmware.bin", signer="stranger")
     shop.unknown(
-        "stranger_signs_the_payload", shop.keep("stranger.cab", strange.cabinet("-z")), "unknown_root", **fields
+        "stranger_signs_the_payload", shop.write("stranger.cab", strange.cabinet("-z")), "unknown_root", **fields
     )
     more = _Archive(shop, FILES | {"extra.bin": b"more"}).pkcs7(*FILES)
-    shop.failed("unlisted_file", shop.keep("unlisted.cab", more.cabinet("-z")), "uncovered_content", **fields)
+    shop.failed("unlisted_file", shop.write("unlisted.cab", more.cabinet("-z")), "uncovered_content", **fields)
     less = _Archive(shop).pkcs7().cabinet("-z", without=("firmware.bin",))
-    shop.failed("missing_file", shop.keep("missing.cab", less), "invalid_signature", **fields)
+    shop.failed("missing_file", shop.write("missing.cab", less), "invalid_signature", **fields)
     for signer, reason in (("expired", "expired"), ("revoked", "revoked")):
-        signed = shop.keep(f"{signer}.cab", _Archive(shop).pkcs7(signer=signer).cabinet("-z"))
+        signed = shop.write(f"{signer}.cab", _Archive(shop).pkcs7(signer=signer).cabinet("-z"))
         crls = ["revoked.crl"] if signer == "revoked" else None
         shop.case(signer, signed, "failed" if crls else "indeterminate", reason, crls=crls, **fields)
     weak = _Archive(shop).pkcs7(options=("-md", "sha1")).cabinet("-z")
-    shop.failed("weak", shop.keep("sha1.cab", weak), "weak_algorithm", **fields)
-    shop.failed("truncated", shop.keep("truncated.cab", good[:-300]), "malformed", form="cab", anchors=["root.pem"])
-    shop.failed("appended", shop.keep("appended.cab", good + b"appended"), "uncovered_content", **fields)
+    shop.failed("weak", shop.write("sha1.cab", weak), "weak_algorithm", **fields)
+    shop.failed("truncated", shop.write("truncated.cab", good[:-300]), "malformed", form="cab", anchors=["root.pem"])
+    shop.failed("appended", shop.write("appended.cab", good + b"appended"), "uncovered_content", **fields)
     twice = _Archive(shop, FILES | {"firmware.bix": b"another"}).pkcs7(*FILES).cabinet("-z")
-    same = shop.keep("twice.cab", twice.replace(b"firmware.bix\0", b"firmware.bin\0"))
+    same = shop.write("twice.cab", twice.replace(b"firmware.bix\0", b"firmware.bin\0"))
     shop.failed("duplicate_entries", same, "malformed", **fields)
     item = _Archive(shop).pkcs7().edit('"Id": "firmware.metainfo.xml"', '"Id": "firmware.bin"').cabinet("-z")
-    shop.failed("item_twice", shop.keep("item-twice.cab", item), "malformed", **fields)
+    shop.failed("item_twice", shop.write("item-twice.cab", item), "malformed", **fields)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import struct
 from datetime import UTC, datetime
 
 from tests.packages.generate.firmware_signers import Signers, changed
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 from tests.packages.pki import Issued, issue, revocation_list
 
 FILES = {"updatev3.manifest": b'type "complete"\n', "firefox/application.ini": b"[App]\nVersion=140.0\n" * 20}
@@ -61,33 +61,33 @@ def main() -> None:
         expired = issue("Expired", signers.pki.intermediate, kind="rsa4096", end=past)
         small = issue("Small", signers.pki.intermediate)
         lists = revocation_list(signers.pki.intermediate, revoked) + revocation_list(signers.pki.root)
-        shop.keep("revoked.crl", lists)
+        shop.write("revoked.crl", lists)
         for name, one in (
             ("leaf", leaf), ("stranger", stranger), ("expired", expired), ("revoked", revoked), ("small", small),
         ):  # fmt: skip
             one.write(shop.keys, name)
             shop.work(f"{name}.pub", one.public_pem)
-            shop.keep(f"{name}.pub", one.public_pem)
-            shop.keep(f"{name}.pem", one.pem)
-        shop.keep("intermediate.pem", signers.pki.intermediate.pem)
+            shop.write(f"{name}.pub", one.public_pem)
+            shop.write(f"{name}.pem", one.pem)
+        shop.write("intermediate.pem", signers.pki.intermediate.pem)
         fields = {"form": "mar", "anchors": ["leaf.pub"]}
         good = _archive(shop)
-        shop.passed("valid", shop.keep("good.mar", good), mutate=True, **fields)
+        shop.passed("valid", shop.write("good.mar", good), mutate=True, **fields)
         by_chain = {"form": "mar", "anchors": ["root.pem"]}
         shop.passed("valid_by_certificate", "good.mar", untrusted=["leaf.pem", "intermediate.pem"], **by_chain)
         both = signed_twice(good, leaf, stranger)
-        two = shop.keep("two.mar", both)
+        two = shop.write("two.mar", both)
         shop.passed("valid_two_signatures", two, mutate=True, form="mar", anchors=["leaf.pub", "stranger.pub"])
         shop.unknown("one_of_two_known", two, **fields)
         shop.unknown("unknown_root", "good.mar", form="mar")
         shop.unknown("unknown_root_other_key", "good.mar", form="mar", anchors=["stranger.pub"])
         shop.unknown("intact_but_untrusted", "good.mar", form="mar", untrusted=["leaf.pub"])
         for name, reason in (("expired", "expired"), ("revoked", "revoked")):
-            made = shop.keep(f"{name}.mar", _archive(shop, name))
+            made = shop.write(f"{name}.mar", _archive(shop, name))
             crls = ["revoked.crl"] if name == "revoked" else None
             known = [f"{name}.pem", "intermediate.pem"]
             shop.case(name, made, "failed" if crls else "indeterminate", reason, crls=crls, untrusted=known, **by_chain)
-        weak = shop.keep("sha1.mar", _archive(shop, "small"))
+        weak = shop.write("sha1.mar", _archive(shop, "small"))
         shop.failed("weak", weak, "weak_algorithm", form="mar", anchors=["small.pub"])
         _broken(shop, good)
 
@@ -95,16 +95,16 @@ def main() -> None:
 def _broken(shop: Workshop, good: bytes) -> None:
     fields = {"form": "mar", "anchors": ["leaf.pub"]}
     content = good.index(b"[App]")
-    shop.failed("tampered", shop.keep("tampered.mar", changed(good, content)), "invalid_signature", **fields)
+    shop.failed("tampered", shop.write("tampered.mar", changed(good, content)), "invalid_signature", **fields)
     mode = good.rindex(b"updatev3") - 1
-    shop.failed("tampered_index", shop.keep("index.mar", changed(good, mode)), "invalid_signature", **fields)
+    shop.failed("tampered_index", shop.write("index.mar", changed(good, mode)), "invalid_signature", **fields)
     version = good.replace(b"140.0\0", b"139.0\0")
-    shop.failed("downgrade", shop.keep("version.mar", version), "invalid_signature", **fields)
-    shop.unknown("unsigned", shop.keep("unsigned.mar", _archive(shop, None)), "unsigned", **fields)
+    shop.failed("downgrade", shop.write("version.mar", version), "invalid_signature", **fields)
+    shop.unknown("unsigned", shop.write("unsigned.mar", _archive(shop, None)), "unsigned", **fields)
     old = b"MAR1" + struct.pack(">I", 8 + 4) + b"data" + struct.pack(">IIII", 12 + 2, 8, 4, 0o644) + b"a\0"
-    shop.unknown("unsigned_older_form", shop.keep("older.mar", old), "unsigned", **fields)
-    shop.failed("truncated", shop.keep("truncated.mar", good[:-20]), "malformed", **fields)
-    shop.failed("appended", shop.keep("appended.mar", good + b"appended"), "malformed", **fields)
+    shop.unknown("unsigned_older_form", shop.write("older.mar", old), "unsigned", **fields)
+    shop.failed("truncated", shop.write("truncated.mar", good[:-20]), "malformed", **fields)
+    shop.failed("appended", shop.write("appended.mar", good + b"appended"), "malformed", **fields)
     twice = good.replace(b"firefox/application.ini\0", b"updatev3.manifest\0").replace(
         b"updatev3.manifest\0", b"updatev3.manifest\0"
     )
@@ -113,7 +113,7 @@ def _broken(shop: Workshop, good: bytes) -> None:
     size = struct.unpack_from(">I", twice, index)[0] - shrunk
     twice = twice[:index] + struct.pack(">I", size) + twice[index + 4 :]
     twice = twice[:8] + struct.pack(">Q", len(twice)) + twice[16:]
-    shop.failed("duplicate_entries", shop.keep("twice.mar", twice), "malformed", **fields)
+    shop.failed("duplicate_entries", shop.write("twice.mar", twice), "malformed", **fields)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import tarfile
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 from tests.packages.pki import Issued, issue, make_pki
 
 FILE = b"root file system " * 30
@@ -52,7 +52,7 @@ def _artifact(
 def _signer(shop: Workshop, name: str, one: Issued) -> str:
     traditional = one.key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     shop.work(f"{name}.key", traditional)
-    return shop.keep(f"{name}.pub", one.public_pem)
+    return shop.write(f"{name}.pub", one.public_pem)
 
 
 def main() -> None:
@@ -62,18 +62,18 @@ def main() -> None:
         rsa, p256 = _signer(shop, "rsa", pki.leaf), _signer(shop, "p256", issue("P-256 Signer", kind="p256"))
         other = _signer(shop, "other", issue("Other Signer"))
         for name, one in (("root", pki.root), ("intermediate", pki.intermediate), ("signer", pki.leaf)):
-            shop.keep(f"{name}.pem", one.pem)
+            shop.write(f"{name}.pem", one.pem)
         by_rsa, by_p256 = {"form": "mender", "anchors": [rsa]}, {"form": "mender", "anchors": [p256]}
         good = _artifact(shop, "rsa")
-        shop.passed("valid", shop.keep("rsa.mender", good), mutate=True, **by_rsa)
+        shop.passed("valid", shop.write("rsa.mender", good), mutate=True, **by_rsa)
         chain = {"anchors": ["root.pem"], "untrusted": ["signer.pem", "intermediate.pem"]}
         shop.passed("valid_by_certificate", "rsa.mender", form="mender", **chain)
-        shop.passed("valid_p256", shop.keep("p256.mender", _artifact(shop, "p256")), mutate=True, **by_p256)
-        shop.passed("valid_xz", shop.keep("xz.mender", _artifact(shop, "rsa", compression="lzma")), **by_rsa)
-        plain = shop.keep("uncompressed.mender", _artifact(shop, "rsa", compression="none"))
+        shop.passed("valid_p256", shop.write("p256.mender", _artifact(shop, "p256")), mutate=True, **by_p256)
+        shop.passed("valid_xz", shop.write("xz.mender", _artifact(shop, "rsa", compression="lzma")), **by_rsa)
+        plain = shop.write("uncompressed.mender", _artifact(shop, "rsa", compression="none"))
         shop.passed("valid_uncompressed", plain, mutate=True, **by_rsa)
         second = _artifact(shop, "rsa", "-v", "2", kind="rootfs-image")
-        shop.passed("valid_version_2", shop.keep("version-2.mender", second), **by_rsa)
+        shop.passed("valid_version_2", shop.write("version-2.mender", second), **by_rsa)
         shop.unknown("unknown_root", "rsa.mender", form="mender")
         shop.unknown("unknown_root_other_key", "rsa.mender", form="mender", anchors=[other])
         shop.unknown("intact_but_untrusted", "p256.mender", form="mender", untrusted=[p256])
@@ -83,51 +83,53 @@ def main() -> None:
 
 def _others(shop: Workshop, good: bytes, fields: dict[str, object]) -> None:
     files = members(good)
-    unsigned = shop.keep("unsigned.mender", _artifact(shop, None))
+    unsigned = shop.write("unsigned.mender", _artifact(shop, None))
     shop.unknown("unsigned", unsigned, "unsigned", **fields)
     shop.unknown("downgrade", unsigned, "unsigned", **fields)
     names = list(files)
     payload = next(name for name in names if name.startswith("data/"))
     other = members(_artifact(shop, None, "-f", "augment.img"))
     tampered = files | {"version": files["version"].replace(b"3", b"2")}
-    shop.failed("tampered", shop.keep("tampered.mender", pack(*tampered.items())), "invalid_signature", **fields)
+    shop.failed("tampered", shop.write("tampered.mender", pack(*tampered.items())), "invalid_signature", **fields)
     digest = hashlib.sha256(FILE).hexdigest().encode()
     edited = files | {"manifest": files["manifest"].replace(digest, digest.upper())}
-    shop.failed("tampered_manifest", shop.keep("manifest.mender", pack(*edited.items())), "invalid_signature", **fields)
-    p256 = members((shop.folder / "p256.mender").read_bytes())
+    shop.failed(
+        "tampered_manifest", shop.write("manifest.mender", pack(*edited.items())), "invalid_signature", **fields
+    )
+    p256 = members((shop.path / "p256.mender").read_bytes())
     p256["manifest"] = p256["manifest"].replace(digest, digest.upper())
-    made = shop.keep("manifest-p256.mender", pack(*p256.items()))
+    made = shop.write("manifest-p256.mender", pack(*p256.items()))
     # a value of ECDSA does not tell whose it is: what holds under no key at hand is a stranger's
     shop.unknown("tampered_manifest_p256", made, "unknown_root", form="mender", anchors=["p256.pub"])
     more = files | {payload: other[payload]}
-    shop.failed("unlisted_file", shop.keep("unlisted.mender", pack(*more.items())), "uncovered_content", **fields)
+    shop.failed("unlisted_file", shop.write("unlisted.mender", pack(*more.items())), "uncovered_content", **fields)
     less = [(name, data) for name, data in files.items() if name != payload]
-    shop.failed("missing_file", shop.keep("missing.mender", pack(*less)), "invalid_signature", **fields)
+    shop.failed("missing_file", shop.write("missing.mender", pack(*less)), "invalid_signature", **fields)
     augmented = _artifact(shop, "rsa", "--augment-file", "augment.img", "--augment-type", "deb")
-    shop.failed("augmented", shop.keep("augmented.mender", augmented), "uncovered_content", **fields)
-    stray = shop.keep("stray.mender", pack(*files.items(), ("extra", b"more")))
+    shop.failed("augmented", shop.write("augmented.mender", augmented), "uncovered_content", **fields)
+    stray = shop.write("stray.mender", pack(*files.items(), ("extra", b"more")))
     shop.failed("stray_member", stray, "uncovered_content", **fields)
-    twice = shop.keep("twice.mender", pack(*files.items(), (payload, files[payload])))
+    twice = shop.write("twice.mender", pack(*files.items(), (payload, files[payload])))
     shop.failed("duplicate_entries", twice, "malformed", **fields)
-    shop.failed("truncated", shop.keep("truncated.mender", good[: len(good) // 2]), "malformed", **fields)
-    shop.failed("appended", shop.keep("appended.mender", good + b"appended"), "malformed", **fields)
+    shop.failed("truncated", shop.write("truncated.mender", good[: len(good) // 2]), "malformed", **fields)
+    shop.failed("appended", shop.write("appended.mender", good + b"appended"), "malformed", **fields)
     small = issue("Small Key", kind="rsa1024")
     anchor = _signer(shop, "small", small)
-    weak = shop.keep("rsa1024.mender", _artifact(shop, "small"))
+    weak = shop.write("rsa1024.mender", _artifact(shop, "small"))
     shop.failed("weak", weak, "weak_algorithm", form="mender", anchors=[anchor])
     late = [(name, files[name]) for name in (names[0], names[1], names[3], names[2], *names[4:])]
-    shop.failed("signature_not_third", shop.keep("late.mender", pack(*late)), "malformed", **fields)
+    shop.failed("signature_not_third", shop.write("late.mender", pack(*late)), "malformed", **fields)
     first = pack(*(files | {"version": b'{"format":"mender","version":1}'}).items())
-    shop.unknown("version_1", shop.keep("version-1.mender", first), "unsupported_format", **fields)
+    shop.unknown("version_1", shop.write("version-1.mender", first), "unsupported_format", **fields)
 
 
 def _ed25519(shop: Workshop, good: bytes) -> None:
     """mender-artifact 3.9 has no Ed25519; newer ones sign the manifest itself."""
     signer = issue("Ed25519 Signer", kind="ed25519")
-    anchor = shop.keep("ed25519.pub", signer.public_pem)
+    anchor = shop.write("ed25519.pub", signer.public_pem)
     files = members(good)
     files["manifest.sig"] = base64.b64encode(signer.key.sign(files["manifest"]))
-    made = shop.keep("ed25519.mender", pack(*files.items()))
+    made = shop.write("ed25519.mender", pack(*files.items()))
     shop.passed("valid_ed25519", made, form="mender", anchors=[anchor])
 
 

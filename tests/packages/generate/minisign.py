@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode, b64encode
 
-from tests.packages.generate.workshop import PACKAGE, Workshop
+from tests.packages.generate.writing import PACKAGE, Workshop
 
 
 def _sign(
@@ -27,15 +27,15 @@ def main() -> None:
     with Workshop("minisign") as shop:
         for key in ("vendor", "other"):
             shop.run("minisign", "-G", "-W", "-p", f"{key}.pub", "-s", f"{key}.key")
-            shop.keep(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
+            shop.write(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
         anchors = {"anchors": ["vendor.pub"]}
-        shop.keep("package.bin", PACKAGE)
+        shop.write("package.bin", PACKAGE)
         good = _sign(shop, "vendor", PACKAGE)
-        shop.keep("package.bin.minisig", good)
+        shop.write("package.bin.minisig", good)
         legacy = _sign(shop, "vendor", PACKAGE, "-l")
 
         def by(name: str, signature: bytes) -> dict[str, list[str]]:
-            return {"signatures": [shop.keep(name, signature)], **anchors}
+            return {"signatures": [shop.write(name, signature)], **anchors}
 
         shop.passed("valid", "package.bin", mutate=True, **anchors)
         shop.passed("valid_given", "package.bin", signatures=["package.bin.minisig"], **anchors)
@@ -44,12 +44,12 @@ def main() -> None:
         shop.unknown("unknown_root", "package.bin")
         shop.unknown("unknown_root_other_anchor", "package.bin", anchors=["other.pub"])
         shop.unknown("intact_but_untrusted", "package.bin", untrusted=["vendor.pub"])
-        tampered = shop.keep("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
+        tampered = shop.write("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
         shop.failed("tampered", tampered, "invalid_signature", signatures=["package.bin.minisig"], **anchors)
         shop.failed("tampered_legacy", tampered, "invalid_signature", signatures=["legacy.minisig"], **anchors)
-        appended = shop.keep("appended.bin", PACKAGE + b"\0")
+        appended = shop.write("appended.bin", PACKAGE + b"\0")
         shop.failed("appended", appended, "invalid_signature", signatures=["package.bin.minisig"], **anchors)
-        cut = shop.keep("cut.bin", PACKAGE[:-1])
+        cut = shop.write("cut.bin", PACKAGE[:-1])
         shop.failed("truncated_package", cut, "invalid_signature", signatures=["package.bin.minisig"], **anchors)
         shop.unknown("unsigned", tampered, "unsupported_format", form=None, **anchors)
         # the signature file
@@ -67,11 +67,11 @@ def main() -> None:
         value = b64decode(good.split(b"\n")[1])
         relabelled = _with(good, 1, b64encode(b"Ed" + value[2:]))
         shop.failed("relabelled", "package.bin", "invalid_signature", **by("relabelled.minisig", relabelled))
-        digest = shop.keep("digest.bin", hashlib.blake2b(PACKAGE).digest())
+        digest = shop.write("digest.bin", hashlib.blake2b(PACKAGE).digest())
         shop.failed("digest_as_package", digest, "malformed", signatures=["relabelled.minisig"], **anchors)
         spoken = b64decode(good.split(b"\n")[1])[10:] + good.split(b"\n")[2].removeprefix(b"trusted comment: ")
         as_file = b"untrusted comment: x\n" + b64encode(b"Ed" + value[2:10] + b64decode(good.split(b"\n")[3])) + b"\n"
-        comment_file = shop.keep("comment.bin", spoken)
+        comment_file = shop.write("comment.bin", spoken)
         shop.failed("global_signature_as_signify", comment_file, "malformed", **by("global.sig", as_file))
 
 

@@ -6,7 +6,7 @@ import shutil
 import struct
 
 from tests.packages.generate.firmware_signers import Signers, changed, openssl_cms
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 
 _MANIFEST = """[update]
 compatible=Fixture Device
@@ -53,35 +53,35 @@ def main() -> None:
         verity, plain = _bundle(shop, "verity"), _bundle(shop, "plain")
         payload = _parts(plain)[0]
         tree = len(_parts(verity)[0]) - 100
-        shop.passed("valid", shop.keep("verity.raucb", verity), mutate=True, **fields)
-        shop.passed("valid_plain", shop.keep("plain.raucb", plain), mutate=True, **fields)
+        shop.passed("valid", shop.write("verity.raucb", verity), mutate=True, **fields)
+        shop.passed("valid_plain", shop.write("plain.raucb", plain), mutate=True, **fields)
         shop.unknown("unknown_root", "verity.raucb", form="rauc")
         shop.unknown("unknown_root_plain", "plain.raucb", form="rauc", anchors=["other.pem"])
         for name, data in (
             ("tampered", changed(verity, 5000)), ("tampered_tree", changed(verity, tree)), ("tampered_plain", changed(plain, 5000)),
         ):  # fmt: skip
-            shop.failed(name, shop.keep(f"{name}.raucb", data), "invalid_signature", **fields)
+            shop.failed(name, shop.write(f"{name}.raucb", data), "invalid_signature", **fields)
         verity_signature = _parts(verity)[1]
         other_payload = _joined(_parts(verity)[0] + bytes(4096), verity_signature)
-        shop.failed("lengthened", shop.keep("lengthened.raucb", other_payload), "invalid_signature", **fields)
-        shop.failed("appended", shop.keep("appended.raucb", plain + b"appended"), "malformed", **fields)
-        shop.failed("truncated", shop.keep("truncated.raucb", plain[:-40]), "malformed", **fields)
+        shop.failed("lengthened", shop.write("lengthened.raucb", other_payload), "invalid_signature", **fields)
+        shop.failed("appended", shop.write("appended.raucb", plain + b"appended"), "malformed", **fields)
+        shop.failed("truncated", shop.write("truncated.raucb", plain[:-40]), "malformed", **fields)
         shop.unknown(
-            "unsigned", shop.keep("unsigned.squashfs", payload), "unsupported_format", form=None, anchors=["root.pem"]
+            "unsigned", shop.write("unsigned.squashfs", payload), "unsupported_format", form=None, anchors=["root.pem"]
         )
         for signer, reason in (("expired", "expired"), ("revoked", "revoked")):
-            made = shop.keep(f"{signer}.raucb", _bundle(shop, "plain", signer))
+            made = shop.write(f"{signer}.raucb", _bundle(shop, "plain", signer))
             crls = ["revoked.crl"] if signer == "revoked" else None
             shop.case(signer, made, "failed" if crls else "indeterminate", reason, crls=crls, **fields)
         content = shop.work("payload", payload)
         weak = _joined(payload, openssl_cms(shop, content, "leaf", digest="sha1"))
-        shop.failed("weak", shop.keep("sha1.raucb", weak), "weak_algorithm", **fields)
+        shop.failed("weak", shop.write("sha1.raucb", weak), "weak_algorithm", **fields)
         stripped = _joined(payload, verity_signature)
-        shop.failed("another_signature", shop.keep("another.raucb", stripped), "invalid_signature", **fields)
+        shop.failed("another_signature", shop.write("another.raucb", stripped), "invalid_signature", **fields)
         crypt = _bundle(shop, "crypt")
-        shop.unknown("crypt", shop.keep("crypt.raucb", crypt), "unsupported_format", **fields)
+        shop.unknown("crypt", shop.write("crypt.raucb", crypt), "unsupported_format", **fields)
         whole = openssl_cms(shop, shop.work("whole", verity), "leaf")
-        shop.passed("side_signature", "verity.raucb", signatures=[shop.keep("verity.raucb.p7", whole)], **fields)
+        shop.passed("side_signature", "verity.raucb", signatures=[shop.write("verity.raucb.p7", whole)], **fields)
 
 
 if __name__ == "__main__":

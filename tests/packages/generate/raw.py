@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from tests.packages.generate.workshop import PACKAGE, Workshop
+from tests.packages.generate.writing import PACKAGE, Workshop
 from tests.packages.pki import issue, make_pki, new_key
 
 
@@ -24,21 +24,21 @@ def main() -> None:
         rsa = issue("RSA signer", pki.root, kind="rsa2048")
         for name, issued in (("vendor", pki.leaf), ("rsa", rsa)):
             shop.work(f"{name}.key", issued.key_pem)
-            shop.keep(f"{name}.pub.pem", issued.public_pem)
-            shop.keep(f"{name}.pem", issued.pem)
-        shop.keep("root.pem", pki.root.pem)
-        shop.keep("intermediate.pem", pki.intermediate.pem)
+            shop.write(f"{name}.pub.pem", issued.public_pem)
+            shop.write(f"{name}.pem", issued.pem)
+        shop.write("root.pem", pki.root.pem)
+        shop.write("intermediate.pem", pki.intermediate.pem)
         for name in ("ed25519", "p384", "p521", "rsa1024"):
             self_signed = issue(name, kind=name, key=new_key(name))
             shop.work(f"{name}.key", self_signed.key_pem)
-            shop.keep(f"{name}.pub.pem", self_signed.public_pem)
-        shop.keep("package.bin", PACKAGE)
+            shop.write(f"{name}.pub.pem", self_signed.public_pem)
+        shop.write("package.bin", PACKAGE)
         good, good_rsa = _dgst(shop, "vendor", PACKAGE), _dgst(shop, "rsa", PACKAGE)
-        shop.keep("package.bin.sig", good)
+        shop.write("package.bin.sig", good)
         anchors = {"anchors": ["vendor.pub.pem"]}
 
         def by(name: str, signature: bytes, anchor: str = "vendor.pub.pem") -> dict[str, list[str]]:
-            return {"signatures": [shop.keep(f"{name}.raw", signature)], "anchors": [anchor]}
+            return {"signatures": [shop.write(f"{name}.raw", signature)], "anchors": [anchor]}
 
         shop.passed("valid", "package.bin", mutate=True, **anchors)
         chain = {"untrusted": ["vendor.pem", "intermediate.pem"]}
@@ -71,12 +71,12 @@ def main() -> None:
         shop.unknown("intact_but_untrusted", "package.bin", untrusted=["vendor.pub.pem"])
         shop.unknown("intact_under_a_certificate", "package.bin", untrusted=["vendor.pem"])
         # a value that no key at hand made names nobody; one of RSA PKCS #1 v1.5 opens under its key
-        tampered = shop.keep("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
+        tampered = shop.write("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
         shop.unknown("tampered", tampered, signatures=["package.bin.sig"], **anchors)
         shop.failed("tampered_rsa", tampered, "invalid_signature", signatures=["rsa.raw"], anchors=["rsa.pub.pem"])
         shop.unknown("tampered_pss", tampered, signatures=["pss-max.raw"], anchors=["rsa.pub.pem"])
         shop.unknown("tampered_ed25519", tampered, signatures=["ed25519.raw"], anchors=["ed25519.pub.pem"])
-        appended = shop.keep("appended.bin", PACKAGE + b"\0")
+        appended = shop.write("appended.bin", PACKAGE + b"\0")
         shop.failed("appended", appended, "invalid_signature", signatures=["rsa.raw"], anchors=["rsa.pub.pem"])
         shop.unknown("unsigned", tampered, "unsupported_format", form=None, **anchors)
         shop.failed("weak", "package.bin", "weak_algorithm", **by("sha1", _dgst(shop, "vendor", PACKAGE, "sha1")))
@@ -103,7 +103,7 @@ def main() -> None:
             ),
         ):
             shop.failed(
-                name, shop.keep(f"{name}.bin", content), "malformed", **by(f"{name}", _dgst(shop, "vendor", content))
+                name, shop.write(f"{name}.bin", content), "malformed", **by(f"{name}", _dgst(shop, "vendor", content))
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tests.packages.generate.workshop import PACKAGE, Workshop
+from tests.packages.generate.writing import PACKAGE, Workshop
 from tests.packages.pki import make_pki
 from tests.trust_store.openpgp_tools import Gpg
 
@@ -23,18 +23,18 @@ class Lists(Workshop):
         super().__init__("signed_lists")
         self._gpg = gpg
         self._vendor = gpg.make_key("vendor <vendor@example.org>", "ed25519", at=MADE)
-        self.keep("vendor.asc", gpg.export(self._vendor, armor=True))
+        self.write("vendor.asc", gpg.export(self._vendor, armor=True))
         pki = make_pki(kind="p256")
         pki.leaf.write(self.keys, "leaf")
         pki.intermediate.write(self.keys, "intermediate")
-        self.keep("root.pem", pki.root.pem)
+        self.write("root.pem", pki.root.pem)
         self.run("minisign", "-G", "-W", "-p", "minisign.pub", "-s", "minisign.key")
         self.run("signify-openbsd", "-G", "-n", "-p", "signify.pub", "-s", "signify.sec")
         self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "vendor", "-f", "ssh")
         self.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", "raw.key")
         self.run("openssl", "pkey", "-in", "raw.key", "-pubout", "-out", "raw.pub")
         for name in ("minisign.pub", "signify.pub", "ssh.pub", "raw.pub"):
-            self.keep(name, (self.keys / name).read_bytes())
+            self.write(name, (self.keys / name).read_bytes())
 
     def gpg(self, text: bytes, *options: str) -> bytes:
         """What GnuPG makes of a list."""
@@ -56,7 +56,7 @@ class Lists(Workshop):
 def _kinds(shop: Lists) -> None:
     """One list, signed by every kind of key."""
     text = _list("sha256", "1" * 64 + " *other.bin")
-    shop.keep("SHA256SUMS", text)
+    shop.write("SHA256SUMS", text)
     signatures = {
         "asc": ("vendor.asc", shop.gpg(text, "--armor", "--detach-sign")),
         "gpg": ("vendor.asc", shop.gpg(text, "--detach-sign")),
@@ -69,7 +69,7 @@ def _kinds(shop: Lists) -> None:
         "raw": ("raw.pub", shop.made(text, "o", "openssl pkeyutl -sign -rawin -inkey raw.key -in list -out o")),
     }  # fmt: skip
     for suffix, (anchor, signature) in signatures.items():
-        file = shop.keep(f"SHA256SUMS.{suffix}", signature)
+        file = shop.write(f"SHA256SUMS.{suffix}", signature)
         beside: dict[str, Any] = {"signatures": ["SHA256SUMS", file], "anchors": [anchor]}
         name = suffix.replace(".", "_")
         shop.passed(f"valid_{name}", "package.bin", mutate=suffix == "asc", **beside)
@@ -92,7 +92,7 @@ def _shapes(shop: Lists) -> None:
     vendor: dict[str, Any] = {"anchors": ["vendor.asc"]}
 
     def clear(name: str, text: bytes) -> dict[str, Any]:
-        return {"signatures": [shop.keep(name, shop.gpg(text, "--clearsign"))], **vendor}
+        return {"signatures": [shop.write(name, shop.gpg(text, "--clearsign"))], **vendor}
 
     digest = hashlib.sha256(PACKAGE).hexdigest()
     bsd = f"# package.bin: 286 bytes\nSHA256 (package.bin) = {digest}\nSHA512 (package.bin) = {hashlib.sha512(PACKAGE).hexdigest()}\n"
@@ -112,15 +112,15 @@ def _shapes(shop: Lists) -> None:
     shop.passed(
         "valid_inline",
         "package.bin",
-        signatures=[shop.keep("inline.gpg", shop.gpg(_list("sha256"), "--sign"))],
+        signatures=[shop.write("inline.gpg", shop.gpg(_list("sha256"), "--sign"))],
         **vendor,
     )
     tagged = f"SHA256 (package.bin) = {digest}\n".encode()
     signify = shop.made(tagged, "o", "signify-openbsd -S -e -s signify.sec -m list -x o")
     shop.passed(
-        "valid_signify_embedded", "package.bin", signatures=[shop.keep("SHA256.sig", signify)], anchors=["signify.pub"]
+        "valid_signify_embedded", "package.bin", signatures=[shop.write("SHA256.sig", signify)], anchors=["signify.pub"]
     )
-    inside = shop.keep("list.p7m", shop.cms(_list("sha256"), "-nodetach"))
+    inside = shop.write("list.p7m", shop.cms(_list("sha256"), "-nodetach"))
     shop.passed("valid_cms", "package.bin", signatures=[inside], anchors=["root.pem"])
     # what a list says about names and digests
     other = _list("sha256", f"{'0' * 64}  package.bin", name="older.bin")
@@ -142,20 +142,20 @@ def _shapes(shop: Lists) -> None:
     )
     shop.failed("no_list", "package.bin", "invalid_signature", **clear("letter.asc", b"Dear customer\n"))
     shop.failed("tampered", "tampered.bin", "invalid_signature", signatures=["clear.asc"], **vendor)
-    whole = (shop.folder / "clear.asc").read_bytes()
+    whole = (shop.path / "clear.asc").read_bytes()
     shop.failed(
-        "text_before", "package.bin", "malformed", signatures=[shop.keep("before.asc", b"x\n" + whole)], **vendor
+        "text_before", "package.bin", "malformed", signatures=[shop.write("before.asc", b"x\n" + whole)], **vendor
     )
-    shop.failed("truncated", "package.bin", "malformed", signatures=[shop.keep("cut.asc", whole[:-40])], **vendor)
+    shop.failed("truncated", "package.bin", "malformed", signatures=[shop.write("cut.asc", whole[:-40])], **vendor)
 
 
 def main() -> None:
     """Make all of them."""
     with Gpg() as gpg, Lists(gpg) as shop:
         tampered = PACKAGE.replace(b"1.0", b"6.6")
-        shop.keep("package.bin", PACKAGE)
-        shop.keep("tampered.bin", tampered)
-        shop.keep("changed-SHA256SUMS", _list("sha256", name="tampered.bin", data=tampered))
+        shop.write("package.bin", PACKAGE)
+        shop.write("tampered.bin", tampered)
+        shop.write("changed-SHA256SUMS", _list("sha256", name="tampered.bin", data=tampered))
         _kinds(shop)
         _shapes(shop)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import Any
 
-from tests.packages.generate.workshop import PACKAGE, Workshop
+from tests.packages.generate.writing import PACKAGE, Workshop
 
 
 def _sign(shop: Workshop, key: str, data: bytes, *options: str) -> bytes:
@@ -20,21 +20,21 @@ def messages() -> None:
     with Workshop("signify_message") as shop:
         for key in ("vendor", "other"):
             shop.run("signify-openbsd", "-G", "-n", "-c", key, "-p", f"{key}.pub", "-s", f"{key}.sec")
-            shop.keep(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
+            shop.write(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
         vendor: dict[str, Any] = {"form": "signify-message", "anchors": ["vendor.pub"]}
         good = _sign(shop, "vendor", PACKAGE, "-e")
-        file = shop.keep("package.signed", good)
+        file = shop.write("package.signed", good)
         shop.passed("valid", file, mutate=True, **vendor)
         shop.unknown("unknown_root", file, form="signify-message")
         shop.unknown("unknown_root_other_anchor", file, form="signify-message", anchors=["other.pub"])
         shop.failed(
-            "tampered", shop.keep("tampered.signed", good.replace(b"1.0", b"6.6")), "invalid_signature", **vendor
+            "tampered", shop.write("tampered.signed", good.replace(b"1.0", b"6.6")), "invalid_signature", **vendor
         )
-        shop.failed("truncated", shop.keep("cut.signed", good[:-20]), "invalid_signature", **vendor)
-        shop.failed("appended", shop.keep("after.signed", good + b"more"), "invalid_signature", **vendor)
-        unsigned = shop.keep("unsigned.signed", good[: -len(PACKAGE)])
+        shop.failed("truncated", shop.write("cut.signed", good[:-20]), "invalid_signature", **vendor)
+        shop.failed("appended", shop.write("after.signed", good + b"more"), "invalid_signature", **vendor)
+        unsigned = shop.write("unsigned.signed", good[: -len(PACKAGE)])
         shop.unknown("nothing_signed", unsigned, "unsupported_format", form=None, anchors=["vendor.pub"])
-        shop.keep("package", PACKAGE)
+        shop.write("package", PACKAGE)
         shop.passed("contains_the_package", "package", signatures=[file], anchors=["vendor.pub"])
 
 
@@ -44,31 +44,31 @@ def main() -> None:
     with Workshop("signify") as shop:
         for key in ("vendor", "other"):
             shop.run("signify-openbsd", "-G", "-n", "-c", key, "-p", f"{key}.pub", "-s", f"{key}.sec")
-            shop.keep(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
+            shop.write(f"{key}.pub", (shop.keys / f"{key}.pub").read_bytes())
         anchors = {"anchors": ["vendor.pub"]}
-        shop.keep("package.bin", PACKAGE)
+        shop.write("package.bin", PACKAGE)
         good = _sign(shop, "vendor", PACKAGE)
-        shop.keep("package.bin.sig", good)
+        shop.write("package.bin.sig", good)
 
         def by(name: str, signature: bytes) -> dict[str, list[str]]:
-            return {"signatures": [shop.keep(name, signature)], **anchors}
+            return {"signatures": [shop.write(name, signature)], **anchors}
 
         shop.passed("valid", "package.bin", mutate=True, **anchors)
         shop.passed("valid_crlf", "package.bin", **by("crlf.sig", good.replace(b"\n", b"\r\n")))
         shop.unknown("unknown_root", "package.bin")
         shop.unknown("unknown_root_other_anchor", "package.bin", anchors=["other.pub"])
-        tampered = shop.keep("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
+        tampered = shop.write("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
         shop.failed("tampered", tampered, "invalid_signature", signatures=["package.bin.sig"], **anchors)
-        appended = shop.keep("appended.bin", PACKAGE + b"\0")
+        appended = shop.write("appended.bin", PACKAGE + b"\0")
         shop.failed("appended", appended, "invalid_signature", signatures=["package.bin.sig"], **anchors)
         shop.unknown("unsigned", tampered, "unsupported_format", form=None, **anchors)
         shop.failed("truncated", "package.bin", "malformed", **by("cut.sig", good[:-20]))
         lines = good.split(b"\n")
         renumbered = bytearray(b64decode(lines[1]))
-        other = b64decode((shop.folder / "other.pub").read_bytes().split(b"\n")[1])
+        other = b64decode((shop.path / "other.pub").read_bytes().split(b"\n")[1])
         renumbered[2:10] = other[2:10]
         lines[1] = b64encode(renumbered)
-        number = {"signatures": [shop.keep("renumbered.sig", b"\n".join(lines))], "anchors": ["other.pub"]}
+        number = {"signatures": [shop.write("renumbered.sig", b"\n".join(lines))], "anchors": ["other.pub"]}
         shop.failed("number_of_another_key", "package.bin", "invalid_signature", **number)
         # what signify's key signs as one thing is not shown as another
         handshake = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(range(32))
@@ -80,7 +80,7 @@ def main() -> None:
         ):
             shop.failed(
                 name,
-                shop.keep(f"{name}.bin", content),
+                shop.write(f"{name}.bin", content),
                 "malformed",
                 **by(f"{name}.sig", _sign(shop, "vendor", content)),
             )

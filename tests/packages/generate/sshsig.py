@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from tests.packages.generate.workshop import PACKAGE, Workshop
+from tests.packages.generate.writing import PACKAGE, Workshop
 from tests.packages.pki import new_key
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _sign(shop: Workshop, key: str, data: bytes, namespace: str = "file", *optio
 
 def _key(shop: Workshop, name: str, kind: str, *options: str) -> None:
     shop.run("ssh-keygen", "-q", "-t", kind, *options, "-N", "", "-C", f"{name}@fixtures", "-f", name)
-    shop.keep(f"{name}.pub", (shop.keys / f"{name}.pub").read_bytes())
+    shop.write(f"{name}.pub", (shop.keys / f"{name}.pub").read_bytes())
 
 
 def main() -> None:
@@ -95,20 +95,20 @@ def main() -> None:
             _key(shop, name, name.rstrip("0123456789") if name != "ed25519" else name, *options)
         _key(shop, "other", "ed25519")
         _key(shop, "rsa1024", "rsa", "-b", "1024")
-        shop.keep("package.bin", PACKAGE)
+        shop.write("package.bin", PACKAGE)
         good = _sign(shop, "ed25519", PACKAGE)
-        shop.keep("package.bin.sig", good)
+        shop.write("package.bin.sig", good)
         anchors = {"anchors": ["ed25519.pub"]}
 
         def by(name: str, signature: bytes, anchor: str = "ed25519.pub") -> dict[str, list[str]]:
-            return {"signatures": [shop.keep(f"{name}.sshsig", signature)], "anchors": [anchor]}
+            return {"signatures": [shop.write(f"{name}.sshsig", signature)], "anchors": [anchor]}
 
         shop.passed("valid", "package.bin", mutate=True, **anchors)
         for name in KEYS:
             for digest in ("sha256", "sha512"):
                 signature = _sign(shop, name, PACKAGE, "file", "-O", f"hashalg={digest}")
                 shop.passed(f"valid_{name}_{digest}", "package.bin", **by(f"{name}-{digest}", signature, f"{name}.pub"))
-        blob = b64decode((shop.folder / "rsa.pub").read_bytes().split()[1])
+        blob = b64decode((shop.path / "rsa.pub").read_bytes().split()[1])
         private: Any = load_ssh_private_key((shop.keys / "rsa").read_bytes(), None)
         value = private.sign(covered(PACKAGE), padding.PKCS1v15(), hashes.SHA256())
         rsa256 = armoured(blob, string(b"rsa-sha2-256") + string(value))
@@ -116,7 +116,7 @@ def main() -> None:
         for kind in ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"):
             short = kind.partition("@")[0]
             key, sign = security_key(kind)
-            shop.keep(f"{short}.pub", kind.encode() + b" " + b64encode(key) + b" sk@fixtures\n")
+            shop.write(f"{short}.pub", kind.encode() + b" " + b64encode(key) + b" sk@fixtures\n")
             shop.passed(f"valid_{short}", "package.bin", **by(short, sign(PACKAGE), f"{short}.pub"))
             elsewhere = sign(PACKAGE + b"x")
             shop.failed(
@@ -124,14 +124,14 @@ def main() -> None:
             )
         shop.unknown("unknown_root", "package.bin")
         shop.unknown("unknown_root_other_anchor", "package.bin", anchors=["other.pub"])
-        tampered = shop.keep("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
+        tampered = shop.write("tampered.bin", PACKAGE.replace(b"1.0", b"6.6"))
         shop.failed("tampered", tampered, "invalid_signature", signatures=["package.bin.sig"], **anchors)
         shop.failed("tampered_unknown_key", tampered, "invalid_signature", signatures=["package.bin.sig"])
-        appended = shop.keep("appended.bin", PACKAGE + b"\0")
+        appended = shop.write("appended.bin", PACKAGE + b"\0")
         shop.failed("appended", appended, "invalid_signature", signatures=["package.bin.sig"], **anchors)
         shop.unknown("unsigned", tampered, "unsupported_format", form=None, **anchors)
-        line = (shop.folder / "ed25519.pub").read_bytes()
-        shop.keep("ended.pub", b'fixtures@vendor valid-before="20260101Z" ' + line)
+        line = (shop.path / "ed25519.pub").read_bytes()
+        shop.write("ended.pub", b'fixtures@vendor valid-before="20260101Z" ' + line)
         shop.unknown("expired", "package.bin", "out_of_scope", anchors=["ended.pub"])
         # what the signature is for
         git = _sign(shop, "ed25519", PACKAGE, "git")
@@ -170,7 +170,7 @@ def main() -> None:
         shop.failed(
             "tampered_namespace", "package.bin", "invalid_signature", namespace="fils", **by("renamed", renamed)
         )
-        swapped = body.replace(ed_blob, b64decode((shop.folder / "other.pub").read_bytes().split()[1]))
+        swapped = body.replace(ed_blob, b64decode((shop.path / "other.pub").read_bytes().split()[1]))
         shop.failed("key_swapped", "package.bin", "invalid_signature", **by("swapped", _armour(swapped), "other.pub"))
         # a certificate
         shop.run(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from tests.packages.generate.firmware_signers import Signers, changed, openssl_cms
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 from tests.packages.pki import issue
 
 ROOTFS, LOGO = b"root file system " * 40, b"a picture " * 4
@@ -97,20 +97,20 @@ def main() -> None:
 def _valid(shop: Workshop, signers: Signers) -> None:
     images, content = _Images(shop), description()
     fields = {"form": "swupdate", "anchors": ["root.pem"]}
-    key = {"form": "swupdate", "anchors": [shop.keep("signer.pub", signers.pki.leaf.public_pem)]}
-    shop.keep("signer.pem", signers.pki.leaf.pem)
-    shop.keep("intermediate.pem", signers.pki.intermediate.pem)
-    shop.passed("valid", shop.keep("cms.swu", images.image(content, images.cms(content))), mutate=True, **fields)
-    rsa = shop.keep("rsa.swu", images.image(content, images.sign(content)))
+    key = {"form": "swupdate", "anchors": [shop.write("signer.pub", signers.pki.leaf.public_pem)]}
+    shop.write("signer.pem", signers.pki.leaf.pem)
+    shop.write("intermediate.pem", signers.pki.intermediate.pem)
+    shop.passed("valid", shop.write("cms.swu", images.image(content, images.cms(content))), mutate=True, **fields)
+    rsa = shop.write("rsa.swu", images.image(content, images.sign(content)))
     shop.passed("valid_rsa", rsa, mutate=True, **key)
     with_chain = {"untrusted": ["signer.pem", "intermediate.pem"]}
     shop.passed("valid_rsa_by_certificate", rsa, **with_chain, **fields)
     pss = ("-sigopt", "rsa_padding_mode:pss", "-sigopt")
     for name, salt in (("pss", "rsa_pss_saltlen:-2"), ("pss_digest", "rsa_pss_saltlen:-1")):
         signature = images.sign(content, "leaf", *pss, salt)
-        shop.passed(f"valid_{name}", shop.keep(f"{name}.swu", images.image(content, signature)), **key)
+        shop.passed(f"valid_{name}", shop.write(f"{name}.swu", images.image(content, signature)), **key)
     text = json_description()
-    shop.passed("valid_json", shop.keep("json.swu", images.image(text, images.cms(text), form="newc")), **fields)
+    shop.passed("valid_json", shop.write("json.swu", images.image(text, images.cms(text), form="newc")), **fields)
     shop.unknown("unknown_root", "cms.swu", form="swupdate")
     shop.unknown("unknown_root_other_anchor", "cms.swu", form="swupdate", anchors=["other.pem"])
     shop.unknown("unknown_root_rsa", "rsa.swu", form="swupdate")
@@ -138,9 +138,9 @@ def _openpgp(shop: Workshop, images: _Images, content: bytes) -> None:
     shop.run(*gpg, "--quick-gen-key", "Fixture Signer <fixture@example.org>", "ed25519", "sign", "never")
     path = shop.work("sw-description", content)
     shop.run(*gpg, "--detach-sign", "--output", Path("openpgp.sig"), path)
-    anchor = shop.keep("openpgp.asc", shop.run(*gpg, "--armor", "--export"))
+    anchor = shop.write("openpgp.asc", shop.run(*gpg, "--armor", "--export"))
     signature = (shop.keys / "openpgp.sig").read_bytes()
-    made = shop.keep("openpgp.swu", images.image(content, signature))
+    made = shop.write("openpgp.swu", images.image(content, signature))
     shop.passed("valid_openpgp", made, mutate=True, form="swupdate", anchors=[anchor])
 
 
@@ -150,48 +150,48 @@ def _others(shop: Workshop) -> None:
     fields = {"form": "swupdate", "anchors": ["root.pem"]}
     tampered = FILES | {"rootfs.ext4": changed(ROOTFS, 100)}
     shop.failed(
-        "tampered", shop.keep("tampered.swu", images.image(content, cms, tampered)), "invalid_signature", **fields
+        "tampered", shop.write("tampered.swu", images.image(content, cms, tampered)), "invalid_signature", **fields
     )
     other = images.image(content.replace(b"2026.05.1", b"2027.05.1"), cms)
-    shop.failed("tampered_description", shop.keep("description.swu", other), "invalid_signature", **fields)
+    shop.failed("tampered_description", shop.write("description.swu", other), "invalid_signature", **fields)
     raw = images.image(content.replace(b"2026.05.1", b"2027.05.1"), images.sign(content))
     key = {"form": "swupdate", "anchors": ["signer.pub"]}
-    shop.failed("tampered_rsa", shop.keep("description-rsa.swu", raw), "invalid_signature", **key)
+    shop.failed("tampered_rsa", shop.write("description-rsa.swu", raw), "invalid_signature", **key)
     missing = images.image(content, cms, {"rootfs.ext4": ROOTFS})
-    shop.failed("missing_file", shop.keep("missing.swu", missing), "invalid_signature", **fields)
+    shop.failed("missing_file", shop.write("missing.swu", missing), "invalid_signature", **fields)
     extra = images.image(content, cms, FILES | {"extra.bin": b"more"})
-    shop.failed("unlisted_file", shop.keep("unlisted.swu", extra), "uncovered_content", **fields)
+    shop.failed("unlisted_file", shop.write("unlisted.swu", extra), "uncovered_content", **fields)
     bare = description(without="logo.bmp")
-    unhashed = shop.keep("unhashed.swu", images.image(bare, images.cms(bare)))
+    unhashed = shop.write("unhashed.swu", images.image(bare, images.cms(bare)))
     shop.failed("file_without_digest", unhashed, "uncovered_content", **fields)
     unsigned = images.image(content, None)
-    shop.unknown("unsigned", shop.keep("unsigned.swu", unsigned), "unsigned", **fields)
+    shop.unknown("unsigned", shop.write("unsigned.swu", unsigned), "unsigned", **fields)
     shop.unknown("downgrade", "unsigned.swu", "unsigned", **fields)
-    expired = shop.keep("expired.swu", images.image(content, images.cms(content, "expired")))
+    expired = shop.write("expired.swu", images.image(content, images.cms(content, "expired")))
     shop.unknown("expired", expired, "expired", **fields)
-    revoked = shop.keep("revoked.swu", images.image(content, images.cms(content, "revoked")))
+    revoked = shop.write("revoked.swu", images.image(content, images.cms(content, "revoked")))
     shop.failed("revoked", revoked, "revoked", crls=["revoked.crl"], **fields)
-    weak = shop.keep("sha1.swu", images.image(content, images.cms(content, digest="sha1")))
+    weak = shop.write("sha1.swu", images.image(content, images.cms(content, digest="sha1")))
     shop.failed("weak", weak, "weak_algorithm", **fields)
     small = issue("Small Key", kind="rsa1024")
     small.write(shop.keys, "small")
-    anchor = shop.keep("small.pub", small.public_pem)
-    rsa_1024 = shop.keep("rsa1024.swu", images.image(content, images.sign(content, "small")))
+    anchor = shop.write("small.pub", small.public_pem)
+    rsa_1024 = shop.write("rsa1024.swu", images.image(content, images.sign(content, "small")))
     shop.failed("weak_key", rsa_1024, "weak_algorithm", form="swupdate", anchors=[anchor])
     valid = images.image(content, cms)
-    shop.failed("truncated", shop.keep("truncated.swu", valid[: len(valid) // 2]), "malformed", **fields)
-    shop.failed("appended", shop.keep("appended.swu", valid + b"appended"), "malformed", **fields)
-    shop.passed("padded", shop.keep("padded.swu", valid + bytes(700)), **fields)
+    shop.failed("truncated", shop.write("truncated.swu", valid[: len(valid) // 2]), "malformed", **fields)
+    shop.failed("appended", shop.write("appended.swu", valid + b"appended"), "malformed", **fields)
+    shop.passed("padded", shop.write("padded.swu", valid + bytes(700)), **fields)
     pairs = [("sw-description", content), ("sw-description.sig", cms), *FILES.items()]
-    twice = shop.keep("twice.swu", archive(*pairs, ("rootfs.ext4", b"another")))
+    twice = shop.write("twice.swu", archive(*pairs, ("rootfs.ext4", b"another")))
     shop.failed("duplicate_entries", twice, "malformed", **fields)
     shop.failed(
-        "absolute_name", shop.keep("absolute.swu", archive(*pairs, ("/etc/passwd", b""))), "malformed", **fields
+        "absolute_name", shop.write("absolute.swu", archive(*pairs, ("/etc/passwd", b""))), "malformed", **fields
     )
-    late = shop.keep("late.swu", archive(pairs[0], pairs[2], pairs[1], pairs[3]))
+    late = shop.write("late.swu", archive(pairs[0], pairs[2], pairs[1], pairs[3]))
     shop.failed("signature_not_second", late, "malformed", **fields)
     garbage = images.image(content, b"not a signature")
-    shop.failed("no_known_signature", shop.keep("garbage.swu", garbage), "malformed", **fields)
+    shop.failed("no_known_signature", shop.write("garbage.swu", garbage), "malformed", **fields)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 from tests.packages.generate.firmware_signers import Signers, changed, openssl_cms
-from tests.packages.generate.workshop import Workshop
+from tests.packages.generate.writing import Workshop
 
 FILES = {"firmware.bin": bytes(range(256)) * 3, "notes/release.txt": b"Version 1.0\n"}
 
@@ -78,20 +78,20 @@ def _valid(shop: Workshop, bundles: _Bundles) -> None:
     fields = {"form": "vendor-bundle-tar", "anchors": ["root.pem"]}
     files = bundles.files(bundles.cms())
     plain = tarball(shop, files)
-    shop.passed("valid", shop.keep("valid.tar", plain), mutate=True, **fields)
-    shop.passed("valid_gzip", shop.keep("valid.tar.gz", shop.run("gzip", "-9", data=plain)), mutate=True, **fields)
-    shop.passed("valid_xz", shop.keep("valid.tar.xz", shop.run("xz", "-9", data=plain)), mutate=True, **fields)
+    shop.passed("valid", shop.write("valid.tar", plain), mutate=True, **fields)
+    shop.passed("valid_gzip", shop.write("valid.tar.gz", shop.run("gzip", "-9", data=plain)), mutate=True, **fields)
+    shop.passed("valid_xz", shop.write("valid.tar.xz", shop.run("xz", "-9", data=plain)), mutate=True, **fields)
     in_folder = bundles.files(bundles.cms(), folder="firmware-1.0/")
-    shop.passed("valid_folder", shop.keep("folder.tgz", tarball(shop, in_folder, "--format=gnu", "-z")), **fields)
-    shop.passed("valid_pax", shop.keep("pax.tar", tarball(shop, files, "--format=pax")), mutate=True, **fields)
+    shop.passed("valid_folder", shop.write("folder.tgz", tarball(shop, in_folder, "--format=gnu", "-z")), **fields)
+    shop.passed("valid_pax", shop.write("pax.tar", tarball(shop, files, "--format=pax")), mutate=True, **fields)
     shop.unknown("unknown_root", "valid.tar", form="vendor-bundle-tar")
     shop.unknown("unknown_root_gzip", "valid.tar.gz", form="vendor-bundle-tar", anchors=["other.pem"])
     shop.run("minisign", "-G", "-W", "-p", "vendor.pub", "-s", "minisign.key")
     shop.work("SHA256SUMS", sums())
     shop.run("minisign", "-S", "-s", "minisign.key", "-m", "SHA256SUMS", "-t", "SHA256SUMS")
     signature = (shop.keys / "SHA256SUMS.minisig").read_bytes()
-    made = shop.keep("minisign.tar", tarball(shop, bundles.files(signature, ".minisig")))
-    anchor = shop.keep("vendor.pub", (shop.keys / "vendor.pub").read_bytes())
+    made = shop.write("minisign.tar", tarball(shop, bundles.files(signature, ".minisig")))
+    anchor = shop.write("vendor.pub", (shop.keys / "vendor.pub").read_bytes())
     shop.passed("valid_minisign", made, form="vendor-bundle-tar", anchors=[anchor])
 
 
@@ -100,28 +100,28 @@ def _broken(shop: Workshop, bundles: _Bundles) -> None:
     good = bundles.files(bundles.cms())
     plain = tarball(shop, good)
     tampered = tarball(shop, good | {"firmware.bin": changed(FILES["firmware.bin"], 5)})
-    shop.failed("tampered", shop.keep("tampered.tar", tampered), "invalid_signature", **fields)
+    shop.failed("tampered", shop.write("tampered.tar", tampered), "invalid_signature", **fields)
     listed = tarball(shop, good | {"SHA256SUMS": sums() + b"0" * 64 + b"  more.bin\n"})
-    shop.failed("tampered_manifest", shop.keep("manifest.tar", listed), "invalid_signature", **fields)
+    shop.failed("tampered_manifest", shop.write("manifest.tar", listed), "invalid_signature", **fields)
     missing = {name: data for name, data in good.items() if name != "firmware.bin"}
-    shop.failed("missing_file", shop.keep("missing.tar", tarball(shop, missing)), "invalid_signature", **fields)
-    more = shop.keep("unlisted.tar.gz", tarball(shop, good | {"extra.bin": b"more"}, "-z"))
+    shop.failed("missing_file", shop.write("missing.tar", tarball(shop, missing)), "invalid_signature", **fields)
+    more = shop.write("unlisted.tar.gz", tarball(shop, good | {"extra.bin": b"more"}, "-z"))
     shop.failed("unlisted_file", more, "uncovered_content", **fields)
     unsigned = tarball(shop, FILES | {"SHA256SUMS": sums()})
-    shop.unknown("unsigned", shop.keep("unsigned.tar", unsigned), "unsigned", form="tar", anchors=["root.pem"])
-    expired = shop.keep("expired.tar", tarball(shop, bundles.files(bundles.cms("expired"))))
+    shop.unknown("unsigned", shop.write("unsigned.tar", unsigned), "unsigned", form="tar", anchors=["root.pem"])
+    expired = shop.write("expired.tar", tarball(shop, bundles.files(bundles.cms("expired"))))
     shop.unknown("expired", expired, "expired", **fields)
-    revoked = shop.keep("revoked.tar", tarball(shop, bundles.files(bundles.cms("revoked"))))
+    revoked = shop.write("revoked.tar", tarball(shop, bundles.files(bundles.cms("revoked"))))
     shop.failed("revoked", revoked, "revoked", crls=["revoked.crl"], **fields)
-    weak = shop.keep("sha1.tar", tarball(shop, bundles.files(bundles.cms(digest="sha1"))))
+    weak = shop.write("sha1.tar", tarball(shop, bundles.files(bundles.cms(digest="sha1"))))
     shop.failed("weak", weak, "weak_algorithm", **fields)
     broken = {"form": "tar", "anchors": ["root.pem"]}
-    shop.failed("truncated", shop.keep("truncated.tar", plain[:3000]), "malformed", **broken)
+    shop.failed("truncated", shop.write("truncated.tar", plain[:3000]), "malformed", **broken)
     packed = gzip.compress(plain, mtime=0)
-    shop.failed("truncated_gzip", shop.keep("truncated.tar.gz", packed[: len(packed) // 2]), "malformed", **broken)
-    shop.failed("appended", shop.keep("appended.tar", plain + b"appended"), "malformed", **fields)
-    shop.failed("appended_gzip", shop.keep("appended.tar.gz", packed + b"appended"), "malformed", **broken)
-    second = shop.keep("two-members.tar.gz", packed + gzip.compress(b"more", mtime=0))
+    shop.failed("truncated_gzip", shop.write("truncated.tar.gz", packed[: len(packed) // 2]), "malformed", **broken)
+    shop.failed("appended", shop.write("appended.tar", plain + b"appended"), "malformed", **fields)
+    shop.failed("appended_gzip", shop.write("appended.tar.gz", packed + b"appended"), "malformed", **broken)
+    second = shop.write("two-members.tar.gz", packed + gzip.compress(b"more", mtime=0))
     shop.failed("two_gzip_members", second, "malformed", **broken)
     members = [(name, tarfile.REGTYPE, data) for name, data in good.items()]
     for name, extra, form, reason in (
@@ -133,33 +133,33 @@ def _broken(shop: Workshop, bundles: _Bundles) -> None:
         ("link_as_folder", ("firmware.bin/x", tarfile.REGTYPE, b""), broken, "malformed"),
         ("device", ("device", tarfile.CHRTYPE, b""), fields, "uncovered_content"),
     ):
-        shop.failed(name, shop.keep(f"{name}.tar", by_hand(*members, extra)), reason, **form)
+        shop.failed(name, shop.write(f"{name}.tar", by_hand(*members, extra)), reason, **form)
     linked = [one for one in members if one[0] != "firmware.bin"]
     hard = by_hand(*linked, ("firmware.bin", tarfile.LNKTYPE, b"notes/release.txt"))
-    shop.failed("hard_link_for_a_file", shop.keep("hard_link.tar", hard), "invalid_signature", **fields)
+    shop.failed("hard_link_for_a_file", shop.write("hard_link.tar", hard), "invalid_signature", **fields)
 
 
 def _plain(shop: Workshop) -> None:
     archive = tarball(shop, FILES)
-    shop.keep("plain.tar", archive)
-    packed = shop.keep("plain.tar.gz", shop.run("gzip", "-9", data=archive))
+    shop.write("plain.tar", archive)
+    packed = shop.write("plain.tar.gz", shop.run("gzip", "-9", data=archive))
     shop.unknown("unsigned", "plain.tar", "unsigned", form="tar", signatures=[], anchors=["root.pem"])
     shop.unknown("unsigned_gzip", packed, "unsigned", form="tar", signatures=[], anchors=["root.pem"])
     signature = openssl_cms(shop, shop.work("plain.tar", archive), "leaf")
     fields = {"form": "tar", "anchors": ["root.pem"]}
-    shop.keep("plain.tar.p7s", signature)
+    shop.write("plain.tar.p7s", signature)
     shop.passed("valid", "plain.tar", mutate=True, **fields)
     shop.unknown("unknown_root", "plain.tar", form="tar")
-    data = (shop.folder / packed).read_bytes()
-    shop.keep(f"{packed}.p7s", openssl_cms(shop, shop.work(packed, data), "leaf"))
+    data = (shop.path / packed).read_bytes()
+    shop.write(f"{packed}.p7s", openssl_cms(shop, shop.work(packed, data), "leaf"))
     shop.passed("valid_gzip", packed, mutate=True, **fields)
-    tampered = shop.keep("tampered.tar", tarball(shop, FILES | {"firmware.bin": b"another"}))
+    tampered = shop.write("tampered.tar", tarball(shop, FILES | {"firmware.bin": b"another"}))
     shop.failed("tampered", tampered, "invalid_signature", signatures=["plain.tar.p7s"], **fields)
-    shop.failed("truncated", shop.keep("truncated.tar", archive[:1000]), "malformed", **fields)
+    shop.failed("truncated", shop.write("truncated.tar", archive[:1000]), "malformed", **fields)
     twice = by_hand(("a", tarfile.REGTYPE, b"1"), ("a", tarfile.REGTYPE, b"2"))
-    shop.failed("duplicate_entries", shop.keep("twice.tar", twice), "malformed", **fields)
+    shop.failed("duplicate_entries", shop.write("twice.tar", twice), "malformed", **fields)
     rauc = (Path(__file__).parent.parent / "fixtures" / "rauc" / "plain.raucb").read_bytes()
-    inside = shop.keep("packages.tar.gz", tarball(shop, {"update.raucb": rauc, "readme": b"text"}, "-z"))
+    inside = shop.write("packages.tar.gz", tarball(shop, {"update.raucb": rauc, "readme": b"text"}, "-z"))
     shop.unknown("packages_inside", inside, "unsigned", **fields)
 
 

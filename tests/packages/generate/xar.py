@@ -77,7 +77,11 @@ class Package:
     def write(self) -> bytes:
         """The archive."""
         size = hashlib.new(self.digest).digest_size
-        spaces = [(kind, {"RSA": 256, "CMS": 5000 if self.authority else 2600}[kind]) for kind in self.kinds] if self.signer else []
+        spaces = (
+            [(kind, {"RSA": 256, "CMS": 5000 if self.authority else 2600}[kind]) for kind in self.kinds]
+            if self.signer
+            else []
+        )
         elements = [_place("checksum", self.digest, 0, size)]
         offset = size
         for kind, length in spaces:
