@@ -147,13 +147,13 @@ def test_escaping_is_undone(text: str) -> None:
 
 def test_a_long_text_of_short_lines() -> None:
     """A text is taken in pieces, of which none ends within a line: the same as line by line, in little memory."""
-    lines = [b"- -x \t", b"", b" ", b"y\t" * 50_000, b"- ", b"a b"] * 20_000
-    lines = [line for line in lines if len(line) < 100] + lines[:12]
+    lines = [b"- -x \t", b"", b" ", b"- ", b"a b"] * 80_000 + [b"y\t" * 50_000]
+    data = message(b"\n".join(lines) + b"\n")
     tracemalloc.start()
     try:
-        signed = read_cleartext(message(b"\n".join(lines) + b"\n")).signed
+        signed = read_cleartext(data).signed
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert signed == b"\r\n".join(line.removeprefix(b"- ").rstrip(b" \t") for line in lines)
-    assert peak < 8 * 1024 * 1024
+    assert peak < 12 * 1024 * 1024
