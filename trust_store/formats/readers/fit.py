@@ -14,7 +14,7 @@ from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges, range_chunks
 from trust_store.formats.side_signatures import read_side
-from trust_store.model.package_facts import Problem, SignatureFact, SignatureOrigin, SignatureRole
+from trust_store.model.package_facts import Coverage, Problem, SignatureFact, SignatureOrigin, SignatureRole
 from trust_store.model.verdict import Reason
 from trust_store.signatures.firmware_values import ECDSA_FIXED, PSS_MAX, open_algorithm
 
@@ -56,7 +56,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     images = fit_image.images_of(tree)
     signatures = fit_image.signatures_of(tree)
     facts = tuple(_fact(tree, images, one, _role(one, signatures)) for one in signatures)
-    coverage = coverage_of(tree, images, signatures)
+    coverage = coverage_of(tree, images, signatures) if signatures or not side else Coverage(covered_bytes=source.size)
     problem = _mismatch(tree, images) if signatures else None
     return Reading(pinned.sha256, facts + files.complete(pinned.states), coverage, problem)
 

@@ -82,7 +82,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     return Reading(
         stream.sha256,
         embedded + files.complete(stream.states),
-        _coverage(walked, members, listed, source.size),
+        _coverage(walked, members, listed, source.size)
+        if embedded or not side
+        else Coverage(covered_bytes=source.size),
         _mismatch(walked.digests, listed) if embedded else None,
         product=walked.product(listed),
     )

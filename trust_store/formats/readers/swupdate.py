@@ -84,7 +84,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     return Reading(
         stream.sha256,
         embedded + files.complete(stream.states),
-        _coverage(archive, description),
+        _coverage(archive, description) if embedded or not side else Coverage(covered_bytes=source.size),
         _mismatch(found, description) if embedded else None,
         signed=content,
         product=Product(description.name, description.version) if description.name else None,
