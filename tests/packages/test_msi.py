@@ -93,6 +93,39 @@ def test_metadata_is_digested_where_the_second_stream_says_so() -> None:
         assert [fact.content_matches for fact in msi.read(BytesSource(changed), (), LIMITS).signatures] == [matches]
 
 
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("bb", "a", "ccc"), True),
+        (("bb", "ccc", "a"), False),
+        (("b", "a", "C"), True),
+        (("b", "C", "a"), False),
+        (("b", "a", "bb"), True),
+        (("bb", "a", "C"), False),
+    ],
+)
+def test_entries_stand_where_their_names_are_looked_for(names: tuple[str, str, str], found: bool) -> None:  # noqa: FBT001 - what is expected
+    """Shorter names go first, others by their letters without case: a stream elsewhere in the tree is hidden from Windows."""
+    top, left, right = names
+    entries = ROOT, entry(top, 2, left=2, right=3), entry(left, 2), entry(right, 2)
+    if found:
+        assert len(compound(file_of(*entries)).root.children) == 3
+    else:
+        with pytest.raises(MalformedError):
+            compound(file_of(*entries))
+
+
+def test_a_signed_stream_hidden_by_the_tree() -> None:
+    """Nobody signs the directory's tree: two entries changed for each other in it leave a signed table where nobody finds it."""
+    root = VALID.index("Root Entry".encode("utf-16-le"))
+    first = struct.unpack_from("<I", VALID, root + 76)[0]
+    at = root + 128 * first
+    left, right = struct.unpack_from("<II", VALID, at + 68)
+    assert left != right
+    with pytest.raises(MalformedError):
+        compound(patched(VALID, at + 68, "II", right, left))
+
+
 def test_names_that_only_the_order_covers() -> None:
     """Without MsiDigitalSignatureEx a stream may be renamed where the order stays: Windows Installer has it so, and the map says so."""
     old, new = (text.encode("utf-16-le") + b"\0\0" for text in ("\x05SummaryInformation", "\x05SummaryInformatioo"))

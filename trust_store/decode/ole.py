@@ -32,6 +32,7 @@ _LAST_SECTOR, _END, _FREE, _NONE = 0xFFFFFFFA, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFF
 _SHIFTS = {3: 9, 4: 12}
 
 Ranges = tuple[tuple[int, int], ...]
+_Key = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class _Reader:
         if len(self._mini_sectors) * self._sector < mini_size:
             raise MalformedError("OLE: the mini stream is cut short")
         minis = self._chain(self._fat, self._mini_fat_at) if self._mini_fat_at < _LAST_SECTOR else array("I")
-        self._mini_fat = _numbers(self._bytes(minis, self._count * self._sector))
+        needed = -(-mini_size // (_MINI_BYTES * self._sector // 4))  # what is longer tells of no sector that is there
+        self._mini_fat = _numbers(self._bytes(minis[:needed], self._count * self._sector))
         self._mini_taken = bytearray(min(len(self._mini_fat), -(-mini_size // _MINI_BYTES)))
         self._entries = directory
         self._met = bytearray(len(directory) // _ENTRY_BYTES)
@@ -195,13 +197,16 @@ class _Reader:
         return size
 
     def _children(self, first: int, depth: int) -> tuple[Node, ...]:
-        """The storage's entries, which stand in a binary tree of siblings."""
+        """The storage's entries, which stand in a binary tree of siblings.
+
+        Each must stand where its name is looked for ([MS-CFB] 2.6.4): to others a stream anywhere else is not there.
+        """
         if depth > MAX_DEPTH:
             raise ResourceLimitError(f"OLE: storages nested deeper than {MAX_DEPTH}")
         found: list[Node] = []
-        waiting = [first]
+        waiting: list[tuple[int, _Key | None, _Key | None]] = [(first, None, None)]
         while waiting:
-            number = waiting.pop()
+            number, above, below = waiting.pop()
             if number == _NONE:
                 continue
             if number >= len(self._met) or self._met[number]:
@@ -209,8 +214,11 @@ class _Reader:
             self._met[number] = 1
             entry = self._entries[number * _ENTRY_BYTES : (number + 1) * _ENTRY_BYTES]
             left, right, child = struct.unpack_from("<III", entry, 68)
-            waiting += [right, left]
             found.append(self._node(entry, child, depth))
+            key = _key(found[-1].name)
+            if (above is not None and key <= above) or (below is not None and key >= below):
+                raise MalformedError("OLE: a directory entry where nobody finds it")
+            waiting += [(right, key, below), (left, above, key)]
         folded = [node.name.decode("utf-16-le", "surrogatepass").upper() for node in found]
         if len(set(folded)) != len(folded):
             raise MalformedError("OLE: two entries of one name in one storage")
@@ -261,6 +269,13 @@ def _numbers(data: bytes) -> array[int]:
     if sys.byteorder == "big":
         found.byteswap()
     return found
+
+
+def _key(name: bytes) -> _Key:
+    """What names are ordered by ([MS-CFB] 2.6.4): their length, then their units in upper case."""
+    text = name.decode("utf-16-le", "surrogatepass")
+    upper = "".join(up if len(up := one.upper()) == 1 else one for one in text)
+    return len(name), upper.encode("utf-16-be", "surrogatepass")
 
 
 def _name(entry: bytes) -> bytes:
