@@ -15,6 +15,7 @@ from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import msi
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import Product, Uncovered
+from trust_store.model.verdict import Reason
 
 VALID = (FIXTURES / "msi/valid.msi").read_bytes()
 EXTENDED = (FIXTURES / "msi/extended.msi").read_bytes()
@@ -133,6 +134,16 @@ def test_names_that_only_the_order_covers() -> None:
     assert [fact.content_matches for fact in reading.signatures] == [True]
     at = VALID.index(old)
     assert any(one.inert and (one.start or 0) <= at < (one.end or 0) for one in reading.coverage.uncovered)
+
+
+def test_digest_of_the_metadata_under_another_name() -> None:
+    """What is digested first is then content, and the signature holds: whoever did it may give all streams other names."""
+    name = "\x05MsiDigitalSignatureEx".encode("utf-16-le")
+    reading = msi.read(BytesSource(EXTENDED.replace(name, b"\x01" + name[1:])), (), LIMITS)
+    assert [fact.content_matches for fact in reading.signatures] == [True]
+    assert reading.problem is not None
+    assert reading.problem.reason is Reason.DOWNGRADE
+    assert all(msi.read(BytesSource(data), (), LIMITS).problem is None for data in (VALID, EXTENDED))
 
 
 def test_covered_and_uncovered_are_the_whole_file() -> None:

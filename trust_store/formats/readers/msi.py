@@ -19,7 +19,8 @@ from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges, range_chunks
 from trust_store.formats.side_signatures import read_side
-from trust_store.model.package_facts import Coverage, Product, Uncovered
+from trust_store.model.package_facts import Coverage, Problem, Product, Uncovered
+from trust_store.model.verdict import Reason
 from trust_store.signatures.authenticode import read_embedded
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ the root, over every other stream and the storages' classes; with `\\5MsiDigital
 
 Not covered and inert: the header, allocation tables and directory, which the strict walk checks ([MS-CFB]), sectors and ends of sectors
 that belong to nothing, the two streams themselves. Where there is no MsiDigitalSignatureEx nobody vouches for the streams' names but for
-their order, as Windows Installer has it. Bytes after the last sector in use are uncovered content unless they are zeros. Product
+their order, as Windows Installer has it; if the first of them is as long as a digest, it may be MsiDigitalSignatureEx under another name,
+which is `downgrade`. Bytes after the last sector in use are uncovered content unless they are zeros. Product
 and version come from the Property table. Fixtures made by msibuild and osslsigncode."""
 
 SIGNATURE, EXTENDED = "\x05DigitalSignature", "\x05MsiDigitalSignatureEx"
@@ -84,7 +86,16 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     facts = embedded.complete(digests, accepts) + detached.complete(digests, accepts)
     facts += complete_side(files, pinned.states)
     product = _product(pinned, root)
-    return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces), product=product)
+    problem = _stripped(root, digests) if extended is None else None
+    return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces), problem, product=product)
+
+
+def _stripped(root: Node, digests: dict[str, bytes]) -> Problem | None:
+    """Whether the digest of the metadata may stand there under another name, where it is content and vouches for no metadata."""
+    first = next(iter(_digested(root, at_root=True)), None)
+    if first is None or first.kind != ole.STREAM or first.size not in {len(digest) for digest in digests.values()}:
+        return None
+    return Problem(Reason.DOWNGRADE, "MSI: the first stream may be MsiDigitalSignatureEx under another name")
 
 
 def _product(source: PinnedSource, root: Node) -> Product | None:
