@@ -7,8 +7,9 @@ import pytest
 from tests.packages.generate.openpgp_keys import OldKey
 from tests.packages.generate.rpm_craft import octets, split
 from tests.packages.table import FIXTURES
+from tests.trust_store.package_craft import archive
 from trust_store.decode.openpgp_packets import read_armor
-from trust_store.formats import signed_parts
+from trust_store.formats import detect, signed_parts
 from trust_store.formats.detect import read_package
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.streaming import BytesSource
@@ -75,3 +76,15 @@ def test_a_version_3_signature_over_other_bytes_does_not_hold() -> None:
     other = packet.replace(b"\x05\x00", b"\x05\x01", 1)
     for changed in (old.sign(parts.main + b"\0"), later, other):
         assert not any(check.holds for check in checks(parts.signed_by(octets(268, changed)).data, old.certificate))
+
+
+def test_a_large_package_inside_another_leaves_the_key_to_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored member may be as large as the archive: it is not taken into memory to be shown to the second reader."""
+    package, signature = (FIXTURES / "pacman" / f"valid.pkg.tar.gz{end}" for end in ("", ".sig"))
+    data = archive({"a": package.read_bytes(), "a.sig": signature.read_bytes()})
+    key = read_armor((FIXTURES / "pacman" / "vendor.asc").read_bytes())[0].data
+    for most, alone in ((package.stat().st_size, False), (package.stat().st_size - 1, True)):
+        monkeypatch.setattr(detect, "MAX_SHOWN_MEMBER_BYTES", most)
+        (member,) = read_package(BytesSource(data), (), (CandidateKey("openpgp", key),), ReadLimits()).members
+        found = [check for fact in member.facts.signatures for check in fact.key_checks]
+        assert [(check.second_opinion, check.key_alone) for check in found] == [(True, alone)]

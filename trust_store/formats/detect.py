@@ -107,6 +107,8 @@ def _product(reading: Reading) -> Product | None:
 
 _ANYTHING = "detached"
 """The reader that takes whatever no other one does: only where there is a signature beside it."""
+MAX_SHOWN_MEMBER_BYTES = 64 * 1024 * 1024
+"""Of a larger package inside another the second OpenPGP reader judges the key alone: it takes a file, or bytes in memory."""
 MAX_SHOWN_BYTES = 1024 * 1024
 """A larger file is not looked at to tell whether it is a signature."""
 
@@ -225,7 +227,9 @@ def _signed(number: int, fact: SignatureFact, source: PackageSource, reading: Re
         return content[number]
     if fact.origin is SignatureOrigin.EMBEDDED:
         return content if isinstance(content, bytes) else None
-    return source.descriptor if isinstance(source, FileSource) else source.read_at(0, source.size)
+    if isinstance(source, FileSource):
+        return source.descriptor
+    return source.read_at(0, source.size) if source.size <= MAX_SHOWN_MEMBER_BYTES else None
 
 
 def _with_opinion(
