@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import CandidateKey
 
 UNREAD_SCHEME = "unknown"
+MAX_SIDE_BYTES = 3 * MAX_SIGNATURE_FILE_BYTES
+"""Of all files beside a package together."""
+MAX_SIDE_FILES = 64
 
 
 class FactReader(Protocol):
@@ -255,14 +258,21 @@ def read_package(
     """Open ``path`` and have it read with the signatures in ``sides``; it is the open file that every digest is about.
 
     Raises PackageUnreadableError. A side file that cannot be read is a usage error if it was given, else a signature with
-    that problem: it is never left out.
+    that problem: it is never left out. Of more files than are read the others are one such signature together.
     """
     with open_package(path) as descriptor:
         material: list[SideMaterial] = []
         unread: list[SignatureFact] = []
+        room = MAX_SIDE_BYTES
         for side in dict.fromkeys(sides):
             try:
-                material.append(_side_material(side, origin))
+                one = _side_material(side, origin)
+                room -= len(one.data)
+                if room < 0 or len(material) == MAX_SIDE_FILES:
+                    detail = f"more signature files than are read: at most {MAX_SIDE_FILES}, of {MAX_SIDE_BYTES} bytes together"
+                    unread.append(SignatureFact(UNREAD_SCHEME, origin, None, Problem(Reason.RESOURCE_LIMIT, detail)))
+                    break
+                material.append(one)
             except PackageUnreadableError as error:
                 if origin is SignatureOrigin.GIVEN:
                     raise UsageError(str(error)) from error

@@ -30,6 +30,8 @@ from trust_store.storage.facts import record_sighting, save_facts
 from trust_store.stored_verdict import PackageUnknownError, StoredTrust, verify_stored, with_stored_keys
 from trust_store.verification.supplied import SuppliedMaterial, read_material, supplied_anchors
 from trust_store.verifier import (
+    MAX_SIDE_BYTES,
+    MAX_SIDE_FILES,
     CheckRequest,
     Verifier,
     read_package,
@@ -288,6 +290,22 @@ def test_side_files_are_never_left_out(package: Path, pki: VendorPKI) -> None:
     assert [bool(s.problem) for s in facts.signatures] == [False, True]
     with pytest.raises(UsageError, match="cannot be opened"):
         read_package(package, sides, Reader(), (), LIMITS, origin=SignatureOrigin.GIVEN)
+
+
+def test_a_flood_of_side_files_is_cut_off_and_told(package: Path, pki: VendorPKI) -> None:
+    """Of more signature files than may be read, in number or bytes, the others are told as one that could not be."""
+    many = [package.with_name(f"{number}.sig") for number in range(MAX_SIDE_FILES + 3)]
+    for side in many:
+        side.write_bytes(b"-")
+    large = [package.with_name(f"{number}.large") for number in range(5)]
+    for side in large:
+        side.write_bytes(b"-" * (MAX_SIDE_BYTES // 3))
+    for sides, read in ((many, MAX_SIDE_FILES), (large, 3)):
+        for origin in (SignatureOrigin.FOUND, SignatureOrigin.GIVEN):
+            facts = read_package(package, sides, Reader(), candidates(pki.root), LIMITS, origin=origin)
+            beside = [fact.problem for fact in facts.signatures if fact.origin is origin and fact.problem]
+            assert [problem.reason for problem in beside].count(Reason.RESOURCE_LIMIT) == 1
+            assert len(facts.material) == read
 
 
 def test_the_open_file_is_what_is_answered_about(package: Path, pki: VendorPKI) -> None:
