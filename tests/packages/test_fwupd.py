@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -10,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.packages.judged import detached_cms, judged
+from tests.packages.pki import make_pki
 from tests.trust_store.package_craft import LIMITS, read
 from trust_store.decode import cab_files
 from trust_store.decode.cab_files import block_checksum, contents, read_directory
+from trust_store.decode.firmware_metainfo import parse_metainfo
 from trust_store.decode.jcat import JcatItem, parse_jcat
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.readers import fwupd
@@ -171,3 +176,70 @@ def test_broken_archives_raise_nothing_else(whole: bytes, position: int, data: b
     fwupd.recognises(source, LIMITS)
     with contextlib.suppress(*READ_ERRORS):
         fwupd.read(source, (), LIMITS)
+
+
+PKI = make_pki(kind="p256")
+OLD, NEW = b"firmware 1 ", b"firmware 2 "
+
+
+def metainfo(*checksums: tuple[str, str, bytes]) -> bytes:
+    """Metadata with one release; checksums are (target, file, content)."""
+    said = "".join(
+        f'<checksum type="sha256" target="{target}" filename="{name}">{hashlib.sha256(content).hexdigest()}</checksum>'
+        for target, name, content in checksums
+    )
+    release = f'<release version="2">{said}<checksum target="content" filename="x"/></release>'
+    return f"<component><id>org.fixture</id><releases>{release}</releases></component>".encode()
+
+
+def signed(files: dict[str, bytes], **others: bytes) -> bytes:
+    """An archive in which each of ``files`` is signed; ``others`` are not (an underscore stands for a point)."""
+    items = []
+    for name, content in files.items():
+        value = base64.b64encode(detached_cms(content, PKI)).decode()
+        items.append({"Id": name, "Blobs": [{"Kind": 3, "Flags": 0, "Data": value}]})
+    held = {**files, "fixture.jcat": jcat(*items), **{name.replace("_", "."): data for name, data in others.items()}}
+    at, entries = 0, []
+    for name, content in held.items():
+        entries.append((name, at, len(content)))
+        at += len(content)
+    return cabinet(*entries, data=b"".join(held.values()))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ((), Reason.TRUSTED),
+        ((("content", "firmware.bin", NEW),), Reason.TRUSTED),
+        ((("container", "fixture.cab", OLD), ("content", "firmware.bin", NEW)), Reason.TRUSTED),
+        ((("content", "firmware.bin", OLD),), Reason.INVALID_SIGNATURE),
+        ((("content", "firmware.bin", NEW), ("content", "firmware.bin", OLD)), Reason.INVALID_SIGNATURE),
+        ((("content", "absent.bin", NEW),), Reason.INVALID_SIGNATURE),
+    ],
+)
+def test_payload_of_another_archive(said: tuple[tuple[str, str, bytes], ...], reason: Reason, tmp_path: Path) -> None:
+    """A payload that is signed, and not the one that the signed metadata has the checksum of, is from another archive."""
+    made = signed({"firmware.bin": NEW, "fixture.metainfo.xml": metainfo(*said)})
+    assert judged(tmp_path, made, (PKI.root.pem,)).reason is reason
+
+
+def test_signature_file_that_is_none(tmp_path: Path) -> None:
+    """A file that is only called like a signature is content that nobody signed."""
+    made = signed({"firmware.bin": NEW, "fixture.metainfo.xml": metainfo()}, firmware_bin_asc=b"anything at all")
+    assert judged(tmp_path, made, (PKI.root.pem,)).reason is Reason.UNCOVERED_CONTENT
+
+
+@pytest.mark.parametrize("value", ["ab", "g" * 64])
+def test_checksum_that_is_none(value: str) -> None:
+    """A checksum of no known length, or not in hex, is malformed."""
+    with pytest.raises(MalformedError):
+        parse_metainfo(
+            metainfo(("content", "f", b"")).replace(hashlib.sha256(b"").hexdigest().encode(), value.encode())
+        )
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_as_metadata(data: bytes) -> None:
+    """Any bytes whatever are metadata or one of the three errors."""
+    with contextlib.suppress(*READ_ERRORS):
+        parse_metainfo(b"<component>" + data + b"</component>")

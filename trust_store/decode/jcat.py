@@ -73,7 +73,7 @@ def _item(value: dict[str, Any]) -> JcatItem:
 
 def _blob(value: dict[str, Any]) -> JcatBlob:
     kind, target, flags, data = (value.get(name, 0) for name in ("Kind", "Target", "Flags", "Data"))
-    if not all(isinstance(number, int) for number in (kind, target, flags)) or not isinstance(data, str):
+    if not all(type(number) is int for number in (kind, target, flags)) or not isinstance(data, str):
         raise MalformedError("jcat: a blob that is none")
     if flags & _IS_TEXT:
         return JcatBlob(kind, target, data.encode())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from trust_store.decode import jcat
 from trust_store.decode.cab_files import CabDirectory, contents, read_directory
+from trust_store.decode.firmware_metainfo import parse_metainfo
 from trust_store.decode.member_names import require_distinct
-from trust_store.decode.plain_xml import parse_xml
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
@@ -46,7 +46,9 @@ older archives have them in files of their own, called after the file with `.asc
 signature, and each file needs a good one of its own; one that is spoken of and absent, or not of a checksum there, is
 `invalid_signature`, one without a signature is uncovered content. Stored and MSZIP cabinets are read. How the cabinet packs its files,
 and their dates and attributes, is not covered; bytes after the cabinet are uncovered content. Component and release of the signed
-metadata are the product. Ed25519 and ML-DSA signatures of jcat, and its transparency records, are not judged."""
+metadata are the product; a file that is not of a checksum there for it (target `content`) is `invalid_signature`, since each file of an
+archive may be signed and come from another one. Without such a checksum nothing binds files to metadata. Ed25519 and ML-DSA signatures
+of jcat, and its transparency records, are not judged."""
 
 JCAT, METAINFO = ".jcat", ".metainfo.xml"
 DETACHED = frozenset({".asc", ".p7b", ".p7c"})
@@ -80,13 +82,14 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     if len(blobs) > MAX_SIGNATURES:
         raise ResourceLimitError(f"fwupd: {len(blobs)} signatures")
     signed = {blob.name for blob in blobs}
+    inert = {*catalogs, *(blob.bare for blob in blobs if blob.files.pending)}
     facts, shown = _signed(found, blobs)
     beside = files.complete(pinned.states)
     return Reading(
         pinned.sha256,
         facts + beside,
-        _coverage(pinned, directory, signed, catalogs) if facts or not side else Coverage(covered_bytes=source.size),
-        _mismatch(found, items) if facts else None,
+        _coverage(pinned, directory, signed, inert) if facts or not side else Coverage(covered_bytes=source.size),
+        (_mismatch(found, items) or _other_payload(found, signed)) if facts else None,
         signed=shown,
         product=_product(found, signed),
     )
@@ -136,11 +139,12 @@ class _Contents:
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """One blob's signatures: the file they are of, and the checksum that they are over where it is not the file."""
+    """One blob's signatures: the file they are of, the checksum that they are over where it is not the file, their own file if any."""
 
     name: str
     files: SignatureFiles
     text: bytes | None
+    bare: str = ""
 
 
 def _blobs(found: _Contents, catalog: str, items: tuple[JcatItem, ...]) -> list[_Signed]:
@@ -159,7 +163,8 @@ def _beside(found: _Contents) -> list[_Signed]:
         base = _signed_by_name(name, found.digests)
         if base is not None:
             file = SideFile(name, found.digests[name]["sha256"])
-            blobs.append(_Signed(base, read_file(found.small(name), origin=SignatureOrigin.EMBEDDED, file=file), None))
+            value = read_file(found.small(name), origin=SignatureOrigin.EMBEDDED, file=file)
+            blobs.append(_Signed(base, value, None, bare=name))
     return blobs
 
 
@@ -223,10 +228,21 @@ def _mismatch(found: _Contents, items: tuple[JcatItem, ...]) -> Problem | None:
     return None
 
 
-def _coverage(source: PinnedSource, directory: CabDirectory, signed: set[str], catalogs: list[str]) -> Coverage:
+def _other_payload(found: _Contents, signed: set[str]) -> Problem | None:
+    """A file that is not the one that the signed metadata is about: each may be signed, and come from another archive.
+
+    Raises MalformedError or ResourceLimitError for metadata that cannot be read.
+    """
+    for name in sorted(signed):
+        for one in parse_metainfo(found.small(name)).checksums if name.endswith(METAINFO) else ():
+            if found.digests.get(one.name, {}).get(one.algorithm) != one.digest:
+                return Problem(Reason.INVALID_SIGNATURE, f"{one.name[:80]!a} is not what the signed metadata is about")
+    return None
+
+
+def _coverage(source: PinnedSource, directory: CabDirectory, signed: set[str], inert: set[str]) -> Coverage:
     names = [file.name for file in directory.files]
-    bare = {name for name in names if _signed_by_name(name, names)}
-    uncovered = [Uncovered(member=name) for name in names if name not in {*signed, *catalogs, *bare}]
+    uncovered = [Uncovered(member=name) for name in names if name not in signed | inert]
     uncovered.append(Uncovered(start=0, end=directory.end, inert=True))
     if directory.end < source.size:
         uncovered.append(Uncovered(start=directory.end, end=source.size))
@@ -239,10 +255,9 @@ def _product(found: _Contents, signed: set[str]) -> Product | None:
     if len(names) != 1 or names[0] not in signed:
         return None
     try:
-        component = parse_xml(found.small(names[0]), "fwupd: metadata")
-        name = component.one("id", "fwupd: component").text.strip()
-        releases = [release for group in component.all("releases") for release in group.all("release")]
+        said = parse_metainfo(found.small(names[0]))
     except READ_ERRORS:
         return None
-    versions = [release.attributes.get("version") for release in releases]
-    return Product(name[:200], versions[0] if len(versions) == 1 else None) if name else None
+    return (
+        Product(said.component[:200], said.versions[0] if len(said.versions) == 1 else None) if said.component else None
+    )
