@@ -258,6 +258,22 @@ def test_a_root_handed_over_with_a_key_asks_for_its_log() -> None:
     assert verify_package(facts, both, question(None)).reason is Reason.INVALID_SIGNATURE
 
 
+def test_a_file_of_statements_may_have_some_about_other_packages() -> None:
+    """A key's statements about other files beside the one about this package say nothing; alone such a one does not hold."""
+    key = new_key("p256")
+    subjects = [("a", {"sha256": hashlib.sha256(content).hexdigest()}) for content in (ARTIFACT, b"other")]
+    own, other = (INSTANCE.with_key(key, statement(one), envelope=True).bundle() for one in subjects)
+    material = read_material(pem(key), "key.pub")
+    view = TrustView(anchors=supplied_anchors(material, NOW), trust="supplied")
+    for bundles, reason in (((own, other), Reason.TRUSTED), ((other, other), Reason.INVALID_SIGNATURE)):
+        lines = b"\n".join(json.dumps(one).encode() for one in bundles)
+        facts = facts_of(lines, ARTIFACT, *material.candidates)
+        assert verify_package(facts, view, question(None)).reason is reason
+    alone = verify_package(facts_of(other, ARTIFACT, *material.candidates), view, question(None))
+    assert alone.reason is Reason.INVALID_SIGNATURE
+    assert alone.signatures[0].known_key
+
+
 def test_an_envelope_is_no_signature_over_its_own_encoding() -> None:
     """What was signed and logged as an envelope is not shown as a file that holds the envelope's PAE; a bare key signs more than that."""
     digests = {"sha256": hashlib.sha256(ARTIFACT).hexdigest()}

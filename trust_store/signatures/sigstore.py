@@ -40,7 +40,10 @@ _PURL = "pkg:npm/"
 
 @dataclass(frozen=True, slots=True)
 class PendingBundle:
-    """One bundle whose file has not been read yet; ``algorithms`` are the digests wanted, the likeliest of the signature first."""
+    """One bundle whose file has not been read yet; ``algorithms`` are the digests wanted, the likeliest of the signature first.
+
+    ``beside_others``: its file holds more statements, each of which may be about another package.
+    """
 
     scheme: str
     bundle: Bundle
@@ -50,6 +53,7 @@ class PendingBundle:
     logged_key: bytes | None
     origin: SignatureOrigin
     file: SideFile | None
+    beside_others: bool = False
 
     @property
     def digests(self) -> tuple[DigestRequest, ...]:
@@ -65,19 +69,23 @@ class PendingBundle:
             return SignatureFact(self.scheme, self.origin, self.file, problem, self._hint())
         algorithm = self._signed_with(digests)
         envelope = self.bundle.envelope
+        about = self._is_about(digests)
+        # A known key's statement about another package speaks against this one only where it was shown as one about it.
+        elsewhere = self.beside_others and self.statement is not None and not about
+        key = None if elsewhere else self.logged_key
         return SignatureFact(
             scheme=self.scheme,
             origin=self.origin,
             file=self.file,
-            hint=self._hint(),
+            hint=SignerHint() if elsewhere and self.logged_key else self._hint(),
             digest_algorithm=algorithm,
             signature=self.bundle.signature,
             signed=envelope.signed if envelope else b"",
             digest=digests.get(algorithm, digests[self.algorithms[0]]),
-            content_matches=self._is_about(digests),
+            content_matches=about,
             packet=self.document,
             certificates=self.bundle.certificates,
-            keys=(CarriedKey(RAW, self.logged_key),) if self.logged_key else (),
+            keys=(CarriedKey(RAW, key),) if key else (),
         )
 
     def _foreign(self, state: DigestState) -> str | None:
@@ -160,7 +168,7 @@ class BundleScheme:
             raise ResourceLimitError(f"{self.NAME}: {len(said)} signatures in one file")
         for one in said:
             try:
-                found.append(self._pending(one, origin, file))
+                found.append(self._pending(one, origin, file, beside_others=len(said) > 1))
             except READ_ERRORS as error:
                 errors.append(error)
                 problem = Problem(_reason(error), str(error)[:500])
@@ -185,7 +193,9 @@ class BundleScheme:
         named = bool(fact.certificates) or fact.hint.key_sha256 == digest
         return KeyCheck(key=digest, owner=digest, holds=good) if good or named else None
 
-    def _pending(self, said: dict[str, Any], origin: SignatureOrigin, file: SideFile | None) -> PendingBundle:
+    def _pending(
+        self, said: dict[str, Any], origin: SignatureOrigin, file: SideFile | None, *, beside_others: bool
+    ) -> PendingBundle:
         bundle = parse_said(said)
         statement = parse_statement(bundle.envelope) if bundle.envelope else None
         for certificate in bundle.certificates:
@@ -199,6 +209,7 @@ class BundleScheme:
             None if bundle.certificates else _logged_key(bundle),
             origin,
             file,
+            beside_others,
         )
 
 
