@@ -203,3 +203,11 @@ def test_a_countersignature_may_state_that_it_is_over_data(kind: str | None, *, 
 def test_an_archive_without_a_nuspec_is_no_package_of_nugets() -> None:
     """Other archives have a file of that name as well: the signature archives of Visual Studio Code's marketplace."""
     assert facts(package({".signature.p7s": MESSAGE, ".signature.manifest": b"{}"})).format == "zip"
+
+
+def test_of_many_nuspecs_none_is_read() -> None:
+    """Which of them names the product nobody can say, and keeping all of them would take what they unpack to."""
+    for names, read in ((("a.nuspec",), 1), (("a.nuspec", "b.nuspec"), 0)):
+        archive = package(dict.fromkeys(names, b"<package/>"))
+        directory = read_directory(BytesSource(with_entry(archive, MESSAGE)), LIMITS)
+        assert [member.name for member in nuget._wanted(directory)] == [".signature.p7s", *names[:read]]

@@ -260,3 +260,11 @@ def test_a_changed_archive_is_read_or_refused(position: int, put: bytes) -> None
 def test_the_fixtures_hold_what_a_flat_package_does() -> None:
     """A component package: description, payload, bill of materials."""
     assert [file.name for file in FILES] == ["PackageInfo", "Payload", "Bom"]
+
+
+def test_a_table_of_attributes() -> None:
+    """Attributes are counted over the whole table: sixty on each of a few thousand elements take more room than their octets."""
+    names = " ".join(f'a{n}=""' for n in range(60))
+    table = f"<xar><toc>{f'<file {names}/>' * 7000}</toc></xar>".encode()
+    with pytest.raises(ResourceLimitError):
+        xar_archive.parse_table(table, HEADER)

@@ -14,6 +14,7 @@ MAX_BYTES = 16 * 1024**2
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 128
 MAX_ATTRIBUTES = 64
+MAX_ALL_ATTRIBUTES = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,15 @@ class _Builder:
     def __init__(self, what: str) -> None:
         self._what = what
         self._open: list[_Open] = []
-        self._elements = 0
+        self._elements = self._attributes = 0
         self._names: dict[str, str] = {}  # one string for each name, however often it stands
         self.root: XMLElement | None = None
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+        self._attributes += len(attributes)
+        many = len(attributes) > MAX_ATTRIBUTES or self._attributes > MAX_ALL_ATTRIBUTES
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or many:
             raise ResourceLimitError(f"{self._what}: more or deeper elements, or more attributes, than are read")
         self._open.append(_Open(self._name(name), {self._name(key): value for key, value in attributes.items()}))
 

@@ -80,15 +80,14 @@ def _is_nuspec(name: str) -> bool:
 
 
 def _wanted(directory: Directory) -> list[Member]:
-    """The members whose content is read: the signature, and the nuspec where there is one of a size that one has."""
-    for member in directory.members:
-        if member.name == SIGNATURE and member.size > MAX_SIGNATURE_FILE_BYTES:
+    """The members whose content is read: the signature, and the nuspec where there is one alone, of a size that one has."""
+    signatures = [member for member in directory.members if member.name == SIGNATURE]
+    for member in signatures:
+        if member.size > MAX_SIGNATURE_FILE_BYTES:
             raise ResourceLimitError(f"NuGet: a signature of {member.size} bytes")
-    return [
-        member
-        for member in directory.members
-        if member.name == SIGNATURE or (_is_nuspec(member.name) and member.size <= nuspec.MAX_BYTES)
-    ]
+    nuspecs = [member for member in directory.members if _is_nuspec(member.name)]
+    small = len(nuspecs) == 1 and nuspecs[0].size <= nuspec.MAX_BYTES
+    return signatures + (nuspecs if small else [])
 
 
 def _signature_record(directory: Directory) -> Record:
@@ -152,7 +151,7 @@ def _unsigned_package(directory: Directory, signature: Record) -> list[tuple[int
 
 
 def _product(nuspecs: list[bytes]) -> Product | None:
-    """What the one nuspec says; None where there is none, two, or one that cannot be read."""
+    """What the one nuspec says; None where there is none, or one that cannot be read."""
     if len(nuspecs) != 1:
         return None
     try:
