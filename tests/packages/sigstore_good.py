@@ -160,10 +160,11 @@ def _good_proof_without_checkpoint() -> Handed:
     return handed(bundle)
 
 
-def _good_carried_issuer() -> Handed:
+def _good_carried_chain() -> Handed:
+    """Older signers put in all that the authority gave them, its root as well (sigstore_bundle.proto, x509_certificate_chain)."""
     bundle = signed_once().bundle("0.2")
     chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
-    chain.append({"rawBytes": b64(INSTANCE.intermediate.der)})
+    chain += [{"rawBytes": b64(one.der)} for one in (INSTANCE.intermediate, INSTANCE.root)]
     return handed(bundle)
 
 

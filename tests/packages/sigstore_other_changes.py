@@ -114,10 +114,11 @@ def _bad_carried_authority() -> Handed:
 
 
 def _bad_carried_root() -> Handed:
-    """A chain in the bundle holds no root, not even the right one."""
+    """A chain in the bundle holds no root of somebody else."""
+    other = Instance.make("other.example")
     bundle = signed_once().bundle("0.2")
     chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
-    chain += [{"rawBytes": b64(one.der)} for one in (INSTANCE.intermediate, INSTANCE.root)]
+    chain += [{"rawBytes": b64(one.der)} for one in (INSTANCE.intermediate, other.root)]
     return handed(bundle, "malformed")
 
 

@@ -79,9 +79,6 @@ class SigstoreJudging(BareKeyJudging):
         # (3) The log entry says the same as the bundle (CVE-2022-36056), whoever keeps the log.
         self._against(inconsistencies(bundle, self._fact.digest, self._fact.digest_algorithm, None))
         self._named_like_the_file(bundle)
-        # (3a) A chain holds no root: it would vouch for itself (sigstore_bundle.proto, x509_certificate_chain).
-        if any(certificate.self_issued for certificate in readable(bundle.certificates[1:])):
-            self.findings.append(Finding(Reason.MALFORMED, "a root certificate stands in the bundle's chain"))
         # (4) A buried key always wins.
         self.findings += self._material.tombstones_on(leaf, "the signer")
         if identity is None:
@@ -127,6 +124,13 @@ class SigstoreJudging(BareKeyJudging):
         if path is None:
             return
         problems += path.problems
+        # (8a) Older signers put the root into the chain, where it says nothing; another one would vouch for itself.
+        own = {certificate.sha256 for authority in root.authorities for certificate in authority.chain}
+        carried = readable(bundle.certificates[1:])
+        if any(certificate.self_issued and certificate.sha256 not in own for certificate in carried):
+            problems.append(
+                _problem(Reason.MALFORMED, "a root that is not the instance's stands in the bundle's chain")
+            )
         # (9) It is logged.
         problems += certificate_log_problems(path.path, root.ctlogs)
         findings = [Finding(problem.reason, problem.detail) for problem in problems]
