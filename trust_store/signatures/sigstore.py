@@ -290,8 +290,8 @@ SCHEMES = {
             f"""Sigstore bundles v0.1 to v0.3, alone or one a line: message signatures and in-toto statements in DSSE.
 
 {_RULES} Or a bare key made it, which is an anchor; where a trusted root with a log is handed over with it, that must have it. An instance
-without logs vouches for nobody's certificates. A chain in a bundle holds no other root. A file that is itself a message which a bare key signs
-in another protocol, or an envelope's encoding, is `malformed` under a message signature. Fixtures are built from the specification.
+without logs vouches for nobody's certificates. A chain in a bundle holds no other root. A file that is itself a message which a bare key
+signs in another protocol, or an envelope's encoding, is `malformed` under a message signature. Fixtures are built from the specification.
 sigstore's Python client says the same of them but for this: it does not look at the times within which a root's authorities and logs are
 good (TimeRange, `valid_for`), takes a statement of which one digest of several is right, and does not read intoto and dsse 0.0.2 entries,
 P-384 and Ed25519 keys, `checkpointKeyId` and fields that are newer than it is.""",
