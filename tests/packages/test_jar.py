@@ -27,6 +27,7 @@ from tests.packages.pki import Issued, issue
 from trust_store.decode.cms import certificate_names
 from trust_store.decode.jar_manifest import parse_jar_manifest
 from trust_store.errors import READ_ERRORS, MalformedError
+from trust_store.formats import jar_contents
 from trust_store.formats.detect import read_package
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.streaming import BytesSource
@@ -194,11 +195,13 @@ def test_manifests_that_can_be_read_in_two_ways(data: bytes) -> None:
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
 def test_line_ends(end: bytes) -> None:
     """Lines end in CR LF, LF or CR; a section's bytes are those up to and with the blank line."""
-    data = end.join([b"Manifest-Version: 1.0", b"", b"Name: a", b"X: y", b" z", b"", b"", b"Name: b", b"X: y", b""])
+    data = end.join(
+        [b"Manifest-Version: 1.0", b"", b"Name: a", b"SHA-256-Digest: y", b" z", b"", b"", b"Name: b", b"X: y", b""]
+    )
     parsed = parse_jar_manifest(data, "manifest", version="Manifest-Version", max_sections=10)
-    assert parsed.sections["a"].attributes["X"] == "yz"
+    assert parsed.sections["a"].attributes["SHA-256-DIGEST"] == "yz"
     assert parsed.main.raw == b"Manifest-Version: 1.0" + end * 2
-    assert parsed.sections["a"].raw == end.join([b"Name: a", b"X: y", b" z", b"", b""])
+    assert parsed.sections["a"].raw == end.join([b"Name: a", b"SHA-256-Digest: y", b" z", b"", b""])
     assert parsed.sections["b"].raw == end.join([b"Name: b", b"X: y", b""])
 
 
@@ -314,3 +317,64 @@ def test_signed_attributes_as_they_stand(signer: Issued, member: str, intact: bo
     related = {"META-INF/MANIFEST.MF": manifest, "META-INF/S.SF": content, "META-INF/S.EC": reordered(signer, content)}
     (fact,) = read_package(BytesSource(archive(related | files)), (), (), LIMITS).signatures
     assert holds(fact) is intact
+
+
+def deflated(files: dict[str, bytes]) -> bytes:
+    """An archive whose members are compressed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return buffer.getvalue()
+
+
+def problem(facts: PackageFacts) -> Reason | None:
+    """What is wrong with the package or its one signature."""
+    found = facts.problem or next((fact.problem for fact in facts.signatures if fact.problem), None)
+    return found.reason if found else None
+
+
+def test_text_that_no_digests_fill() -> None:
+    """Manifests are digests, which do not compress: one that unpacks to far more than the archive holds is not read."""
+    manifest = b"Manifest-Version: 1.0\r\n\r\nName: a\r\n" + b"X: y\r\n" * 1_000_000
+    bomb = deflated({"META-INF/MANIFEST.MF": manifest, "META-INF/A.RSA": b"x"})
+    assert problem(read_package(BytesSource(bomb), (), (), LIMITS)) is Reason.RESOURCE_LIMIT
+
+
+def test_sections_of_members_that_are_not_there(signer: Issued) -> None:
+    """A manifest or signature file with far more sections than the archive has members is not kept in memory."""
+    manifest, sections = manifest_of(FILES)
+    many = b"".join(b"Name: %x\r\n\r\n" % number for number in range(1100))
+    assert problem(jar(signer, manifest + many, signature_file(sections))) is Reason.RESOURCE_LIMIT
+    assert problem(jar(signer, manifest, signature_file(sections) + many)) is Reason.RESOURCE_LIMIT
+    assert problem(jar(signer, manifest, signature_file(sections))) is None
+
+
+def test_digests_of_more_than_the_archive_holds(signer: Issued) -> None:
+    """Members that unpack to far more than the archive, and a section with more digests than anybody states, are not digested."""
+    stated = b"Manifest-Version: 1.0\r\n\r\nName: a\r\nSHA-256-Digest: x\r\n\r\n"
+    content = signature_file({})
+    related = {"META-INF/MANIFEST.MF": stated, "META-INF/A.SF": content, "META-INF/A.EC": block(signer, content)}
+    bomb = deflated(related | {"a": bytes(513 * 1024**2)})
+    assert len(bomb) < 1024**2
+    assert problem(read_package(BytesSource(bomb), (), (), LIMITS)) is Reason.RESOURCE_LIMIT
+    algorithms = ("MD5", "SHA1", "SHA-256", "SHA-384", "SHA-512")
+    several = "".join(f"{name}-Digest: x\r\n" for name in algorithms)
+    manifest = f"Manifest-Version: 1.0\r\n\r\nName: a.txt\r\n{several}\r\n".encode()
+    assert problem(jar(signer, manifest, content)) is Reason.RESOURCE_LIMIT
+
+
+def test_signature_files_that_ask_for_the_same_digests(signer: Issued, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest is digested once for all signature files, its sections for as many as there is a budget for."""
+    manifest, sections = manifest_of(FILES)
+    whole = f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n"
+    monkeypatch.setattr(jar_contents, "MAX_COMPARED_BYTES", len(manifest) + 256)
+    facts = jar(signer, manifest, *[signature_file(sections, whole)] * 3)
+    assert [holds(fact) for fact in facts.signatures] == [True] * 3
+    assert problem(jar(signer, manifest, *[signature_file(sections)] * 3)) is Reason.RESOURCE_LIMIT
+
+
+def test_an_attribute_of_any_length(signer: Issued) -> None:
+    """An attribute that goes on for more than a megabyte is not put together."""
+    manifest, sections = manifest_of(FILES, "X: " + "\r\n ".join(["y" * 1000] * 1100) + "\r\n")
+    assert problem(jar(signer, manifest, signature_file(sections))) is Reason.RESOURCE_LIMIT

@@ -14,7 +14,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trust_store.decode.jar_manifest import MAIN, SECTION, WHOLE, Manifest, digests_of, parse_jar_manifest
+from trust_store.decode.jar_manifest import (
+    MAIN,
+    SCHEMES,
+    SECTION,
+    WHOLE,
+    digests_of,
+    parse_jar_manifest,
+)
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.side_signatures import problem_of
 from trust_store.model.package_facts import SideFile, SignatureFact, SignatureOrigin
@@ -25,7 +32,7 @@ from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from trust_store.decode.jar_manifest import Section
+    from trust_store.decode.jar_manifest import Manifest, Section
     from trust_store.decode.zip_directory import Member
     from trust_store.errors import UnsupportedError
     from trust_store.formats.protocol import ReadLimits
@@ -35,10 +42,16 @@ MAX_SIGNATURE_FILES = 64
 MAX_RELATED_MEMBERS = 4 * MAX_SIGNATURE_FILES
 MAX_RELATED_BYTES = 32 * 1024**2
 """All signature-related members are in memory at once."""
+MIN_TEXT_BYTES, MAX_TEXT_RATIO = 4 * 1024**2, 8
+"""They are mostly digests, which do not compress: no more of them than so many bytes, or so many times the packed archive."""
+MIN_SECTIONS, SECTIONS_PER_MEMBER = 1024, 2
+MIN_HASHED_BYTES, MAX_HASHED_RATIO = 512 * 1024**2, 64
+"""Members' unpacked bytes times digests stated of each: more than so many times the packed archive is a bomb."""
+MAX_COMPARED_BYTES, _BYTES_PER_DIGEST = 256 * 1024**2, 256
+"""Of manifest sections that are digested for signature files, and what every digest counts for at least."""
 _RELATED = re.compile(r"META-INF/(?:MANIFEST\.MF|SIG-[^/]*|[^/]*\.(?:SF|RSA|DSA|EC))", re.IGNORECASE)
 _BLOCK = re.compile(r"META-INF/[^/]*\.(?:RSA|DSA|EC)", re.IGNORECASE)
 _FILE = re.compile(r"META-INF/[^/]*\.SF", re.IGNORECASE)
-_SCHEMES = "X-ANDROID-APK-SIGNED"
 
 
 def is_related(name: str) -> bool:
@@ -51,40 +64,46 @@ def has_signature(names: Iterable[str]) -> bool:
     return any(_BLOCK.fullmatch(name) for name in names)
 
 
-def related_members(members: Iterable[Member], limits: ReadLimits) -> tuple[Member, ...]:
+def related_members(members: Collection[Member], limits: ReadLimits) -> tuple[Member, ...]:
     """The signature-related members, whose contents are to be read; raises ResourceLimitError where that is too much."""
     found = tuple(member for member in members if is_related(member.name))
     for member in found:
         text = member.name.upper().endswith((".MF", ".SF"))
         if member.size > (limits.max_manifest_bytes if text else MAX_SIGNATURE_FILE_BYTES):
             raise ResourceLimitError(f"JAR: {member.name[:80]!a} of {member.size} bytes")
-    if len(found) > MAX_RELATED_MEMBERS or sum(member.size for member in found) > MAX_RELATED_BYTES:
-        raise ResourceLimitError(
-            f"JAR: {len(found)} signature-related members, or more than {MAX_RELATED_BYTES} bytes of them"
-        )
+    most = min(MAX_RELATED_BYTES, max(MIN_TEXT_BYTES, MAX_TEXT_RATIO * _packed(members)))
+    if len(found) > MAX_RELATED_MEMBERS or sum(member.size for member in found) > most:
+        raise ResourceLimitError(f"JAR: {len(found)} signature-related members, or more than {most} bytes of them")
     return found
+
+
+def _packed(members: Iterable[Member]) -> int:
+    return sum(member.compressed_size for member in members)
 
 
 @dataclass(frozen=True, slots=True)
 class _SignatureFile:
-    """A signature file and its blocks; ``error`` is why it says nothing."""
+    """A signature file and its blocks."""
 
     name: str
     data: bytes
     blocks: tuple[str, ...]
-    manifest: Manifest | None
-    error: MalformedError | UnsupportedError | ResourceLimitError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Vouched:
-    """What one signature file vouches for: whether all that it says is so, members by name, and whether the whole manifest."""
+    """What one signature file vouches for: whether all that it says is so, members by name, and whether the whole manifest.
+
+    ``schemes`` are the APK schemes that it names; ``error`` is why it says nothing.
+    """
 
     names: frozenset[str] = frozenset()
     manifest: bool = False
     algorithms: frozenset[str] = frozenset()
     good: bool = False
     detail: str = ""
+    schemes: frozenset[int] = frozenset()
+    error: MalformedError | UnsupportedError | ResourceLimitError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +121,32 @@ class JarJudgement:
 
 
 class JarContents:
-    """The signature-related members of an archive, parsed; ``contents`` holds them by name."""
+    """The signature-related members of an archive; ``contents`` holds them by name, ``members`` are all of the archive.
 
-    def __init__(self, contents: Mapping[str, bytes], *, max_sections: int) -> None:
-        """Raises MalformedError where the manifest, or the way in which names pair up, cannot be taken in one way."""
+    The manifest is kept parsed, signature files are read one after the other: there may be many.
+    """
+
+    def __init__(self, contents: Mapping[str, bytes], members: Collection[Member], limits: ReadLimits) -> None:
+        """Raises MalformedError where the manifest, or the way in which names pair up, cannot be taken in one way.
+
+        Raises ResourceLimitError where the digests that it states would be of far more than the archive holds.
+        """
         self._contents = contents
+        self._left = MAX_COMPARED_BYTES
+        self._whole: dict[str, bytes] = {}
+        self._max_sections = min(limits.max_members, MIN_SECTIONS + SECTIONS_PER_MEMBER * len(members))
         self.manifest_name = _manifest_name(contents)
         data = contents.get(self.manifest_name)
         if data is None:
             raise MalformedError("JAR: signatures without META-INF/MANIFEST.MF")
-        self.manifest = parse_jar_manifest(data, MANIFEST, version="Manifest-Version", max_sections=max_sections)
-        self._files = tuple(_signature_file(name, contents, max_sections) for name in _file_names(contents))
+        self.manifest = parse_jar_manifest(data, MANIFEST, version="Manifest-Version", max_sections=self._max_sections)
+        self._files = tuple(_signature_file(name, contents) for name in _file_names(contents))
         paired = {self.manifest_name, *(n for file in self._files if file.blocks for n in (file.name, *file.blocks))}
         self.unpaired = frozenset(contents) - paired
         """Signature-related members that belong to no signature: nobody looks at them, and nobody signed them."""
+        work = sum(member.size * len(self.wanted(member.name)) for member in members)
+        if work > max(MIN_HASHED_BYTES, MAX_HASHED_RATIO * _packed(members)):
+            raise ResourceLimitError(f"JAR: digests of {work} bytes, unpacked, of an archive much smaller")
 
     def wanted(self, name: str) -> frozenset[str]:
         """The digests (hashlib names) over the member's content that the manifest states."""
@@ -134,7 +165,7 @@ class JarContents:
         )
         covered = frozenset.intersection(*(said.names for said in vouched)) & good if vouched else frozenset[str]()
         details = [wrong, *(said.detail for said in vouched)]
-        schemes = frozenset(number for file in signed for number in _stated_schemes(file))
+        schemes = frozenset(number for said in vouched for number in said.schemes)
         return JarJudgement(
             facts, covered, all(said.manifest for said in vouched), next(filter(None, details), None), schemes
         )
@@ -161,25 +192,54 @@ class JarContents:
         return frozenset(good), wrong, frozenset(used)
 
     def _vouched(self, file: _SignatureFile) -> _Vouched:
-        if file.manifest is None:
-            return _Vouched()
-        main, algorithms = file.manifest.main, set[str]()
-        nothing = _Vouched()
-        whole = _compared(main, WHOLE, self.manifest.data, algorithms)
-        start = _compared(main, MAIN, self.manifest.main.raw, set() if whole else algorithms)
+        """Raises ResourceLimitError where there is too much to digest."""
+        try:
+            parsed = parse_jar_manifest(
+                file.data, file.name[:80], version="Signature-Version", max_sections=self._max_sections
+            )
+        except READ_ERRORS as error:
+            return _Vouched(error=error)
+        algorithms, nothing = set[str](), _Vouched(schemes=_stated_schemes(parsed))
+        whole = self._compared(parsed.main, WHOLE, self.manifest.data, algorithms)
+        start = self._compared(parsed.main, MAIN, self.manifest.main.raw, set() if whole else algorithms)
         if start is False:
             return replace(nothing, detail=f"the manifest's main section is not what {file.name[:80]!a} says it is")
-        for name, section in file.manifest.sections.items():
+        for name, section in parsed.sections.items():
             here = self.manifest.sections.get(name)
             if here is None:
                 return replace(nothing, detail=f"{file.name[:80]!a} names {name[:80]!a}, which the manifest does not")
-            if not whole and not _compared(section, SECTION, here.raw, algorithms):
+            if not whole and not self._compared(section, SECTION, here.raw, algorithms):
                 return replace(
                     nothing, detail=f"the manifest's section for {name[:80]!a} is not what {file.name[:80]!a} says"
                 )
-        names = frozenset(file.manifest.sections)
+        names = frozenset(parsed.sections)
         everything = whole is True or (start is True and names >= set(self.manifest.sections))
-        return _Vouched(names, everything, frozenset(algorithms), good=True)
+        return replace(nothing, names=names, manifest=everything, algorithms=frozenset(algorithms), good=True)
+
+    def _compared(self, section: Section, suffix: str, data: bytes, algorithms: set[str]) -> bool | None:
+        """Whether every digest in ``section`` under ``suffix`` is that of ``data``; None where there is none that is known.
+
+        The strongest of those that are right is added to ``algorithms``.
+        """
+        stated = digests_of(section, suffix)
+        if not stated:
+            return None
+        if any(self._digest(algorithm, data) != _decoded(value) for algorithm, value in stated.items()):
+            return False
+        algorithms.add(strongest(set(stated)))
+        return True
+
+    def _digest(self, algorithm: str, data: bytes) -> bytes:
+        """Of the manifest or a section of it: every signature file may ask for each of them anew."""
+        if data is self.manifest.data and algorithm in self._whole:
+            return self._whole[algorithm]
+        self._left -= len(data) + _BYTES_PER_DIGEST
+        if self._left < 0:
+            raise ResourceLimitError("JAR: more digests of the manifest's sections than are computed")
+        digest = hashlib.new(algorithm, data, usedforsecurity=False).digest()
+        if data is self.manifest.data:
+            self._whole[algorithm] = digest
+        return digest
 
     def _facts(
         self,
@@ -194,8 +254,8 @@ class JarContents:
         for name in file.blocks:
             side = SideFile(name, hashlib.sha256(self._contents[name]).hexdigest())
             try:
-                if file.error is not None:
-                    raise file.error
+                if said.error is not None:
+                    raise said.error
                 facts = block_facts(self._contents[name], file.data, scheme=scheme, file=side)
             except READ_ERRORS as error:
                 found.append(SignatureFact(scheme, SignatureOrigin.EMBEDDED, side, problem=problem_of(error)))
@@ -223,28 +283,10 @@ def _file_names(contents: Mapping[str, bytes]) -> list[str]:
     return names
 
 
-def _signature_file(name: str, contents: Mapping[str, bytes], max_sections: int) -> _SignatureFile:
+def _signature_file(name: str, contents: Mapping[str, bytes]) -> _SignatureFile:
     stem = name[:-3].upper()
     blocks = tuple(n for n in contents if _BLOCK.fullmatch(n) and n.rpartition(".")[0].upper() == stem)
-    try:
-        parsed = parse_jar_manifest(contents[name], name[:80], version="Signature-Version", max_sections=max_sections)
-    except READ_ERRORS as error:
-        return _SignatureFile(name, contents[name], blocks, None, error)
-    return _SignatureFile(name, contents[name], blocks, parsed)
-
-
-def _compared(section: Section, suffix: str, data: bytes, algorithms: set[str]) -> bool | None:
-    """Whether every digest in ``section`` under ``suffix`` is that of ``data``; None where there is none that is known.
-
-    The strongest of those that are right is added to ``algorithms``.
-    """
-    stated = digests_of(section, suffix)
-    if not stated:
-        return None
-    if any(hashlib.new(a, data, usedforsecurity=False).digest() != _decoded(value) for a, value in stated.items()):
-        return False
-    algorithms.add(strongest(set(stated)))
-    return True
+    return _SignatureFile(name, contents[name], blocks)
 
 
 def _decoded(value: str) -> bytes | None:
@@ -254,6 +296,7 @@ def _decoded(value: str) -> bytes | None:
         return None
 
 
-def _stated_schemes(file: _SignatureFile) -> set[int]:
-    stated = file.manifest.main.attributes.get(_SCHEMES, "") if file.manifest is not None else ""
-    return {int(part) for part in re.split(r"[,\s]+", stated) if part.isascii() and part.isdigit() and len(part) < 4}
+def _stated_schemes(file: Manifest) -> frozenset[int]:
+    stated = file.main.attributes.get(SCHEMES, "")
+    parts = re.split(r"[,\s]+", stated)
+    return frozenset(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 4)

@@ -91,7 +91,7 @@ def _read_jar(
     try:
         related = related_members(directory.members, limits)
         contents = {member.name: member_content(source, member, member.size) for member in related}
-        return JarContents(contents, max_sections=limits.max_members), None
+        return JarContents(contents, directory.members, limits), None
     except READ_ERRORS as error:
         return None, problem_of(error)
 

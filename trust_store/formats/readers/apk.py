@@ -210,7 +210,7 @@ class _Package:
         try:
             related = related_members(self._archive.members, self._limits)
             contents = {member.name: member_content(self._source, member, member.size) for member in related}
-            jar = JarContents(contents, max_sections=self._limits.max_members)
+            jar = JarContents(contents, self._archive.members, self._limits)
         except READ_ERRORS as error:
             return None, problem_of(error)
         self._early |= contents

@@ -39,6 +39,8 @@ manifest states digests for and that is absent, or is another, is `invalid_signa
 
 Not covered: the files of the signatures themselves, folders, and what the archive says beyond names and contents. A signature file
 without its block, or the reverse, is uncovered content, and so is the manifest where a signature covers only some of its sections.
+`resource_limit`: manifests that unpack to more than 8 times the archive, with more than twice as many sections as it has members, with
+more than four digests of a member, or over members that unpack to more than 64 times the archive (small ones are read all the same).
 Fixtures made by jarsigner."""
 
 
@@ -57,7 +59,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     contents = _related(pinned, directory, limits)
     beside = files.complete(pinned.states)
     try:
-        jar = JarContents(contents, max_sections=limits.max_members)
+        jar = JarContents(contents, directory.members, limits)
         digests = _digests(pinned, directory, jar)
         judged = jar.judge(digests, [member.name for member in directory.members], scheme=JAR)
     except READ_ERRORS as error:
