@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from escalation.deduplication import notice_key, verdict_key
 from escalation.model import AlertContext, AlertDraft, CallPurpose, Severity
 from escalation.redaction import Redactor, redactor_for, redactor_of
-from trust_store.model.verdict import Reason
+from trust_store.model.verdict import Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from trust_store.model.verdict import Verdict
 
@@ -72,6 +72,10 @@ def decide(context: AlertContext) -> AlertDraft:
     verdict = context.verdict
     # A reason without a rule still alerts: silence must never come from a gap in a table.
     rule = RULES.get(verdict.reason, _UNFORESEEN)
+    # An unsigned archive is a lesser matter than what may lie in it: evidence against a package inside counts for both.
+    against = [RULES.get(one.reason, _UNFORESEEN) for one in _inside(verdict) if one.outcome is Outcome.FAILED]
+    worst = min((rule, *against), key=lambda one: tuple(Severity).index(one.severity))
+    headline = rule.headline if worst is rule else f"{rule.headline}, and of a package inside: {worst.headline}"
     redactor = redactor_for(context)
     vendor = redactor.text(context.vendor.name if context.vendor else verdict.vendor.id, 60) or "unstated vendor"
     name = redactor.text(verdict.name, 80) or "package"
@@ -80,8 +84,8 @@ def decide(context: AlertContext) -> AlertDraft:
         dedup_key=verdict_key(verdict, context.asker),
         kind=VERDICT_KIND,
         reason=verdict.reason.value,
-        severity=rule.severity,
-        title=f"{vendor}: {name}: {rule.headline}",
+        severity=worst.severity,
+        title=f"{vendor}: {name}: {headline}",
         summary=f"{first} {verdict.outcome} / {verdict.reason}: {redactor.text(verdict.summary, 600) or rule.headline}".strip(),
         lines=_lines(verdict, redactor, context.asker),
         vendor_id=verdict.vendor.id,
@@ -138,10 +142,21 @@ def _purpose(rule: Rule, context: AlertContext) -> CallPurpose:
     return rule.purpose
 
 
+def _inside(verdict: Verdict) -> Iterator[Verdict]:
+    """The packages inside, at all depths."""
+    for member in verdict.members:
+        yield member
+        yield from _inside(member)
+
+
 def _lines(verdict: Verdict, redactor: Redactor, asker: str) -> tuple[str, ...]:
-    """What else is worth a line: who asked, further reasons, the signatures' details, the verdict's advice."""
+    """What else is worth a line: who asked, further reasons, the signatures' details, packages inside, the verdict's advice."""
     lines = [f"asked about by {asker}; what lies in the incoming folders is told of by itself"] if asker else []
     lines += [f"also: {', '.join(verdict.also)}"] if verdict.also else []
     lines += [f"{s.scheme}: {s.reason}: {s.detail}" for s in verdict.signatures[:8] if s.detail]
+    inside = sorted(
+        _inside(verdict), key=lambda one: (Outcome.FAILED, Outcome.INDETERMINATE, Outcome.PASSED).index(one.outcome)
+    )
+    lines += [f"inside: {m.path}: {m.outcome} / {m.reason}: {m.summary}" for m in inside[:8]]
     lines += list(verdict.advice[:8])
     return tuple(redactor.text(line, 400) for line in lines)

@@ -22,13 +22,13 @@ from trust_store.verification.question import NOW, REQUESTED
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from trust_store.model.trust_anchor import TrustAnchor
     from trust_store.model.trust_view import TrustView
     from trust_store.model.vendor import Vendor
-    from trust_store.model.verdict import Verdict
+    from trust_store.model.verdict import SignatureVerdict, Verdict
     from trust_store.query import EvidenceSource
     from trust_store.signatures.protocol import CandidateKey
     from trust_store.storage.anchors import StoredAnchor
@@ -281,7 +281,7 @@ def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource 
         return verdict
     # Nobody outside knows the digests under which this store finds names.
     wanted = {i for i in identifiers_in(facts) if i.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ISSUER)}
-    for signature in verdict.signatures:
+    for signature in _every_signature(verdict):
         for kind, value in signature.signer.identifiers if signature.signer else ():
             wanted.add(Identifier(IdentifierKind(kind), value))
         missing = signature.missing_issuer
@@ -290,6 +290,13 @@ def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource 
         if missing and missing.name:
             wanted.add(Identifier(IdentifierKind.SUBJECT, missing.name))
     return replace(verdict, evidence=source.evidence_for(sorted(wanted)), evidence_available=True)
+
+
+def _every_signature(verdict: Verdict) -> Iterator[SignatureVerdict]:
+    """Those of the package, then those of the packages inside."""
+    yield from verdict.signatures
+    for member in verdict.members:
+        yield from _every_signature(member)
 
 
 def hints_of(facts: PackageFacts) -> tuple[Identifier, ...]:

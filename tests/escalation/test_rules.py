@@ -65,6 +65,21 @@ def test_severity_follows_the_reason(reason: Reason, severity: Severity) -> None
     assert decide(make_context(reason)).severity is severity
 
 
+def test_packages_inside_are_told_and_may_be_the_worst() -> None:
+    """An unsigned archive with a tampered package inside, at whatever depth, is critical; one with a good package is not."""
+    good, bad = (
+        replace(make_verdict(reason), path=f"{reason}.bin") for reason in (Reason.TRUSTED, Reason.INVALID_SIGNATURE)
+    )
+    plain = replace(make_verdict(Reason.UNSIGNED), members=(good,))
+    told = decide(make_context(verdict=plain))
+    assert (told.severity, "inside: trusted.bin: passed" in "".join(told.lines)) == (Severity.MEDIUM, True)
+    told = decide(make_context(verdict=replace(plain, members=(good, replace(plain, members=(bad,))))))
+    assert told.severity is Severity.CRITICAL
+    assert "package inside: the signature does not match" in told.title
+    first = next(line for line in told.lines if line.startswith("inside"))
+    assert first.startswith("inside: invalid_signature.bin: failed")
+
+
 def test_what_the_call_is_about() -> None:
     """A fitting proposal is to be confirmed; without one the key has to be obtained first."""
     assert decide(make_context()).purpose is CallPurpose.CONFIRM_KEY

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulator.vendor_pki import VendorPKI
 from tests.trust_store.openpgp_tools import Gpg
-from tests.trust_store.package_craft import LIMITS
+from tests.trust_store.package_craft import LIMITS, archive
 from tests.trust_store.store_setup import DEDICATED, open_store, proposal_of, randomness, vendor
 from tests.trust_store.verdict_craft import AT, CONTENT, DTEN, bare_cms, candidates, der
 from trust_store import anchor_management
@@ -255,6 +255,27 @@ def test_evidence_is_asked_for_everything_that_names_the_key(
     } <= channels.asked
     plain = _verifier(store).verify(CheckRequest(package, DTEN))
     assert (plain.evidence_available, plain.evidence) == (False, ())
+
+
+def test_packages_inside_are_kept_judged_anew_and_asked_about(
+    store: sqlite3.Connection, tmp_path: Path, pki: VendorPKI
+) -> None:
+    """What is stored of an unsigned archive answers about the packages inside as well, and channels are asked about their keys."""
+    path = tmp_path / "upgrade.zip"
+    path.write_bytes(archive({"image.bin": CONTENT, "image.bin.p7s": pki.sign(CONTENT)}))
+    channels = Channels()
+    facts, verdict = _verifier(store, evidence=channels).examine(CheckRequest(path, DTEN))
+    assert facts is not None
+    assert [member.reason for member in verdict.members] == [Reason.UNKNOWN_ROOT]
+    assert {i for i in proposal_of(der(pki.root)).identifiers if i.kind is IdentifierKind.SUBJECT} <= channels.asked
+    with transaction(store):
+        save_facts(store, facts, origin="intake", at=AT, randomness=randomness)
+    path.unlink()
+    _approve(store, _propose(store, pki), pki.root_sha256)
+    stored = verify_stored(store, facts.sha256, DTEN, (vendor(approvals=1),), at=AT)
+    assert (stored.reason, [member.reason for member in stored.members]) == (Reason.UNSIGNED, [Reason.TRUSTED])
+    with pytest.raises(NotPassedError, match="unsigned"):
+        require_passed(stored)
 
 
 def test_the_isolated_reader_gives_the_same_answer(package: Path, pki: VendorPKI) -> None:
