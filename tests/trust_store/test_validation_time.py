@@ -84,6 +84,20 @@ def test_a_timestamp_rescues_a_signer_that_expired_since(bench: Bench) -> None:
     assert verdict.valid_until > AT
 
 
+def test_a_timestamp_keeps_no_statement_alive(bench: Bench) -> None:
+    """A Release file that says until when it counts ends then, however its signature was stamped: else it could be replayed for ever."""
+    facts = bench.facts(bench.token())
+    (fact,) = facts.signatures
+    for start, end, reason in (
+        (MADE, AT + DAY, Reason.TRUSTED),
+        (MADE, AT, Reason.EXPIRED),
+        (AT + DAY, None, Reason.NOT_YET_VALID),
+        (AT, None, Reason.TRUSTED),
+    ):
+        stated = replace(facts, signatures=(replace(fact, valid_from=start, valid_until=end),))
+        assert told(ask(stated, bench.root, bench.authority())) == (reason, MADE)
+
+
 def test_both_names_of_the_attribute_count(bench: Bench) -> None:
     """A token under Microsoft's name proves the same."""
     facts = bench.facts(bench.token(), kind=MICROSOFT_TOKEN)

@@ -57,7 +57,7 @@ def judge_signature(
     if fact.digest_algorithm in WEAK_DIGESTS:
         findings.append(Finding(Reason.WEAK_ALGORITHM, f"{fact.digest_algorithm} does not protect a signature"))
     # (4a) What the signed statement says of its own time.
-    findings += _own_time(fact, judging.at)
+    findings += _own_time(fact, question.at)
     # (5) A demand for an identity or a namespace that such a signature cannot state, and a vendor nobody stated.
     findings += _unmet(fact, question)
     if findings and question.vendor.id is None and view.trust != SUPPLIED:
