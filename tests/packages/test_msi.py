@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from tests.packages.table import FIXTURES
 from trust_store.decode import ole
-from trust_store.decode.msi_tables import DATA, POOL, PROPERTY, read_properties, stream_name
+from trust_store.decode.msi_tables import (
+    DATA,
+    POOL,
+    PROPERTY,
+    read_properties,
+    stream_name,
+    table_of,
+    tables_with_streams,
+)
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import msi
@@ -134,6 +142,50 @@ def test_names_that_only_the_order_covers() -> None:
     assert [fact.content_matches for fact in reading.signatures] == [True]
     at = VALID.index(old)
     assert any(one.inert and (one.start or 0) <= at < (one.end or 0) for one in reading.coverage.uncovered)
+
+
+def renamed_table(data: bytes, table: str, other: str) -> bytes:
+    """The data with a table's stream under the name of another table."""
+    old, new = (stream_name(name).encode("utf-16-le") for name in (table, other))
+    assert len(old) == len(new)
+    assert data.count(old) == 1
+    return data.replace(old, new)
+
+
+def test_a_table_under_another_name() -> None:
+    """A table of which there is no stream is empty: a stream with a name that the database does not list is none of its tables."""
+    reading = msi.read(BytesSource(renamed_table(VALID, "Property", "Propertz")), (), LIMITS)
+    assert [fact.content_matches for fact in reading.signatures] == [True]
+    assert reading.problem is not None
+    assert reading.problem.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "table", ["_StringPool", "_StringData", "_Tables", "_Columns", "Property", "Media", "_Validation"]
+)
+def test_names_of_tables_and_of_their_streams(table: str) -> None:
+    """The name of a table's stream gives the table's back; other streams are of no table."""
+    assert table_of(stream_name(table)) == table
+    assert table_of(stream_name(table)[1:]) is None
+    assert table_of(stream_name(table) + "a") is None
+
+
+def test_lists_of_tables() -> None:
+    """Numbers of strings, of two bytes or three; what is no such list is refused."""
+    for width, flags in ((2, 0), (3, 0x8000)):
+        pool = struct.pack("<HHHHHH", 1252, flags, 1, 1, 2, 1)
+        names = tables_with_streams((2).to_bytes(width, "little"), pool, b"abc")
+        assert names == {"bc", POOL, DATA, "_Tables", "_Columns"}
+        with pytest.raises(MalformedError):
+            tables_with_streams(bytes(width + 1), pool, b"abc")
+    with pytest.raises(MalformedError):
+        tables_with_streams(b"", b"", b"")
+
+
+def test_a_name_that_ends_early() -> None:
+    """A name with a NUL inside is another name to whoever reads it to the first one."""
+    with pytest.raises(MalformedError):
+        compound(file_of(ROOT, entry("a\0b", 2)))
 
 
 def test_digest_of_the_metadata_under_another_name() -> None:

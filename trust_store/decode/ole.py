@@ -283,4 +283,7 @@ def _name(entry: bytes) -> bytes:
     length = int.from_bytes(entry[64:66], "little")
     if not 2 < length <= 64 or length % 2 or entry[length - 2 : length] != b"\0\0":
         raise MalformedError("OLE: a directory entry with a broken name")
-    return entry[: length - 2]
+    name = entry[: length - 2]
+    if "\0" in name.decode("utf-16-le", "surrogatepass"):  # where names end for others
+        raise MalformedError("OLE: a directory entry with a broken name")
+    return name

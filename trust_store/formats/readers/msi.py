@@ -38,13 +38,14 @@ the root, over every other stream and the storages' classes; with `\\5MsiDigital
 
 Not covered and inert: the header, allocation tables and directory, which the strict walk checks ([MS-CFB]), sectors and ends of sectors
 that belong to nothing, the two streams themselves. Where there is no MsiDigitalSignatureEx nobody vouches for the streams' names but for
-their order, as Windows Installer has it; if the first of them is as long as a digest, it may be MsiDigitalSignatureEx under another name,
-which is `downgrade`. Bytes after the last sector in use are uncovered content unless they are zeros. Product
-and version come from the Property table. Fixtures made by msibuild and osslsigncode."""
+their order, as Windows Installer has it. Two things are then asked for all the same: in a package a stream with the name of a table must
+be of one that the database lists (else `malformed`), and a first stream as long as a digest is `downgrade`, as it may be
+MsiDigitalSignatureEx under another name. Bytes after the last sector in use are uncovered content unless they are zeros. Product and
+version come from the Property table. Fixtures made by msibuild and osslsigncode."""
 
 SIGNATURE, EXTENDED = "\x05DigitalSignature", "\x05MsiDigitalSignatureEx"
-_CLASSES = frozenset(bytes.fromhex(f"{kind}100c0000000000c000000000000046") for kind in ("82", "84", "86"))
-"""Transforms, packages and patches."""
+_TRANSFORM, _PACKAGE, _PATCH = (bytes.fromhex(f"{kind}100c0000000000c000000000000046") for kind in ("82", "84", "86"))
+_CLASSES = frozenset((_TRANSFORM, _PACKAGE, _PATCH))
 MAX_SIGNATURE_BYTES = 8 * 1024 * 1024
 MAX_EXTENDED_BYTES = 64
 MAX_TABLE_BYTES = 4 * 1024 * 1024
@@ -86,7 +87,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     facts = embedded.complete(digests, accepts) + detached.complete(digests, accepts)
     facts += complete_side(files, pinned.states)
     product = _product(pinned, root)
-    problem = _stripped(root, digests) if extended is None else None
+    problem = (_stripped(root, digests) or _renamed(pinned, root)) if extended is None and digests else None
     return Reading(pinned.sha256, facts, _coverage(pinned, compound, pieces), problem, product=product)
 
 
@@ -98,13 +99,35 @@ def _stripped(root: Node, digests: dict[str, bytes]) -> Problem | None:
     return Problem(Reason.DOWNGRADE, "MSI: the first stream may be MsiDigitalSignatureEx under another name")
 
 
+def _renamed(source: PinnedSource, root: Node) -> Problem | None:
+    """A stream that has the name of a table which the signed content does not list: a table under another name is an empty one."""
+    if root.class_id != _PACKAGE:
+        return None
+    tables, pool, data = (_table(source, root, name) for name in (msi_tables.TABLES, msi_tables.POOL, msi_tables.DATA))
+    try:
+        known = msi_tables.tables_with_streams(tables, pool, data)
+    except READ_ERRORS:  # so that the installer cannot read it either
+        return None
+    for node in root.children:
+        name = node.name.decode("utf-16-le", "surrogatepass")
+        if name.startswith(msi_tables.MARK) and msi_tables.table_of(name) not in known:
+            return Problem(Reason.MALFORMED, "MSI: the stream of a table that the database does not have")
+    return None
+
+
+def _table(source: PinnedSource, root: Node, name: str) -> bytes:
+    """The stream of a table; empty where there is none, or one that is too large."""
+    try:
+        return _stream(source, root, msi_tables.stream_name(name), MAX_TABLE_BYTES) or b""
+    except READ_ERRORS:
+        return b""
+
+
 def _product(source: PinnedSource, root: Node) -> Product | None:
     """Name and version by the Property table; a database that cannot be read says nothing."""
     try:
-        table, pool, data = (
-            _stream(source, root, msi_tables.stream_name(name), MAX_TABLE_BYTES) or b""
-            for name in (msi_tables.PROPERTY, msi_tables.POOL, msi_tables.DATA)
-        )
+        names = (msi_tables.PROPERTY, msi_tables.POOL, msi_tables.DATA)
+        table, pool, data = (_table(source, root, name) for name in names)
         said = msi_tables.read_properties(table, pool, data, frozenset(("ProductName", "ProductVersion")))
     except READ_ERRORS:
         return None
