@@ -87,8 +87,8 @@ def _of_host(script: SignedScript) -> Iterator[bytes]:
     osslsigncode leaves the number out, jsign takes the length of the whole text: that is taken where the block ends the script or its
     job, and so cannot have been moved.
     """
-    after = script.after.decode(script.encoding or "latin-1", "surrogatepass")
-    at_end = _END_OF_JOB.fullmatch(after) is not None
+    following = script.after.decode(script.encoding or "latin-1", "surrogatepass")
+    at_end = _END_OF_JOB.fullmatch(following) is not None
     for before, after in texts(script):
         for first in dict.fromkeys((before, before.removeprefix(_MARK))):
             text = first + after
