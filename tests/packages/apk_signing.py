@@ -152,3 +152,18 @@ def stamp(
     stated = lp(*(lp(u32(kind), content) for kind, content in attributes))
     values = lp(lp(u32(algorithm), lp(value(signer, algorithm, stated))))
     return lp(lp(signer.der) + lp(listed) + lp(stated) + values)
+
+
+def signing_info(signer: Issued, data: bytes, digest: bytes, algorithm: int = EC256) -> bytes:
+    """A v4 signature over the hash tree of ``data``, bound to a content digest by another scheme."""
+    hashing = struct.pack("<IB", 1, 12) + lp() + lp(verity_root(data, b""))
+    over = struct.pack("<Q", len(data)) + hashing + lp(digest) + lp(signer.der) + lp()
+    made = value(signer, algorithm, u32(len(over) + 4) + over)
+    return lp(digest) + lp(signer.der) + lp() + lp(spki(signer)) + u32(algorithm) + lp(made)
+
+
+def idsig(data: bytes, info: bytes, *blocks: tuple[int, bytes]) -> bytes:
+    """An .idsig file without its tree."""
+    hashing = struct.pack("<IB", 1, 12) + lp() + lp(verity_root(data, b""))
+    further = b"".join(u32(identifier) + lp(content) for identifier, content in blocks)
+    return u32(2) + lp(hashing) + lp(info + further)

@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +18,10 @@ from tests.packages import apk_signing as signing
 from tests.packages.android_xml import android_manifest
 from tests.packages.apk_craft import block_of, replace_pairs, signed_apk, split_apk, with_block
 from tests.packages.generate.apk import package
+from tests.packages.generate.cms_message import Signer, signed_data
 from tests.packages.pki import Issued, issue
 from tests.packages.table import FIXTURES
+from tests.packages.test_jar import archive, digest, manifest_of, signature_file
 from trust_store.decode import android_manifest as manifest_xml
 from trust_store.decode import apk_archive, apk_idsig, apk_signers, apk_signing_block
 from trust_store.errors import READ_ERRORS, MalformedError
@@ -31,6 +34,7 @@ from trust_store.model.verdict import Reason
 LIMITS = ReadLimits()
 FOLDER = FIXTURES / "apk"
 PLAIN = package(min_sdk=28)
+PACKAGE_FOR_ALL = package(min_sdk=21)
 EC = signing.EC256
 
 
@@ -70,6 +74,17 @@ def v2(*signers: bytes, data: bytes = PLAIN) -> bytes:
 def digests(data: bytes = PLAIN, *algorithms: int) -> dict[int, bytes]:
     """Content digests."""
     return {algorithm: signing.content_digest(data, algorithm) for algorithm in algorithms or (EC,)}
+
+
+def v1_signed(files: dict[str, bytes], signers: tuple[Issued, ...], carried: tuple[Issued, ...] | None = None) -> bytes:
+    """An APK of these files signed by v1."""
+    manifest, sections = manifest_of(files)
+    content = signature_file(sections, f"SHA-256-Digest-Manifest: {digest(manifest)}\r\n")
+    related = {"META-INF/MANIFEST.MF": manifest}
+    for number, signer in enumerate(signers):
+        made = signed_data([Signer(signer).info(content)], carried or (signer,), content=None)
+        related |= {f"META-INF/S{number}.SF": content, f"META-INF/S{number}.EC": made}
+    return archive(files | related)
 
 
 def test_content_digests_of_several_chunks(one: Issued) -> None:
@@ -445,6 +460,82 @@ def test_v4_is_bound_to_file_tree_and_signer() -> None:
     for at in (8 + 5 + 4 + 4 + 3, len(idsig) - 1):
         assert not holds(beside(idsig[:at] + bytes([idsig[at] ^ 1]) + idsig[at + 1 :]))
     assert beside(idsig[:60]).problem is not None
+
+
+def beside(data: bytes, content: bytes) -> SignatureFact:
+    """The v4 signature of ``data`` in such an .idsig."""
+    file = SideFile("x.apk.idsig", hashlib.sha256(content).hexdigest())
+    return read(data, SideMaterial(file, SignatureOrigin.GIVEN, content)).signatures[-1]
+
+
+def test_v4_where_the_key_has_changed(one: Issued, two: Issued) -> None:
+    """With v3.1 there are two v4 signatures, each bound to the signer of its scheme; without it there is one."""
+    over = digests()
+    proof = signing.lineage(one, two)
+    old = signing.scheme(
+        signing.signer_block(one, over, sdk=(28, 32), attributes=[(signing.ROTATION_MIN_SDK, signing.u32(33))])
+    )
+    new = signing.signer_block(two, over, sdk=(33, signing.MAX_SDK), attributes=[(signing.ROTATION, proof)])
+    data = signing.with_pairs(PLAIN, {signing.V3: old, signing.V31: signing.scheme(new)})
+    first, second = (signing.signing_info(signer, data, over[EC]) for signer in (one, two))
+    stranger, unbound = (
+        signing.signing_info(issue("X", kind="p256"), data, over[EC]),
+        signing.signing_info(two, data, bytes(32)),
+    )
+    good = beside(data, signing.idsig(data, first, (signing.V31, second)))
+    assert holds(good)
+    assert good.certificates == (two.der,)
+    broken = [
+        signing.idsig(data, first),
+        signing.idsig(data, second),
+        signing.idsig(data, first, (signing.V31, unbound)),
+        signing.idsig(data, first, (signing.V31, stranger)),
+        signing.idsig(data, first, (signing.V31, first)),
+        signing.idsig(data, stranger, (signing.V31, second)),
+        signing.idsig(data, first[:-1] + bytes([first[-1] ^ 1]), (signing.V31, second)),
+    ]
+    assert [holds(beside(data, content)) for content in broken] == [False] * len(broken)
+    assert beside(data, signing.idsig(data, first, (signing.V3, second))).problem is not None
+    assert beside(data, signing.idsig(data, first, (signing.V31, second), (signing.V31, second))).problem is not None
+    alone = signing.with_pairs(
+        PLAIN, {signing.V3: signing.scheme(signing.signer_block(one, over, sdk=(28, signing.MAX_SDK)))}
+    )
+    info, extra = (signing.signing_info(signer, alone, over[EC]) for signer in (one, two))
+    assert holds(beside(alone, signing.idsig(alone, info)))
+    assert not holds(beside(alone, signing.idsig(alone, info, (signing.V31, extra))))
+
+
+def test_v2_beside_a_newer_scheme_is_by_the_first_key(one: Issued, two: Issued) -> None:
+    """Android before 9 goes by v2: under v3 it has one signer, the one with whom the proof of rotation begins."""
+    over = digests()
+    three = issue("Three", kind="p256")
+    proof = signing.lineage(one, two, three)
+    newest = signing.signer_block(three, over, sdk=(28, signing.MAX_SDK), attributes=[(signing.ROTATION, proof)])
+    verdicts = {}
+    for signers in ((one,), (two,), (three,), (one, two)):
+        older = signing.scheme(*(signing.signer_block(signer, over) for signer in signers))
+        problem = read(signing.with_pairs(PLAIN, {signing.V2: older, signing.V3: signing.scheme(newest)})).problem
+        verdicts[signers] = problem.reason if problem else None
+    assert list(verdicts.values()) == [None, *[Reason.INVALID_SIGNATURE] * 3]
+
+
+def test_v1_beside_v2_is_by_all_of_its_signers(one: Issued, two: Issued, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Android before 7 goes by v1: a package that it would take for signed by fewer, or by others of the same name, is a forgery."""
+    files = {name: zipfile.ZipFile(io.BytesIO(PACKAGE_FOR_ALL)).read(name) for name in ("AndroidManifest.xml",)}
+    monkeypatch.setattr(x509, "random_serial_number", lambda: one.certificate.serial_number)
+    namesake = issue("One", kind="p256")
+
+    def verdict(by: tuple[Issued, ...], *newer: Issued, carried: tuple[Issued, ...] | None = None) -> Reason | None:
+        data = v1_signed(files, by, carried or by)
+        over = {EC: signing.content_digest(data, EC)}
+        problem = read(v2(*(signing.signer_block(signer, over) for signer in newer), data=data)).problem
+        return problem.reason if problem else None
+
+    assert verdict((one,), one) is None
+    assert verdict((one, two), two, one) is None
+    assert verdict((one,), one, two) is Reason.INVALID_SIGNATURE
+    assert verdict((one, two), one) is Reason.INVALID_SIGNATURE
+    assert verdict((namesake,), one, carried=(one, namesake)) is Reason.INVALID_SIGNATURE
 
 
 class ChangingSource:

@@ -18,7 +18,8 @@ from trust_store.signatures import apk
 from trust_store.signatures.protocol import DigestRequest
 
 if TYPE_CHECKING:
-    from trust_store.decode.apk_idsig import V4Signature
+    from trust_store.decode.apk_idsig import SigningInfo, V4Signature
+    from trust_store.decode.apk_signers import Signer
     from trust_store.decode.apk_signing_block import SigningBlock
     from trust_store.formats.protocol import SideMaterial
     from trust_store.formats.streaming import PackageStream
@@ -92,21 +93,33 @@ class V4Files:
     ) -> SignatureFact:
         if isinstance(parsed, Problem):
             return SignatureFact(apk.V4, item.origin, item.file, problem=parsed)
-        bound = any(
-            signer.certificates[0] == parsed.certificate and parsed.digest in signer.digests.values()
-            for signer in signatures.signers()
+        older = signatures.signers(apk.V3 if apk.V3 in signatures.schemes else apk.V2)
+        rotated = parsed.rotated
+        # one by the signer of v3.1 as well exactly where there is one: Android goes by that from version 13 on
+        bound = _is_bound(parsed.info, older) and (
+            _is_bound(rotated, signatures.signers(apk.V31)) if rotated else apk.V31 not in signatures.schemes
         )
-        tree = self._trees[parsed.salt]
+        tree, told = self._trees[parsed.salt], rotated or parsed.info
         matches = bound and roots[parsed.salt] == parsed.root and (not parsed.tree or tree.is_stored_as(parsed.tree))
         try:
-            if cms.certificate_names(parsed.certificate).spki != parsed.public_key:
-                raise MalformedError("apk-v4: the public key is not that of the certificate")
+            for info in filter(None, (parsed.info, rotated)):
+                if cms.certificate_names(info.certificate).spki != info.public_key:
+                    raise MalformedError("apk-v4: the public key is not that of the certificate")
+            if rotated is not None:
+                first = parsed.info
+                signed = parsed.signed(self._size, first)
+                matches = matches and apk.value_holds(first.public_key, first.algorithm, first.signature, signed)
             return apk.signer_fact(
-                apk.V4, parsed.signed(self._size), (parsed.certificate,), parsed.algorithm, parsed.signature,
+                apk.V4, parsed.signed(self._size, told), (told.certificate,), told.algorithm, told.signature,
                 matches=matches, role=SignatureRole.ALTERNATIVE, file=item.file, origin=item.origin,
             )  # fmt: skip
         except READ_ERRORS as error:
             return SignatureFact(apk.V4, item.origin, item.file, problem=problem_of(error))
+
+
+def _is_bound(info: SigningInfo, signers: tuple[Signer, ...]) -> bool:
+    """Whether one of the signers is of the same certificate and states the same content digest."""
+    return any(s.certificates[0] == info.certificate and info.digest in s.digests.values() for s in signers)
 
 
 def stamp_facts(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from trust_store.decode import apk_signers, apk_signing_block, cms
+from trust_store.decode import apk_signers, apk_signing_block
 from trust_store.decode.apk_lineage import read_lineage
 from trust_store.errors import READ_ERRORS, MalformedError
 from trust_store.formats.side_signatures import problem_of
@@ -17,6 +17,8 @@ from trust_store.model.package_facts import Problem, SignatureFact, SignatureOri
 from trust_store.model.verdict import Reason
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures import apk
+from trust_store.signatures.jar import SCHEMES as JAR_SCHEMES
+from trust_store.signatures.protocol import X509, CandidateKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +74,17 @@ class BlockSignatures:
             found |= {*parsed.past, *(parsed.signer.certificates[:1] if parsed.signer else ())}
         return frozenset(found)
 
+    def original(self) -> frozenset[bytes]:
+        """Certificates that Android versions which know none of the rotation go by: v1's, and under v3 also v2's.
+
+        Those with which the proofs of rotation of v3 and v3.1 begin (one and the same), or all of v2.
+        """
+        rotating = [parsed for scheme in (apk.V31, apk.V3) for parsed in self.schemes.get(scheme, ())]
+        if not rotating:
+            return frozenset(signer.certificates[0] for signer in self.signers())
+        known = ((parsed.past or parsed.signer.certificates)[0] for parsed in rotating if parsed.signer is not None)
+        return frozenset(known)
+
 
 def parse_block(block: SigningBlock | None) -> BlockSignatures:
     """The signers of v2, v3 and v3.1; what cannot be read is kept as such."""
@@ -107,6 +120,11 @@ def disagreement(signatures: BlockSignatures) -> Problem | None:
     if accepted and any(signer.certificates[0] not in accepted for signer in others):
         return Problem(
             Reason.INVALID_SIGNATURE, "APK: older schemes are signed by others than the newest proves to have succeeded"
+        )
+    v2 = [signer.certificates[0] for signer in signatures.signers(apk.V2)]
+    if v2 and signatures.newest != apk.V2 and (len(v2) > 1 or {*v2} != signatures.original()):
+        return Problem(
+            Reason.INVALID_SIGNATURE, "APK: scheme v2 is not signed by the one with whom the proof of rotation begins"
         )
     return None
 
@@ -182,12 +200,10 @@ def _number(value: bytes | None) -> int | None:
 
 
 def signer_certificate(fact: SignatureFact) -> bytes | None:
-    """The certificate that a CMS signature's hint names, among those it carries."""
+    """The certificate, among those it carries, under which a JAR signature holds; several may be of the name that it states."""
+    scheme = JAR_SCHEMES[fact.scheme]
     for certificate in fact.certificates:
-        try:
-            names = cms.certificate_names(certificate)
-        except READ_ERRORS:
-            continue
-        if (names.issuer_der, names.serial_number) == (fact.hint.issuer_der, fact.hint.serial_number):
+        check = scheme.holds(fact, CandidateKey(X509, certificate))
+        if check is not None and check.holds:
             return certificate
     return None

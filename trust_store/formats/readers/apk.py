@@ -57,10 +57,11 @@ DOC = """Android package: a zip with AndroidManifest.xml, perhaps with an APK Si
 JAR signature (v1).
 
 The newest scheme that is there decides, and each of its signers must hold: v3.1, v3, v2, else v1. Older ones are reported: one that
-is broken fails the package, none passes it, and they must be by the same signers or by ones in the newest one's proof of rotation. v1
-is looked at where nothing newer is there or the package is for Android before 7 (minSdkVersion below 24). Of several algorithms of a
-signer the one that Android verifies is told, and the others must hold too. A proof of rotation is verified, and makes no key trusted.
-A v4 signature (.idsig) beside the package must be over its hash tree and bound to a v3 or v2 signer.
+is broken fails the package, none passes it. v3 below v3.1 must be by one in the newest one's proof of rotation, v1 and v2 by the one
+with whom it begins; without v3, v1 and v2 must be by the same signers. v1 is looked at where nothing newer is there or the package is
+for Android before 7 (minSdkVersion below 24). Of several algorithms of a signer the one that Android verifies is told, and the others
+must hold too. A proof of rotation is verified, and makes no key trusted. A v4 signature (.idsig) beside the package must be over its
+hash tree and bound to the v3 signer or else a v2 signer, and where there is v3.1 to its signer as well (v4.1).
 
 `downgrade`: v2 says that there was a v3 signature (stripping protection) and there is none, v3 says so of v3.1,
 X-Android-APK-Signed in a .SF file says so of either; v1 alone where targetSdkVersion is 30 or more, or targetSandboxVersion 2 or
@@ -231,9 +232,8 @@ class _Package:
                 )
             wrong = self._judged.mismatch
             return Problem(Reason.INVALID_SIGNATURE, wrong) if wrong is not None else None
-        accepted = self.signatures.accepted()
-        by = [signer_certificate(fact) for fact in lower if fact.problem is None]
-        if accepted and any(certificate is not None and certificate not in accepted for certificate in by):
+        original = self.signatures.original()
+        if original and {signer_certificate(fact) for fact in lower if fact.problem is None} != original:
             return Problem(Reason.INVALID_SIGNATURE, "APK: scheme v1 is signed by others than the newer scheme")
         return None
 
