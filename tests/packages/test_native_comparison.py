@@ -15,7 +15,7 @@ from trust_store.formats.worker import ForkServerReader
 from trust_store.model.verdict import ExpectedVendor, Outcome, Reason, Verdict
 from trust_store.native.comparison import DISAGREEMENT, agrees, ask_tools, with_opinions
 from trust_store.native.protocol import Asked, Opinion, Says
-from trust_store.native.running import MAX_OUTPUT_BYTES, Run
+from trust_store.native.running import MAX_MEMORY_BYTES, MAX_OUTPUT_BYTES, Run
 from trust_store.native.tools import TOOLS
 from trust_store.verification.supplied import read_material
 from trust_store.verifier import CheckRequest, Verifier
@@ -158,6 +158,13 @@ def test_a_program_gets_no_environment_of_ours(tmp_path: Path, monkeypatch: pyte
     """Nothing of this process's environment reaches a native tool."""
     monkeypatch.setenv("A_SECRET", "hunter2")
     assert "hunter2" not in Run(tmp_path)("env").output
+
+
+def test_a_program_that_takes_too_much_memory_ends(tmp_path: Path) -> None:
+    """A package that has its tool fill the memory fills none: the tool fails, which says nothing of the package."""
+    ended = Run(tmp_path)(sys.executable, "-c", f"bytearray({MAX_MEMORY_BYTES} + 1)")
+    assert ended.code == 1
+    assert "MemoryError" in ended.output
 
 
 def test_tools_stand_in_order() -> None:

@@ -15,6 +15,8 @@ from trust_store.quick_dataclass import dataclass
 SECONDS = 120
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_WRITTEN_BYTES = 64 * 1024**2
+MAX_MEMORY_BYTES = 4 * 1024**3
+"""That are written to: of address space Java reserves far more."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -60,10 +62,11 @@ class Run:
 
 
 def _limit() -> None:
-    """In the child: what it writes is capped, and it dumps no core."""
+    """In the child: what it writes, computes and holds in memory is capped, and it dumps no core."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
