@@ -41,7 +41,8 @@ def test_a_trusted_root_gives_itself_and_its_timestamp_roots() -> None:
         {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=9"},
         {"certificateAuthorities": {}}, {"tlogs": [{}]}, {"tlogs": [{"publicKey": {"rawBytes": "AAAA", "keyDetails": "PKIX_X"}}]},
         {"timestampAuthorities": [{"certChain": {"certificates": []}}]}, {"timestampAuthorities": [{"certChain": {"certificates": [{}]}}]},
-        {"timestampAuthorities": [{}] * 300}, {"ctlogs": [{"publicKey": {"rawBytes": 7, "keyDetails": "PKIX_X"}}]},
+        {"tlogs": [trusted_root()["tlogs"][0] | {"logId": []}]}, {"timestampAuthorities": [{}] * 300},
+        {"ctlogs": [{"publicKey": {"rawBytes": 7, "keyDetails": "PKIX_X"}}]},
     ],
     ids=lambda changes: json.dumps(changes)[:60],
 )  # fmt: skip
@@ -78,6 +79,17 @@ def test_windows_that_are_none_are_refused(window: object) -> None:
         for read in (read_keys, read_trusted_root):
             with pytest.raises(MalformedError):
                 read(json.dumps(said).encode())
+
+
+def test_several_trusted_roots_stand_one_a_line() -> None:
+    """What ``gh attestation trusted-root`` writes: each line is an anchor of its own, and one broken line takes all of them down."""
+    first, second = (json.dumps(trusted_root()).encode() for _ in range(2))
+    found = read_keys(first + b"\n" + second + b"\n")
+    assert [key.material for key in found if key.kind is AnchorKind.SIGSTORE_ROOT] == [first, second]
+    assert sum(key.kind is AnchorKind.X509 for key in found) == 2
+    for broken in (b"{}", b'{"mediaType": 7}', second[:-1], b"\n".join([second] * 17)):
+        with pytest.raises(READ_ERRORS):
+            read_keys(first + b"\n" + broken)
 
 
 def test_roots_for_bare_keys_need_no_certificate_authority() -> None:

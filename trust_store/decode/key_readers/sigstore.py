@@ -14,8 +14,9 @@ from trust_store.decode.json_fields import a_window, an_object, objects, some_oc
 from trust_store.decode.key_readers.protocol import KeyFile, Reading, json_start
 from trust_store.decode.sigstore_identity import canonical_identity, identity_of, require_identity
 from trust_store.decode.strict_json import parse_object
+from trust_store.decode.trusted_root import read_trusted_root
 from trust_store.decode.x509 import load_certificate
-from trust_store.errors import MalformedError, UnsupportedError
+from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.key_material import KeyMaterial
 from trust_store.model.trust_anchor import AnchorKind, Constraints
 
@@ -34,22 +35,39 @@ MEDIA_TYPES = frozenset(
         "application/vnd.dev.sigstore.trustedroot.v0.2+json",
     }
 )
-_PARTS = ("tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities")
+MAX_ROOTS = 16
+_MARK = b"application/vnd.dev.sigstore.trustedroot"
 
 
 class TrustedRootReader:
-    """A trusted_root.json."""
+    """A trusted_root.json, or several of them, one a line (``gh attestation trusted-root``)."""
 
     NAME = "sigstore trusted root"
 
     def recognises(self, file: KeyFile, /) -> bool:
-        """The media type, whatever its version."""
-        said = json_start(file).get("mediaType")
-        return isinstance(said, str) and said.startswith("application/vnd.dev.sigstore.trustedroot")
+        """The media type, whatever its version, of the file or of each of its lines."""
+        if _MARK not in file.data:
+            return False
+        if _is_root(json_start(file)):
+            return True
+        lines = _lines(file.data)
+        try:
+            return len(lines) > 1 and all(_is_root(parse_object(line)) for line in lines)
+        except (MalformedError, ResourceLimitError):
+            return False
 
     def read(self, file: KeyFile, /) -> Reading:
-        """The root, and the root certificate of each timestamp authority with the times it is good for."""
-        said = parse_object(file.data)
+        """The roots, and the root certificate of each timestamp authority with the times it is good for."""
+        several = _lines(file.data) if not json_start(file) else [file.data]
+        if len(several) > MAX_ROOTS:
+            raise ResourceLimitError(f"{len(several)} trusted roots in one file")
+        readings = [self._root(data) for data in several]
+        keys = {(key.material, key.constraints): key for reading in readings for key in reading.keys}
+        return Reading(tuple(keys.values()), tuple(told for reading in readings for told in reading.left_out))
+
+    def _root(self, data: bytes) -> Reading:
+        said = parse_object(data)
+        read_trusted_root(data)
         if said.get("mediaType") not in MEDIA_TYPES:
             raise UnsupportedError(f"a trusted root of the version {str(said.get('mediaType'))[:80]!r}")
         left_out: list[str] = []
@@ -65,12 +83,10 @@ class TrustedRootReader:
         root = KeyMaterial(
             AnchorKind.SIGSTORE_ROOT,
             f"sigstore trusted root ({named[0]})",
-            file.data,
-            (spki.whole(file.data),),
+            data,
+            (spki.whole(data),),
         )
-        stamps = [_timestamping(*one) for one in stamping]
-        unique = {(key.material, key.constraints): key for key in stamps}
-        return Reading((root, *unique.values()), tuple(left_out))
+        return Reading((root, *(_timestamping(*one) for one in stamping)), tuple(left_out))
 
 
 class IdentityReader:
@@ -91,6 +107,16 @@ class IdentityReader:
             AnchorKind.SIGSTORE_IDENTITY, f"sigstore identity at {issuer}", material, (spki.whole(material),)
         )
         return Reading((key,))
+
+
+def _is_root(said: dict[str, Any]) -> bool:
+    kind = said.get("mediaType")
+    return isinstance(kind, str) and kind.startswith(_MARK.decode())
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """One root more than are read, at most."""
+    return [line for line in data.split(b"\n", MAX_ROOTS + 1) if line.strip()]
 
 
 def _log(entry: dict[str, Any], part: str) -> str | None:
