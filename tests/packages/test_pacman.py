@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from tests.packages.generate.pacman import archive
 from tests.packages.table import FIXTURES
+from trust_store.decode.facts_json import facts_from_json, facts_to_json
 from trust_store.decode.package_info import first_member, parse_package_info
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
+from trust_store.formats.detect import read_package
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.formats.readers import pacman
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import Product, SideFile, SignatureOrigin
+from trust_store.model.verdict import Reason
 
 FOLDER = FIXTURES / "pacman"
 VALID = (FOLDER / "valid.pkg.tar.gz").read_bytes()
@@ -61,6 +64,16 @@ def test_a_large_info_file_is_a_resource_limit() -> None:
         parse_package_info(b"a = b\n" * 70_000)
     with pytest.raises(ResourceLimitError):
         pacman.read(BytesSource(archive((".PKGINFO", INFO + b"a = b\n" * 200_000))), (), ReadLimits())
+
+
+def test_a_very_long_name_is_a_resource_limit() -> None:
+    """What no facts hold is told as such, and not as a reader that answers nonsense."""
+    data = archive((".PKGINFO", INFO.replace(b"= a", b"= " + b"a" * 10_000)))
+    file = SideFile("a.sig", hashlib.sha256(SIGNATURE).hexdigest())
+    facts = read_package(BytesSource(data), (SideMaterial(file, SignatureOrigin.FOUND, SIGNATURE),), (), ReadLimits())
+    assert facts.problem is not None
+    assert facts.problem.reason is Reason.RESOURCE_LIMIT
+    assert facts_from_json(facts_to_json(facts)) == facts
 
 
 @given(st.binary(max_size=1200))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import CandidateKey
 
 MAX_OPINIONS = 8
+MAX_PRODUCT_CHARACTERS = 1024
 MAX_MEMBER_DEPTH = 2
 MAX_MEMBERS = 64
 """Packages inside that are read, at all depths together."""
@@ -83,6 +84,7 @@ def _read(
             raise UnsupportedError(_alone(source))
         facts = replace(facts, format=reader.NAME, reader_version=reader.VERSION)
         reading = reader.read(source, side, limits)
+        _require_short(reading.product)
     except TrustStoreError as error:
         reading = Reading(_sha256(source), (), Coverage(), problem_of(error))
     signatures = tuple(_tried(n, fact, candidates, source, reading) for n, fact in enumerate(reading.signatures))
@@ -103,6 +105,12 @@ def _product(reading: Reading) -> Product | None:
     readable = any(fact.problem is None for fact in reading.signatures)
     covered = all(gap.inert for gap in reading.coverage.uncovered)
     return reading.product if readable and covered and reading.problem is None else None
+
+
+def _require_short(product: Product | None) -> None:
+    """Raise ResourceLimitError for a product with a name or version that nobody could read, and no facts hold."""
+    if product is not None and max(len(product.name), len(product.version or "")) > MAX_PRODUCT_CHARACTERS:
+        raise ResourceLimitError(f"a name or version of more than {MAX_PRODUCT_CHARACTERS} characters")
 
 
 _ANYTHING = "detached"
