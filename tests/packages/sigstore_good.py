@@ -207,3 +207,10 @@ def _good_two_log_signatures() -> Handed:
     again = f"— {INSTANCE.rekor2.name} {b64(b'abcd' + bytes(64))}\n"
     checkpoint["envelope"] = f"{text}\n\n{block}{again}{again}"
     return handed(bundle)
+
+
+def _good_log_listed_twice() -> Handed:
+    """A root may list a log for several times, of which one is the entry's."""
+    root = INSTANCE.trusted_root()
+    closed = replace(INSTANCE.rekor, end=SIGNED_AT - DAY).listed()
+    return handed(signed_once().bundle(), root=root | {"tlogs": [closed, *root["tlogs"]]})

@@ -97,12 +97,15 @@ def _same_signer(verifier: Verifier, bundle: Bundle, key: bytes | None) -> bool:
 
 def logged(bundle: Bundle, entry: LogEntry, logs: Iterable[Log]) -> LoggedEntry:
     """What ``entry`` proves under ``logs``, those of one trusted root."""
-    # (1) The log is one of the root's. Its id is a hint: the key decides.
-    log = next((one for one in logs if entry.log_id in one.ids), None)
-    if log is None:
-        return LoggedEntry(
-            None, (PathProblem(Reason.UNKNOWN_ROOT, "transparency log entry: of a log that is not known"),)
-        )
+    # (1) The log is one of the root's, which may list it with several keys or windows. Its id is a hint: the key decides.
+    found = [_logged(bundle, entry, log) for log in logs if entry.log_id in log.ids]
+    if not found:
+        unknown = PathProblem(Reason.UNKNOWN_ROOT, "transparency log entry: of a log that is not known")
+        return LoggedEntry(None, (unknown,))
+    return next((one for one in found if not one.problems), found[0])
+
+
+def _logged(bundle: Bundle, entry: LogEntry, log: Log) -> LoggedEntry:
     told: list[str] = []
     # (2) The promise, where there is one, is the log's, over body, time, id and index.
     at = None
