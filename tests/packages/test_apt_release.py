@@ -15,6 +15,7 @@ from trust_store.formats import apt_index
 from trust_store.formats.apt_index import holds_index, through_index
 from trust_store.formats.protocol import ReadLimits, SideMaterial
 from trust_store.formats.readers import apt_release
+from trust_store.formats.registry import READERS, looked_at
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import Product, SideFile, SignatureOrigin
 
@@ -100,6 +101,17 @@ def test_a_source_package_is_no_release_file() -> None:
     assert is_release(RELEASE)
     assert not is_release(b"Format: 1.8\nSource: a\n" + RELEASE)
     assert not is_release(b"Date: x\n")
+
+
+def test_one_that_says_when_it_ends_is_a_release_file_without_a_date_as_well() -> None:
+    """Read as a text like others it would count for ever; names of fields are the same in any case (deb822(5))."""
+    lines = [line for line in RELEASE.splitlines() if not line.startswith(b"Date:")]
+    text = b"\n".join([*(line.replace(b"Valid-Until", b"valid-until") for line in lines)])
+    assert is_release(text)
+    with pytest.raises(MalformedError, match="date"):
+        parse_release(text)
+    reader = next(entry for entry in READERS if entry.name == "apt-release-file")
+    assert reader.may_read(looked_at(BytesSource(text)))
 
 
 def test_the_package_is_found_by_every_digest_its_paragraph_states() -> None:

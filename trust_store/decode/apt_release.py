@@ -29,8 +29,8 @@ _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _TIME = re.compile(
     r"(?:[A-Z][a-z]{2}, {1,2})?([0-3]?[0-9]) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-2]?[0-9]):([0-5][0-9]):([0-6][0-9]) (?:UTC|GMT|Z|\+0000)"
 )
-_DATE = re.compile(rb"(?m)^Date:[ \t]*[^\r\n]")
-_LISTS = re.compile(rb"(?m)^(?:SHA256|SHA512|SHA1|MD5Sum):[ \t]*\r?\n[ \t]+[0-9a-f]{32}")
+_TIMES = re.compile(rb"(?mi)^(?:Date|Valid-Until):[ \t]*[^\r\n]")
+_LISTS = re.compile(rb"(?mi)^(?:SHA256|SHA512|SHA1|MD5Sum):[ \t]*\r?\n[ \t]+[0-9a-f]{32}")
 _PACKAGE = re.compile(rb"\s*Package:[ \t]*[a-z0-9]")
 _INDEX = re.compile(r"Packages(?:\.[a-z0-9]{1,5})?")
 
@@ -69,9 +69,9 @@ class AptRelease:
 
 
 def is_release(text: bytes) -> bool:
-    """Whether ``text`` has a date and lists files as Release files do, and no source package's fields."""
+    """Whether ``text`` has a date, or an end of its validity, and lists files as Release files do, and no source package's fields."""
     head = text[:MAX_RELEASE_BYTES]
-    return _DATE.search(head) is not None and _LISTS.search(head) is not None and not _has(head, b"Format", b"Source")
+    return _TIMES.search(head) is not None and _LISTS.search(head) is not None and not _has(head, b"Format", b"Source")
 
 
 def _has(text: bytes, *names: bytes) -> bool:

@@ -80,7 +80,7 @@ READERS: tuple[Entry, ...] = (
     Entry("openpgp-text", "dsc", 1, "dsc"),
     Entry("openpgp-text", "checksum-list", 1, "checksum_list"),
     Entry("openpgp-text", "openpgp-cleartext", 1, "openpgp_cleartext"),
-    Entry("none", "apt-release-file", 1, "apt_release_file", (b"\ndate:",)),
+    Entry("none", "apt-release-file", 1, "apt_release_file", (b"\ndate:", b"\nvalid-until:")),
     Entry("none", "catalog", 1, "catalog", (PKCS7,)),
     Entry("none", "powershell", 1, "powershell", in_encodings("SIG # End signature block")),
     Entry("none", "wsh-script", 1, "wsh_script", in_encodings("End signature block", "</signature>")),
