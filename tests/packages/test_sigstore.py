@@ -468,7 +468,27 @@ def test_cosigns_files_stand_for_one_signature() -> None:
         assert reasons == [Reason.TRUSTED, Reason.TRUSTED, Reason.UNKNOWN_ROOT]
 
 
-def several(sides: list[bytes]) -> PackageFacts:
+def test_cosigns_files_may_be_over_a_list() -> None:
+    """The same beside a list of digests, as release tools sign their ``checksums.txt``."""
+    listed = f"{hashlib.sha256(ARTIFACT).hexdigest()}  artifact\n".encode()
+    signed = INSTANCE.sign(listed, WHO)
+    sides = [listed, json.dumps(signed.cosign()).encode(), b64(signed.value).encode()]
+    names = ("list.txt", "list.txt.bundle", "list.txt.sig")
+    for count, reason in ((1, Reason.UNSIGNED), (2, Reason.TRUSTED), (3, Reason.TRUSTED)):
+        verdict = verify_package(several(sides[:count], names), supplied(INSTANCE.trusted_root()), question())
+        assert verdict.reason is reason
+    other = [
+        sides[0].replace(b"artifact", b"other").replace(listed[:1], b"f" if listed[:1] != b"f" else b"e", 1),
+        *sides[1:],
+    ]
+    verdict = verify_package(several(other, names), supplied(INSTANCE.trusted_root()), question())
+    assert verdict.reason is Reason.INVALID_SIGNATURE
+
+
+def several(sides: list[bytes], names: tuple[str, ...] = ("side0", "side1")) -> PackageFacts:
     """What is seen in the artifact with several files beside it."""
-    given = [SideMaterial(SideFile(f"side{n}", f"{n:064x}"), SignatureOrigin.GIVEN, d) for n, d in enumerate(sides)]
+    given = [
+        SideMaterial(SideFile(name, f"{n:064x}"), SignatureOrigin.GIVEN, data)
+        for n, (name, data) in enumerate(zip(names, sides, strict=False))
+    ]
     return read_package(BytesSource(ARTIFACT), tuple(given), (), LIMITS)

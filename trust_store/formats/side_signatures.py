@@ -67,17 +67,19 @@ def read_side(side: tuple[SideMaterial, ...]) -> SignatureFiles:
     lists = tuple(item for item in side if _is_list(item.data))
     others = tuple(item for item in side if item not in lists)
     if not lists:
-        files = joined(*map(_read_one, others))
-        return _explained(files) if len(others) > 1 and any(item.data[:1] == b"{" for item in others) else files
+        return _explained(joined(*map(_read_one, others)), others)
     only = len(lists) == len(others) == 1
     pairs = [(item, one) for item in others for one in lists if _is_over(item.file.name, one.file.name, only=only)]
-    found = [_over_list(item, one) for item, one in pairs]
+    over = [(tuple(item for item, listed in pairs if listed is one), one) for one in lists]
+    found = [_over_list(items, one) for items, one in over if items]
     found += [_read_one(item) for item in others if not any(item is paired for paired, _ in pairs)]
     found += [_unsigned_list(one) for one in lists if not any(one is paired for _, paired in pairs)]
     return joined(*found)
 
 
-def _explained(files: SignatureFiles) -> SignatureFiles:
+def _explained(files: SignatureFiles, items: tuple[SideMaterial, ...]) -> SignatureFiles:
+    if len(items) < 2 or not any(item.data[:1] == b"{" for item in items):
+        return files
     from trust_store.formats.beside_bundle import explained  # few packages have several signatures, one of them in JSON
 
     return SignatureFiles(explained(files.pending), files.unreadable)
@@ -156,16 +158,17 @@ def _with_content(item: SideMaterial, kind: str) -> SignatureFiles:
     return SignatureFiles(tuple(over_content(fact, *found.stands_for) for fact in facts), ())
 
 
-def _over_list(item: SideMaterial, one: SideMaterial) -> SignatureFiles:
-    """The signatures of ``item`` over the list ``one``."""
+def _over_list(items: tuple[SideMaterial, ...], one: SideMaterial) -> SignatureFiles:
+    """The signatures of ``items`` over the list ``one``."""
     from trust_store.formats.signed_content import shown
 
-    files = read_file(item.data, origin=item.origin, file=item.file)
+    files = joined(*(read_file(item.data, origin=item.origin, file=item.file) for item in items))
+    files = _explained(files, items)
     facts = files.complete(digests_of(one.data, files.digests))
     try:
         return _speaking_by_list(tuple(shown(fact, one.data) for fact in facts), one.data)
     except TrustStoreError as error:
-        return _unread(UNKNOWN_SCHEME, item, problem_of(error))
+        return joined(*(_unread(UNKNOWN_SCHEME, item, problem_of(error)) for item in items))
 
 
 def _speaking_by_list(facts: tuple[SignatureFact, ...], text: bytes) -> SignatureFiles:
