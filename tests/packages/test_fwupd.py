@@ -243,3 +243,20 @@ def test_any_bytes_as_metadata(data: bytes) -> None:
     """Any bytes whatever are metadata or one of the three errors."""
     with contextlib.suppress(*READ_ERRORS):
         parse_metainfo(b"<component>" + data + b"</component>")
+
+
+def test_files_with_long_names_are_parts_of_their_own(tmp_path: Path) -> None:
+    """Names are nobody's word: a signed file may be called so that its name begins, and is as long, as one that a stranger signed."""
+    stranger = make_pki(kind="p256")
+    files = {"n" * 210 + "b.bin": OLD, "n" * 210 + "c.bin": NEW, "n" * 210 + ".metainfo.xml": metainfo()}
+    items, at, entries = [], 0, []
+    for name, content in files.items():
+        signer = PKI if content == OLD else stranger
+        blob = {"Kind": 3, "Flags": 0, "Data": base64.b64encode(detached_cms(content, signer)).decode()}
+        items.append({"Id": name, "Blobs": [blob]})
+    held = {**files, "fixture.jcat": jcat(*items)}
+    for name, content in held.items():
+        entries.append((name, at, len(content)))
+        at += len(content)
+    verdict = judged(tmp_path, cabinet(*entries, data=b"".join(held.values())), (PKI.root.pem,))
+    assert verdict.reason is Reason.UNKNOWN_ROOT

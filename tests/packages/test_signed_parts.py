@@ -8,6 +8,7 @@ from tests.packages.generate.rpm_craft import octets, split
 from tests.packages.table import FIXTURES
 from trust_store.errors import UnsupportedError
 from trust_store.formats import signed_parts
+from trust_store.formats.part_names import part_named
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.readers import rpm
 from trust_store.formats.signed_parts import PartDigests, read_openpgp
@@ -64,3 +65,11 @@ def test_a_large_package_is_read_with_threads_as_without(monkeypatch: pytest.Mon
     reading = rpm.read(BytesSource(broken), (), ReadLimits())
     assert reading.problem is not None
     assert "md5" in reading.problem.detail
+
+
+def test_parts_are_never_called_alike() -> None:
+    """A name that is too long to be told is told with its digest, and no other name is what that is."""
+    names = ["a", "n" * 200, "n" * 201, "n" * 202, "n" * 200 + "b"]
+    told = [part_named(name) for name in names]
+    assert told[:2] == names[:2]
+    assert len({*told, *map(part_named, told)}) == len(names) + 3

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trust_store.decode import fdt, fit_image
 from trust_store.errors import UnsupportedError
 from trust_store.formats.fit_coverage import coverage_of
+from trust_store.formats.part_names import part_named
 from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.ranges import digest_ranges, range_chunks
@@ -74,7 +75,7 @@ def _fact(tree: Tree, images: dict[str, ImageData], signature: NodeSignature, ro
         file=None,
         role=role,
         signature=signature.value,
-        part=signature.owner[:200],
+        part=part_named(signature.owner),
     )
     try:
         algorithm = _algorithm(signature)

@@ -11,6 +11,7 @@ from trust_store.decode.cab_files import CabDirectory, contents, read_directory
 from trust_store.decode.firmware_metainfo import parse_metainfo
 from trust_store.decode.member_names import require_distinct
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
+from trust_store.formats.part_names import part_named
 from trust_store.formats.pinned import PinnedSource
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import UNKNOWN_SCHEME, SignatureFiles, read_file, read_side
@@ -203,7 +204,7 @@ def _signed(found: _Contents, blobs: list[_Signed]) -> tuple[tuple[SignatureFact
             content = found.kept.get(blob.name) if blob.text is None else blob.text
             if fact.scheme == OPENPGP and content is not None:
                 shown[len(facts)] = content
-            facts.append(replace(fact, part=blob.name[:200]))
+            facts.append(replace(fact, part=part_named(blob.name)))
     return tuple(facts), shown
 
 
