@@ -301,6 +301,44 @@ def test_what_lies_between_entries_and_directory(gap: bytes, inert: bool) -> Non
     assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
 
 
+@pytest.mark.parametrize(
+    ("offset", "value", "inert"),
+    [(6, 8, False), (6, 1, False), (14, 1, False), (18, 5, False), (22, 5, False), (8, 0, True), (10, 7, True)],
+)
+def test_local_headers_that_contradict(offset: int, value: int, inert: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Sizes, checksum, encryption and where the sizes stand must agree under v1; Android reads neither method nor time there."""
+    parts = split_apk((FOLDER / "v1.apk").read_bytes())
+    entries = bytearray(parts.entries)
+    struct.pack_into("<H", entries, entries.index(b"classes.dex") - 30 + offset, value)
+    facts = read(signed_apk(bytes(entries), b"", parts.directory, parts.entries_count))
+    assert all(map(holds, facts.signatures))
+    assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
+
+
+@pytest.mark.parametrize(("content", "inert"), [(b"", True), (b"something", False)])
+def test_folders_that_hold_something(content: bytes, inert: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """A folder needs no signature of v1 as long as there is nothing in it."""
+    data = (FOLDER / "v1.apk").read_bytes()
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("assets/", content)
+    facts = read(buffer.getvalue())
+    assert all(map(holds, facts.signatures))
+    assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
+
+
+@pytest.mark.parametrize(
+    "name", ["META-INF/CERT.R\u017fA", "META-\u0131NF/CERT.SF", "META-INF/x/CERT.SF", "META-INF/SIG-x"]
+)
+def test_names_that_resemble_those_of_signatures(name: str) -> None:
+    """Only what is letter for letter, in either case, a signature file with its block is exempt from being signed."""
+    buffer = io.BytesIO((FOLDER / "v1.apk").read_bytes())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(name, b"x")
+    facts = read(buffer.getvalue())
+    assert [gap.member for gap in facts.coverage.uncovered if not gap.inert] == [name]
+
+
 class Unseekable(io.RawIOBase):
     """A stream that cannot go back, so that a writer states sizes after the content."""
 

@@ -1,7 +1,7 @@
 """The archive that an APK is, read as Android's package manager and apksig read it (libziparchive; apksig ZipUtils, LocalFileRecord).
 
 More lenient than ``zip_directory`` where Android is and genuine packages need it: entries in any order, padding between them, names that
-differ in case alone, sizes in local headers that are not looked at, and methods other than stored all taken for deflated. The end record
+differ in case alone, local headers that say something else, and methods other than stored all taken for deflated. The end record
 is the only one, the central directory reaches from where it says to the end record, and no name occurs twice.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trust_store.decode.zip_directory import ArchiveLimits, Bytes
 
 MANIFEST = "AndroidManifest.xml"
-_ENCRYPTED = 0x0001
+ENCRYPTED_FLAG = 0x0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _members(directory: bytes, limits: ArchiveLimits, entries: int | None = None
         if magic != CENTRAL_MAGIC or position > len(directory):
             raise MalformedError("zip: the central directory is broken")
         raw_name = directory[start : start + name_bytes]
-        if flags & _ENCRYPTED:
+        if flags & ENCRYPTED_FLAG:
             raise UnsupportedError("zip: an encrypted member")
         name = decode_name(raw_name, max_bytes=limits.max_name_bytes)
         if raw_name in names:

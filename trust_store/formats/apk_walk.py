@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trust_store.decode.apk_archive import ENCRYPTED_FLAG
 from trust_store.decode.member_bytes import MemberBytes
 from trust_store.decode.zip_archive import unpack
 from trust_store.decode.zip_directory import DESCRIPTOR_FLAG, LOCAL, LOCAL_MAGIC
@@ -72,7 +73,9 @@ class _Counted:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """``odd`` are the ranges between entries that are more than padding, ``damaged`` members with a sink that do not unpack.
+    """``odd`` are ranges between entries that are more than padding, and local headers that contradict the central directory.
+
+    ``damaged`` are members with a sink that do not unpack.
 
     ``contents`` are the ranges of the members' content as it lies, by name.
     """
@@ -97,7 +100,10 @@ def walk_apk(sequence: Sequence, archive: APKArchive, sink_of: Callable[[Member]
         if member.header_offset < position:
             raise MalformedError(f"zip: member {member.name[:80]!a} overlaps what lies before")
         _pass(sequence, position, member.header_offset, odd)
-        position = member.header_offset + _local_header(sequence, member)
+        length, agrees = _local_header(sequence, member)
+        position = member.header_offset + length
+        if not agrees:
+            odd.append((member.header_offset, position))
         if position + member.compressed_size > end:
             raise MalformedError(f"zip: member {member.name[:80]!a} overlaps what follows")
         sink = sink_of(member)
@@ -122,13 +128,24 @@ def walk_apk(sequence: Sequence, archive: APKArchive, sink_of: Callable[[Member]
     return Walked(tuple(odd), frozenset(damaged), contents)
 
 
-def _local_header(sequence: Sequence, member: Member) -> int:
-    """Take the local header, which must be of the same name; returns its length in bytes. Nothing else in it is read by Android."""
-    fields = LOCAL.unpack(sequence.take(LOCAL.size))
-    if fields[0] != LOCAL_MAGIC or sequence.take(fields[9]) != member.raw_name:
+def _local_header(sequence: Sequence, member: Member) -> tuple[int, bool]:
+    """Take the local header, which must be of the same name; returns its length in bytes, and whether sizes and checksum agree too.
+
+    Android refuses an archive in which these differ (libziparchive, FindEntry), and reads no method here; whoever unpacks an archive
+    from its start on goes by them.
+    """
+    magic, _, flags, _, _, _, crc, packed, size, name_bytes, extra_bytes = LOCAL.unpack(sequence.take(LOCAL.size))
+    if magic != LOCAL_MAGIC or sequence.take(name_bytes) != member.raw_name:
         raise MalformedError(f"zip: the local header of {member.name[:80]!a} contradicts the central directory")
-    sequence.take(fields[10])
-    return LOCAL.size + int(fields[9]) + int(fields[10])
+    sequence.take(extra_bytes)
+    later = flags & DESCRIPTOR_FLAG  # sizes and checksum come after the content, and may be zero here (APPNOTE 4.4.4)
+    pairs = zip((crc, packed, size), (member.crc32, member.compressed_size, member.size), strict=True)
+    agrees = (
+        not flags & ENCRYPTED_FLAG
+        and later == member.flags & DESCRIPTOR_FLAG
+        and all(here == there or (later and not here) for here, there in pairs)
+    )
+    return LOCAL.size + int(name_bytes) + int(extra_bytes), agrees
 
 
 def _descriptor(sequence: Sequence, member: Member, room: int) -> int:

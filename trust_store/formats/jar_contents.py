@@ -49,9 +49,9 @@ MIN_HASHED_BYTES, MAX_HASHED_RATIO = 512 * 1024**2, 64
 """Members' unpacked bytes times digests stated of each: more than so many times the packed archive is a bomb."""
 MAX_COMPARED_BYTES, _BYTES_PER_DIGEST = 256 * 1024**2, 256
 """Of manifest sections that are digested for signature files, and what every digest counts for at least."""
-_RELATED = re.compile(r"META-INF/(?:MANIFEST\.MF|SIG-[^/]*|[^/]*\.(?:SF|RSA|DSA|EC))", re.IGNORECASE)
-_BLOCK = re.compile(r"META-INF/[^/]*\.(?:RSA|DSA|EC)", re.IGNORECASE)
-_FILE = re.compile(r"META-INF/[^/]*\.SF", re.IGNORECASE)
+_RELATED = re.compile(r"META-INF/(?:MANIFEST\.MF|SIG-[^/]*|[^/]*\.(?:SF|RSA|DSA|EC))", re.IGNORECASE | re.ASCII)
+_BLOCK = re.compile(r"META-INF/[^/]*\.(?:RSA|DSA|EC)", re.IGNORECASE | re.ASCII)
+_FILE = re.compile(r"META-INF/[^/]*\.SF", re.IGNORECASE | re.ASCII)
 
 
 def is_related(name: str) -> bool:

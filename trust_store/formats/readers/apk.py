@@ -68,10 +68,11 @@ X-Android-APK-Signed in a .SF file says so of either; v1 alone where targetSdkVe
 more, which Android does not install.
 
 v2 and later cover every byte but the signing block, which nobody but verifiers reads: pairs of unknown identifiers in it are ignored
-by Android and listed. v1 covers members; others outside META-INF's signature files, and bytes between entries that are no padding, are
-uncovered content. Names are compared byte for byte, as Android does. A source stamp is reported; one that does not vouch for this
-package is told and fails nothing, as with apksigner. zip64 is `unsupported_format`. Name and version are package and versionCode of
-the manifest. Fixtures made by apksigner."""
+by Android and listed. v1 covers members; others outside META-INF's signature files, bytes between entries that are no padding, and local
+headers that contradict the central directory in sizes or checksum are uncovered content. Names are compared byte for byte, as Android
+does. A source stamp is reported; one that does not vouch for this package is told and fails nothing, as with apksigner. zip64 is
+`unsupported_format`, manifests have the limits of `jar`. Name and version are package and versionCode of the manifest. Fixtures made by
+apksigner."""
 
 _V1_BELOW_SDK, _NEWER_THAN_V1_FROM_SDK = 24, 30
 _MAX_V1_SIGNERS = 10
@@ -167,7 +168,9 @@ class _Package:
         unpaired = self._jar.unpaired if self._jar is not None else frozenset[str]()
         for member in self._archive.members:
             if member.name not in signed:
-                inert = member.is_folder or (is_related(member.name) and member.name not in unpaired)
+                inert = (member.is_folder and not member.size) or (
+                    is_related(member.name) and member.name not in unpaired
+                )
                 uncovered.append(Uncovered(member=member.name, inert=inert))
         uncovered += [Uncovered(start=start, end=end) for start, end in self._walked.odd]
         uncovered += _free_ranges(self._archive, self._walked, signed, self._source.size)
