@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.packages.table import FIXTURES
 from tests.simulator.vendor_pki import VendorPKI, vendor_bundle
 from tests.trust_store.package_craft import archive, read
 from tests.trust_store.verdict_craft import AT, anchor, ask, der
@@ -107,6 +108,15 @@ def test_a_slice_shows_nothing_around_it() -> None:
     assert slice_.read_at(19, 5) == bytes([29])
     assert slice_.read_at(20, 5) == b""
     assert slice_.read_at(25, 5) == b""
+    assert slice_.read_at(-5, 5) == b""
+
+
+def test_packages_without_a_container_are_found_inside() -> None:
+    """What such a package begins with is enough to look at it closer."""
+    files = {
+        name: (FIXTURES / name).read_bytes() for name in ("rpm/valid.rpm", "alpine-apk-v3/valid.apk", "mar/good.mar")
+    }
+    assert [member.facts.format for member in read(archive(files)).members] == ["rpm", "alpine-apk-v3", "mar"]
 
 
 def test_a_package_of_two_containers_is_malformed() -> None:

@@ -42,8 +42,11 @@ _MAGICS = (
     b"hsqs",
     b"\xcf\xfa\xed\xfe",
     b"\xce\xfa\xed\xfe",
+    b"ADB.",
+    b"ADBd",
+    b"ADBc",
 )
-"""Of formats without a container: RPM, flattened device tree, Mozilla archive, Android payload, squashfs, Mach-O."""
+"""Of formats without a container: RPM, flattened device tree, Mozilla archive, Android payload, squashfs, Mach-O, Alpine packages."""
 
 
 class SliceSource:
@@ -58,8 +61,8 @@ class SliceSource:
         return self._size
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes from ``offset``, fewer only at the end of the stretch."""
-        wanted = max(0, min(length, self._size - offset))
+        """Up to ``length`` bytes from ``offset``, fewer only at the end of the stretch, none before its start."""
+        wanted = max(0, min(length, self._size - offset)) if offset >= 0 else 0
         return self._source.read_at(self._start + offset, wanted) if wanted else b""
 
 
