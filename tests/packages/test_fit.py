@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.trust_store.package_craft import LIMITS, read
 from trust_store.decode import fdt, fit_image
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.formats import fit_coverage
 from trust_store.formats.readers import fit
 from trust_store.formats.streaming import BytesSource
 from trust_store.model.package_facts import SignatureRole
@@ -200,3 +201,44 @@ def test_broken_images_raise_nothing_else(position: int, data: bytes) -> None:
     source = BytesSource(RSA[:position] + data + RSA[position + len(data) :])
     with contextlib.suppress(*READ_ERRORS):
         fit.read(source, (), LIMITS)
+
+
+def filled(data: bytes, filling: bytes) -> bytes:
+    """A tree without data after it, its size said to be so much larger, with ``filling`` after its blocks."""
+    return data[:4] + word(len(data) + len(filling)) + data[8:] + filling
+
+
+def test_what_fills_up_the_tree() -> None:
+    """mkimage leaves what was in memory where it rounds the tree's size up: nobody reads it, and it is told as not covered."""
+    facts = read(filled(RSA, b"left over"))
+    assert facts.problem is None
+    assert all(one.inert for one in facts.coverage.uncovered)
+    assert max(one.end or 0 for one in facts.coverage.uncovered) == len(RSA) + len(b"left over")
+    assert not all(one.inert for one in read(filled(RSA, b"x" * (fit_coverage.MAX_SLACK_BYTES + 1))).coverage.uncovered)
+    assert not all(one.inert for one in read(RSA + b"left over").coverage.uncovered)
+
+
+def test_many_nodes() -> None:
+    """A tree of more nodes than an image has is a resource limit, whatever they are for."""
+    craft = Craft().begin("").begin("images")
+    for number in range(fdt.MAX_NODES):
+        craft.begin(f"n{number}").end()
+    with pytest.raises(ResourceLimitError):
+        tree(craft.end().begin("configurations").end(2).made())
+
+
+def test_data_that_many_images_share() -> None:
+    """Images that all have the same data are not digested again and again."""
+    craft = Craft().begin("").begin("images")
+    for number in range(fit_image.MAX_TIMES + 2):
+        craft.begin(f"i{number}").prop("data-offset", word(0)).prop("data-size", word(100_000)).end()
+    made = craft.end().begin("configurations").end(2).made()
+    with pytest.raises(ResourceLimitError):
+        fit_image.images_of(tree(padded(made) + bytes(100_000)))
+
+
+def test_signatures_times_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tree is walked for each signature: many of them over a large tree are a resource limit."""
+    monkeypatch.setattr(fit_image, "MAX_WALKED_TAGS", len(tree(RSA).tags) - 1)
+    with pytest.raises(ResourceLimitError):
+        fit_image.signatures_of(tree(RSA))

@@ -19,7 +19,8 @@ MAGIC = b"\xd0\x0d\xfe\xed"
 HEADER_BYTES = 40
 VERSION = 17
 MAX_DEPTH = 32
-MAX_TAGS = 200_000
+MAX_TAGS = 100_000
+MAX_NODES = 10_000
 MAX_NAME_BYTES = 256
 MAX_STRINGS_BYTES = 1024 * 1024
 MAX_VALUE_BYTES = 64 * 1024
@@ -66,17 +67,17 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All tags in their order, and the properties by node and name."""
+    """All tags in their order, the properties by node and name, and the paths of the nodes right below each."""
 
     header: Header
     tags: tuple[Tag, ...]
     properties: dict[str, dict[str, Tag]]
+    below: dict[str, tuple[str, ...]]
     source: Bytes
 
     def children(self, path: str) -> tuple[str, ...]:
         """The paths of the nodes right below ``path``, in their order."""
-        prefix = "/" if path == "/" else path + "/"
-        return tuple(one for one in self.properties if one != "/" and one.rpartition("/")[0] + "/" == prefix)
+        return self.below.get(path, ())
 
     def octets(self, path: str, name: str) -> bytes | None:
         """A property's value, None where there is none; raises ResourceLimitError for one of more than MAX_VALUE_BYTES."""
@@ -123,16 +124,21 @@ def parse(source: Bytes) -> Tree:
     strings = source.read_at(header.strings[0], header.strings[1] - header.strings[0])
     tags = tuple(_Structure(source, header, strings).tags())
     properties: dict[str, dict[str, Tag]] = {}
+    below: dict[str, list[str]] = {}
     for tag in tags:
         if tag.kind == BEGIN_NODE:
             if tag.path in properties:
                 raise MalformedError(f"device tree: node {tag.path[:80]!a} stands twice")
+            if len(properties) >= MAX_NODES:
+                raise ResourceLimitError(f"device tree: more than {MAX_NODES} nodes")
             properties[tag.path] = {}
+            if tag.path != "/":
+                below.setdefault(tag.path.rpartition("/")[0] or "/", []).append(tag.path)
         elif tag.kind == PROPERTY:
             if tag.name in properties[tag.path]:
                 raise MalformedError(f"device tree: property {tag.name[:40]!a} stands twice")
             properties[tag.path][tag.name] = tag
-    return Tree(header, tags, properties, source)
+    return Tree(header, tags, properties, {path: tuple(nodes) for path, nodes in below.items()}, source)
 
 
 def _header(source: Bytes) -> Header:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trust_store.decode.fdt import BEGIN_NODE, END, END_NODE, NOP, PROPERTY
-from trust_store.errors import MalformedError, UnsupportedError
+from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 IMAGES, CONFIGURATIONS = "/images", "/configurations"
 DATA_PROPERTIES = frozenset({"data", "data-size", "data-position", "data-offset"})
 MAX_SIGNATURES = 64
+MAX_WALKED_TAGS = 400_000
+"""The whole tree is walked for each signature."""
+MAX_TIMES = 4
+"""The images' data together is at most so many times as long as the file."""
 MAX_HASHED_NODES = 1000
 _WANTED, _TAGS_ONLY = 2, 1
 REFERENCES = frozenset({"kernel", "fdt", "ramdisk", "loadables", "firmware", "fpga", "script", "standalone"})
@@ -60,28 +64,36 @@ class NodeSignature:
 
 
 def images_of(tree: Tree) -> dict[str, ImageData]:
-    """The images by path; raises MalformedError, also for unit names (``@``), by which U-Boot takes two nodes for one (CVE-2021-27138)."""
+    """The images by path; raises MalformedError or ResourceLimitError.
+
+    Unit names (``@``), by which U-Boot takes two nodes for one (CVE-2021-27138), are malformed.
+    """
     if CONFIGURATIONS not in tree.properties or IMAGES not in tree.properties:
         raise MalformedError("FIT: no images, or no configurations")
     if any("@" in path for path in tree.properties):
         raise MalformedError("FIT: a node with a unit address in its name")
-    return {path: _image(tree, path) for path in tree.children(IMAGES)}
+    images = {path: _image(tree, path) for path in tree.children(IMAGES)}
+    if sum(image.end - image.start for image in images.values()) > MAX_TIMES * tree.source.size:
+        raise ResourceLimitError("FIT: images whose data is the same over and over")
+    return images
 
 
 def signatures_of(tree: Tree) -> tuple[NodeSignature, ...]:
-    """Every signature node with a value, of configurations first; raises MalformedError or UnsupportedError."""
+    """Every signature node with a value, of configurations first; raises MalformedError, UnsupportedError or ResourceLimitError."""
     owners = (*tree.children(CONFIGURATIONS), *tree.children(IMAGES))
     found = [_signature(tree, path, owner) for owner in owners for path in _named(tree, owner, "signature")]
     present = tuple(one for one in found if one is not None)
     if len(present) > MAX_SIGNATURES:
         raise UnsupportedError(f"FIT: more than {MAX_SIGNATURES} signatures")
+    if len(present) * len(tree.tags) > MAX_WALKED_TAGS:
+        raise ResourceLimitError(f"FIT: {len(present)} signatures over parts of a tree of {len(tree.tags)} tags")
     return present
 
 
 def references_of(tree: Tree, configuration: str) -> tuple[str, ...]:
     """The images that a configuration names; raises MalformedError for one that is not there."""
     found: list[str] = []
-    images = tree.children(IMAGES)
+    images = frozenset(tree.children(IMAGES))
     for name in tree.properties[configuration]:
         value = tree.octets(configuration, name)
         if value is None or not value.endswith(b"\0"):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from trust_store.decode.fit_image import ImageData, NodeSignature
 
 _WORD_BYTES = 4
+MAX_SLACK_BYTES = 64 * 1024
+"""Between the tree's last block and its end, where mkimage leaves what was in memory when it rounds the size up (``-B``)."""
 STRONG = frozenset({"sha256", "sha384", "sha512"})
 _IDLE = frozenset({"default", "description", "timestamp", "#address-cells", "#size-cells"})
 """Properties of ``/images`` and ``/configurations`` that say nothing of what an image is."""
@@ -102,9 +104,14 @@ def _gaps(merged: list[tuple[int, int]], tree: Tree) -> Iterator[tuple[int, int]
 
 
 def _is_idle(tree: Tree, start: int, end: int) -> bool:
-    """Header, structure and strings are accounted for elsewhere; what fills up a word may be anything; all else must be zeros."""
+    """Header, structure and strings are accounted for elsewhere; what fills up a word or the tree may be anything; all else must be zeros.
+
+    No image has its data inside the tree but in its own node.
+    """
     header = tree.header
     blocks = ((0, HEADER_BYTES), header.structure, header.strings)
     if any(first <= start and end <= last for first, last in blocks) or end - start < _WORD_BYTES:
+        return True
+    if max(last for _, last in blocks) <= start and end <= header.total and end - start <= MAX_SLACK_BYTES:
         return True
     return not any(piece.strip(b"\0") for piece in range_chunks(tree.source, start, end))

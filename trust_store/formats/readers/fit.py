@@ -34,9 +34,9 @@ their hash nodes, the images it names. It carries no certificate, so that the ke
 Every configuration must be signed, since any may be booted; for each of them one good signature suffices. The root, the configuration,
 every image that it names and all their hash nodes must be listed, and no other node; names of signed properties lie in the hashed
 strings. Images without a digest of SHA-256 or better, images and nodes that nothing signs, and what lies between and after the images
-(unless zeros) are uncovered content. A digest that does not match is `invalid_signature`. Not covered are the signature nodes, the
-header, the name of the default configuration and where data lies. Signatures of images alone are told and do not suffice. Unit addresses
-(`@`) are refused, encrypted images are judged as they lie."""
+(unless zeros) are uncovered content; what fills up the tree itself after its blocks is not read by anybody. A digest that does not match
+is `invalid_signature`. Not covered are the signature nodes, the header, the name of the default configuration and where data lies.
+Signatures of images alone are told and do not suffice. Unit addresses (`@`) are refused, encrypted images are judged as they lie."""
 
 SCHEME = "fit"
 HEAD_BYTES = 64 * 1024
