@@ -376,3 +376,12 @@ def test_control_data_refused(text: bytes) -> None:
     """One paragraph of fields, each once, in UTF-8; anything else is malformed."""
     with pytest.raises(MalformedError):
         deb822.parse_paragraph(text)
+
+
+def test_lists_of_very_many_lines_are_not_read() -> None:
+    """Comments and empty lines count as well: each would be kept while the list is taken apart."""
+    entry = b"%064x  package.bin\n" % 7
+    assert checksum_list.parse_list(entry + b"#\n" * (checksum_list.MAX_LINES - 1))
+    for line in (b"#\n", b"\n"):
+        with pytest.raises(ResourceLimitError):
+            checksum_list.parse_list(entry + line * checksum_list.MAX_LINES)

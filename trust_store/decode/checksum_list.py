@@ -14,6 +14,8 @@ from trust_store.quick_dataclass import dataclass
 
 MAX_LIST_BYTES = 16 * 1024 * 1024
 MAX_ENTRIES = 65_536
+MAX_LINES = 4 * MAX_ENTRIES
+"""Comments and empty ones included."""
 MAX_NAME_CHARACTERS = 4096
 _GNU = re.compile(r"\\?([0-9a-fA-F]{32,128})[ \t][ *]?([^\n]+)")
 _BSD = re.compile(r"\\?([A-Za-z0-9/-]{2,16}) ?\(([^\n]+)\) ?= ?([0-9a-fA-F]{32,128})")
@@ -112,6 +114,8 @@ def _control(text: bytes) -> list[ListedFile]:
 
 
 def _lines(text: bytes) -> list[ListedFile]:
+    if text.count(b"\n") > MAX_LINES:
+        raise ResourceLimitError(f"a list of digests of more than {MAX_LINES} lines")
     try:
         lines = text.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ A file that is cut short or has a field twice is of the kind that its text shows
 from __future__ import annotations
 
 from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
 from trust_store.decode.notation import JWS, is_jws
@@ -49,10 +50,10 @@ def documents(data: bytes) -> tuple[dict[str, Any], ...]:
     """The JSON object that ``data`` is, or one a line (JSON Lines); raises one of READ_ERRORS."""
     if not _is_object(data):
         raise UnsupportedError("no JSON object")
-    lines = [line for line in data.split(b"\n") if line.strip()]
-    if len(lines) > 1 and all(line.rstrip().endswith(b"}") for line in lines):
+    lines = _lines(data)
+    if len(lines) > 1:
         try:
-            found = tuple(_read(line) for line in lines[: MAX_LINES + 1])
+            found = tuple(_read(line) for line in lines)
         except READ_ERRORS:
             found = ()  # one object over several lines
         if len(found) > MAX_LINES:
@@ -60,6 +61,19 @@ def documents(data: bytes) -> tuple[dict[str, Any], ...]:
         if found:
             return found
     return (_read(data),)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """The lines that say anything where each may be an object, at most one more than are read; none of other JSON."""
+    found: list[bytes] = []
+    for line in BytesIO(data):
+        said = line.strip()
+        if said and not said.endswith(b"}"):
+            return []
+        found += [line] if said else []
+        if len(found) > MAX_LINES:
+            break
+    return found
 
 
 def _is_object(data: bytes) -> bool:
