@@ -281,9 +281,10 @@ def with_evidence(verdict: Verdict, facts: PackageFacts, source: EvidenceSource 
         return verdict
     # Nobody outside knows the digests under which this store finds names.
     wanted = {i for i in identifiers_in(facts) if i.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ISSUER)}
+    of_keys = {kind.value: kind for kind in IdentifierKind}  # a signer may be named by more: whom an issuer vouched for
     for signature in _every_signature(verdict):
-        for kind, value in signature.signer.identifiers if signature.signer else ():
-            wanted.add(Identifier(IdentifierKind(kind), value))
+        stated = signature.signer.identifiers if signature.signer else ()
+        wanted |= {Identifier(of_keys[kind], value) for kind, value in stated if kind in of_keys}
         missing = signature.missing_issuer
         if missing and missing.authority_key_identifier:
             wanted.add(Identifier(IdentifierKind.SUBJECT_KEY_IDENTIFIER, missing.authority_key_identifier))

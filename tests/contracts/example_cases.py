@@ -161,8 +161,9 @@ CASES: dict[str, Case] = {
     "rootwarden check --vendor dten firmware.bin --signature SHA256SUMS --signature SHA256SUMS.minisig": Case(
         says="passed", prepare="minisigned_list"
     ),
-    "rootwarden check --vendor dten tool.tar.gz --signature tool.tar.gz.sigstore.json --certificate-identity dev@dten.example": (
-        Case(says="passed", prepare="sigstore_bundle")
+    "rootwarden check --vendor dten tool.tar.gz --signature tool.tar.gz.sigstore.json"
+    " --certificate-identity dev@dten.example --certificate-oidc-issuer https://accounts.dten.example": Case(
+        says="passed", prepare="sigstore_bundle"
     ),
     "rootwarden check --json --vendor dten firmware.bin --signature firmware.bin.asc": Case(says="trusted"),
     "rootwarden check --vendor dten --at 2026-05-03T12:00:00Z --as-known-at 2026-05-03T12:00:00Z firmware.zip": Case(

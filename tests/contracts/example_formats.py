@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tests.contracts.packages import CONTENT, sums
-from tests.packages.sigstore_craft import ISSUER, Instance
+from tests.packages.sigstore_craft import Instance
 from tests.packages.table import FIXTURES
 from trust_store.decode.key_files import read_keys
 from trust_store.model.ratchet import DIGEST, FILE, SCHEME, SIGNERS, Mark, Ratchet
@@ -24,7 +24,7 @@ from trust_store.storage.ratchets import RAISED, StoredRatchet, append_ratchet
 if TYPE_CHECKING:
     from tests.contracts.example_place import ExamplePlace
 
-DEVELOPER = "dev@dten.example"
+DEVELOPER, ISSUER = "dev@dten.example", "https://accounts.dten.example"
 
 
 def approved(place: ExamplePlace, name: str, data: bytes) -> None:
@@ -56,7 +56,7 @@ def sigstore_bundle(place: ExamplePlace) -> None:
     approved(place, "trusted_root.json", json.dumps(instance.trusted_root()).encode())
     approved(place, "developer.json", json.dumps({"issuer": ISSUER, "identity": DEVELOPER}).encode())
     (place.folder / "tool.tar.gz").write_bytes(tool)
-    bundle = json.dumps(instance.sign(tool, DEVELOPER).bundle())
+    bundle = json.dumps(instance.sign(tool, DEVELOPER, ISSUER).bundle())
     (place.folder / "tool.tar.gz.sigstore.json").write_text(bundle)
 
 

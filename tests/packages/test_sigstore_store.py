@@ -20,13 +20,16 @@ from trust_store.model.trust_anchor import AnchorKind, AnchorState, TrustAnchor
 from trust_store.model.verdict import Reason
 from trust_store.storage.anchors import StoredAnchor, append_version, ensure_store_id, proposal_digest
 from trust_store.storage.connection import transaction
+from trust_store.stored_verdict import with_evidence
 from trust_store.verification import verify_package
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from trust_store.model.claim import Evidence
+    from trust_store.model.identifiers import Identifier
     from trust_store.model.package_facts import PackageFacts
 
 
@@ -116,3 +119,23 @@ def test_a_flood_of_proposals_hides_neither_root_nor_tombstone(connection: sqlit
     assert reason(connection, facts) is Reason.TRUSTED
     keep(connection, *proposed[50:], identity(state=AnchorState.DISTRUSTED), start=100)
     assert reason(connection, facts) is Reason.DISTRUSTED
+
+
+def test_channels_are_asked_about_the_keys_of_a_sigstore_signer(connection: sqlite3.Connection) -> None:
+    """What is asked about is the certificate, not who issued the identity: that identifies no key."""
+    asked: list[Identifier] = []
+
+    class Channels:
+        def evidence_for(self, identifiers: Iterable[Identifier]) -> tuple[Evidence, ...]:
+            asked.extend(identifiers)
+            return ()
+
+    keep(connection, root(), identity())
+    facts = facts_of(documents()["sigstore"])
+    verdict = verify_package(facts, query.trust_view(connection, "acme", facts, None), question(None, "acme"))
+    signer = verdict.signatures[0].signer
+    assert signer is not None
+    named = dict(signer.identifiers)
+    assert with_evidence(verdict, facts, Channels()).evidence_available
+    assert {(i.kind.value, i.value) for i in asked} >= {(kind, named[kind]) for kind in ("sha256", "spki_sha256")}
+    assert named["oidc_issuer"] not in {i.value for i in asked}
