@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.packages.generate.mender import members, pack
 from tests.packages.generate.tar import by_hand
+from tests.packages.judged import judged
 from tests.trust_store.package_craft import LIMITS, read
 from trust_store.decode.fixed_width_ecdsa import to_der
 from trust_store.decode.mender_artifact import header_compression, payload_of, require_version
@@ -120,3 +121,11 @@ def test_broken_artifacts_raise_nothing_else(position: int, data: bytes) -> None
     source = BytesSource(RSA[:position] + data + RSA[position + len(data) :])
     with contextlib.suppress(*READ_ERRORS):
         mender.read(source, (), LIMITS)
+
+
+def test_signature_on_several_lines(tmp_path: Path) -> None:
+    """A signature value whose base64 is broken into lines is the same one: Mender's client passes over their ends."""
+    value = FILES["manifest.sig"]
+    lines = b"\r\n".join(value[at : at + 64] for at in range(0, len(value), 64)) + b"\n"
+    made = packed(manifest_sig=lines)
+    assert judged(tmp_path, made, ((FIXTURES / "rsa.pub").read_bytes(),)).reason is Reason.TRUSTED

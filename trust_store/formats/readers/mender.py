@@ -165,7 +165,7 @@ def _signatures(content: bytes, value: bytes | None) -> tuple[SignatureFact, ...
         return ()
     problem = None
     try:
-        octets = binascii.a2b_base64(value.strip(), strict_mode=True)
+        octets = binascii.a2b_base64(b"".join(value.split()), strict_mode=True)  # Go passes over line ends
     except ValueError:
         octets = b""
     short = len(octets) == _ED25519_OR_P256_BYTES
