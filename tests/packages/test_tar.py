@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from tests.trust_store.package_craft import LIMITS, read
 from trust_store.decode.byte_reader import ByteReader
 from trust_store.decode.compressed import UnpackBudget, Unpacking, compression_of, unpacked_head
 from trust_store.decode.containers import container_of
+from trust_store.decode.manifest import parse_manifest
 from trust_store.decode.tar_archive import FILE, SYMBOLIC_LINK, TarMember, number, pax_records, walk
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError, UnsupportedError
+from trust_store.formats.signed_manifest import BeforeLayout, Layout
 from trust_store.formats.streaming import BytesSource
 from trust_store.formats.tar_reading import TarReading
 from trust_store.model.verdict import Reason
+from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BUNDLE = (FIXTURES / "vendor-bundle-tar" / "valid.tar").read_bytes()
@@ -282,3 +286,23 @@ def test_star_says_another_size() -> None:
     """A size of star's own, which other programs go by, is a sparse file's."""
     with pytest.raises(UnsupportedError):
         members(written(tarfile.PAX_FORMAT, "f", pax_headers={"SCHILY.realsize": "3"}))
+
+
+def test_manifests_in_many_folders_are_not_all_kept() -> None:
+    """Which of them is the one shows when all names are known: no more is kept than one manifest and one signature may have."""
+    limits = replace(LIMITS, max_manifest_bytes=1000)
+    files = {f"{n}/SHA256SUMS": bytes(900) for n in range(10_000)}
+    before = BeforeLayout(limits)
+    kept = sum(before.content_of(name, len(data))._keep for name, data in files.items())
+    assert kept * 900 <= 1000 + MAX_SIGNATURE_FILE_BYTES
+    before.require_kept(Layout("0/", "0/SHA256SUMS", ()))
+    with pytest.raises(ResourceLimitError, match="called like a manifest"):
+        before.require_kept(Layout("9999/", "9999/SHA256SUMS", ()))
+
+
+def test_a_manifest_of_very_many_lines_is_a_resource_limit() -> None:
+    """Lines are counted before they are taken apart; one that ends the text is none."""
+    line = b"0" * 64 + b"  a%d\n"
+    assert len(parse_manifest(line % 1 + line % 2, max_entries=2)) == 2
+    with pytest.raises(ResourceLimitError):
+        parse_manifest(line % 1 + line % 2 + b"x", max_entries=2)

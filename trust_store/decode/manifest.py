@@ -16,13 +16,13 @@ def parse_manifest(data: bytes, *, max_entries: int) -> dict[str, str]:
     Raises MalformedError for any line that is not exactly a digest and a plain relative name, for escaped names, duplicates
     and an empty manifest; ResourceLimitError beyond ``max_entries`` lines.
     """
+    if data.removesuffix(b"\n").count(b"\n") >= max_entries:  # before they are taken apart, which takes much memory
+        raise ResourceLimitError(f"manifest: more than {max_entries} lines")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedError("manifest: not UTF-8") from error
     lines = text.removesuffix("\n").split("\n")
-    if len(lines) > max_entries:
-        raise ResourceLimitError(f"manifest: more than {max_entries} lines")
     entries: dict[str, str] = {}
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):

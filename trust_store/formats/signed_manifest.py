@@ -86,12 +86,33 @@ def layout_among(names: Iterable[str]) -> Layout | None:
     return next(iter(at_root or found), None)
 
 
-def content_before_layout(name: str, size: int, limits: ReadLimits) -> MemberContent:
-    """What takes the content of a file before all names are known: kept where it may turn out to be the manifest or a signature."""
-    folder, _, last = name.rpartition("/")
-    most = limits.max_manifest_bytes if last == MANIFEST else MAX_SIGNATURE_FILE_BYTES
-    named = last.startswith(MANIFEST) and last.removeprefix(MANIFEST) in ("", *SIGNATURE_SUFFIXES) and "/" not in folder
-    return MemberContent(keep=named and size <= most)
+class BeforeLayout:
+    """What takes the contents of files before all names are known: kept where one may turn out to be the manifest or a signature.
+
+    There may be such names in many folders; what is kept is as much as one manifest and one signature file may have together.
+    """
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._room = limits.max_manifest_bytes + MAX_SIGNATURE_FILE_BYTES
+        self._left_out: set[str] = set()
+
+    def content_of(self, name: str, size: int) -> MemberContent:
+        """What takes the content of file ``name`` of ``size`` bytes."""
+        folder, _, last = name.rpartition("/")
+        named = last.startswith(MANIFEST) and last.removeprefix(MANIFEST) in ("", *SIGNATURE_SUFFIXES)
+        most = self._limits.max_manifest_bytes if last == MANIFEST else MAX_SIGNATURE_FILE_BYTES
+        wanted = named and "/" not in folder and size <= most
+        if wanted and size > self._room:
+            self._left_out.add(name)
+            wanted = False
+        self._room -= size if wanted else 0
+        return MemberContent(keep=wanted)
+
+    def require_kept(self, layout: Layout) -> None:
+        """Raise ResourceLimitError where what turned out to be wanted was too much together with the rest."""
+        if self._left_out & {layout.manifest, *layout.signatures}:
+            raise ResourceLimitError("vendor bundle: too much that is called like a manifest or a signature of one")
 
 
 @dataclass(frozen=True, slots=True)

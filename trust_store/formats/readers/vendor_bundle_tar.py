@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trust_store.errors import MalformedError
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import joined, read_side
-from trust_store.formats.signed_manifest import content_before_layout, layout_among, read_manifest
+from trust_store.formats.signed_manifest import BeforeLayout, layout_among, read_manifest
 from trust_store.formats.streaming import PackageStream
 from trust_store.formats.tar_reading import TarReading
 
@@ -39,11 +39,12 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     files = read_side(side)
     stream = PackageStream(source, files.digests)
     contents: dict[str, MemberContent] = {}
+    before = BeforeLayout(limits)
 
     def sink_of(member: TarMember) -> MemberSink | None:
         if not member.is_file:
             return None
-        return contents.setdefault(member.name, content_before_layout(member.name, member.size, limits))
+        return contents.setdefault(member.name, before.content_of(member.name, member.size))
 
     tar.walk(stream, sink_of)
     layout = layout_among(member.name for member in tar.members)
@@ -51,6 +52,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
         raise MalformedError("vendor bundle: no signed manifest")
     for member in tar.members:
         layout.require_small(member.name, member.size, limits)
+    before.require_kept(layout)
     manifest = read_manifest(contents, layout, limits)
     facts = manifest.facts + joined(files).complete(stream.states)
     coverage = tar.coverage(manifest.signed, manifest.inert)
