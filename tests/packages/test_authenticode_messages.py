@@ -22,6 +22,7 @@ from trust_store.decode.asn1 import read_one
 from trust_store.decode.authenticode import ID_INDIRECT_DATA, parse_indirect, parse_message
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.package_facts import SignatureFact
+from trust_store.signatures import schemes
 from trust_store.signatures.authenticode import SCHEMES, read_embedded
 from trust_store.signatures.protocol import CandidateKey
 
@@ -169,3 +170,25 @@ def test_one_digest_alone() -> None:
     content = seq(seq(oid(PE_IMAGE)), seq(digest_algorithm("sha256"), octets(DIGEST)))
     assert parse_indirect(read_one(content, "content")).digest == DIGEST
     assert ID_INDIRECT_DATA == INDIRECT_DATA
+
+
+def test_more_signers_than_anybody_has() -> None:
+    """Each signer of a message takes time: more than sixteen are not read."""
+    info = Signer(EC).info(octets_of(INDIRECT), INDIRECT_DATA)
+    assert (
+        len(parse_message(signed_data([info] * 16, [EC], content=INDIRECT, content_type=INDIRECT_DATA)).signers) == 16
+    )
+    with pytest.raises(ResourceLimitError):
+        parse_message(signed_data([info] * 17, [EC], content=INDIRECT, content_type=INDIRECT_DATA))
+
+
+def test_a_message_full_of_certificates() -> None:
+    """Of very many certificates those are tried that the signature names, wherever they stand; each takes time."""
+    info = Signer(EC).info(octets_of(INDIRECT), INDIRECT_DATA)
+    others = [RSA] * 3 + [issue(f"Other {n}", kind="p256") for n in range(10)]
+    made = signed_data([info], [*others, EC], content=INDIRECT, content_type=INDIRECT_DATA)
+    checks = schemes.with_candidates(fact_of(made), ()).key_checks
+    assert [(check.key, check.holds) for check in checks] == [(hashlib.sha256(EC.der).hexdigest(), True)]
+    likeliest = schemes._likeliest(fact_of(made))
+    assert likeliest[0] == EC.der
+    assert len(likeliest) == schemes.MAX_CARRIED_CERTIFICATES

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -96,3 +97,15 @@ def test_panics_are_contained(monkeypatch: pytest.MonkeyPatch, raised: type[Base
                 call()
         else:
             assert not call()
+
+
+def test_rsa_with_a_public_exponent_that_takes_its_time() -> None:
+    """An exponent of more than 64 bits verifies nothing, be the arithmetic right: dozens of such keys would take minutes."""
+    key = rsa.generate_private_key(65537, 2048)
+    numbers = key.private_numbers()
+    signature = key.sign(DIGEST, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
+    period = math.lcm(numbers.p - 1, numbers.q - 1)
+    slow = rsa.RSAPublicNumbers(65537 + period, numbers.public_numbers.n).public_key()
+    slow.verify(signature, DIGEST, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
+    assert verifies(spki(key.public_key()), "rsa-pkcs1", "sha256", signature, DIGEST)
+    assert not verifies(spki(slow), "rsa-pkcs1", "sha256", signature, DIGEST)

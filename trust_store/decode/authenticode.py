@@ -26,6 +26,7 @@ MSI_SUBJECT = bytes.fromhex("f1100c0000000000c000000000000046")
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 MAX_INDIRECT_BYTES = 4 * 1024 * 1024
 MAX_NESTED = 16
+MAX_SIGNERS = 16
 MAX_MEMBERS = 100_000
 _CONTENT = 0xA0
 _SIP_SUBJECT = 6
@@ -91,6 +92,8 @@ def parse_message(data: bytes, *, unsigned: bool = False) -> Message:
 
 def _signers(signed: cms.SignedData) -> tuple[Signer, ...]:
     """Attributes are signed as a SET in DER (RFC 5652 5.4); some signers leave them in another order and sign them so."""
+    if len(signed.signer_infos) > MAX_SIGNERS:
+        raise ResourceLimitError(f"Authenticode: more than {MAX_SIGNERS} signers of one message")
     found: list[Signer] = []
     for info in signed.signer_infos:
         if info.attributes is None:  # RFC 5652 5.3: content of another type than data needs them

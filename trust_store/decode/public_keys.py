@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RSA_PKCS1, RSA_PSS, ECDSA, ED25519, DSA = "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519", "dsa"
 MAX_RSA_BITS = 16_384
+MAX_RSA_EXPONENT_BITS = 64
+"""With a longer exponent one verification takes as long as hundreds; OpenSSL sets the same limit for large keys."""
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "md5": hashes.MD5,
@@ -105,14 +107,20 @@ def _loaded(spki: bytes) -> PublicKeyTypes | None:
         return None
 
 
+def _is_quick(key: rsa.RSAPublicKey) -> bool:
+    return key.key_size <= MAX_RSA_BITS and key.public_numbers().e.bit_length() <= MAX_RSA_EXPONENT_BITS
+
+
 def _verify(spki: bytes, algorithm: str, digest_algorithm: str, signature: bytes, digest: bytes) -> bool:
     key = load_der_public_key(spki)
     digest_kind = _HASHES[digest_algorithm]()
     prehashed = utils.Prehashed(digest_kind)
     name, _, parameter = algorithm.partition("/")
-    if name == RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_RSA_BITS:
+    if isinstance(key, rsa.RSAPublicKey) and not _is_quick(key):
+        return False
+    if name == RSA_PKCS1 and isinstance(key, rsa.RSAPublicKey):
         key.verify(signature, digest, padding.PKCS1v15(), prehashed)
-    elif name == RSA_PSS and isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_RSA_BITS:
+    elif name == RSA_PSS and isinstance(key, rsa.RSAPublicKey):
         # the salt length is pinned to the one stated; it is never guessed from the signature
         pss = padding.PSS(mgf=padding.MGF1(digest_kind), salt_length=int(parameter))
         key.verify(signature, digest, pss, prehashed)

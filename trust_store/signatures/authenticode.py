@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from trust_store.decode import authenticode
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from trust_store.decode.authenticode import IndirectData, Message, Signer
+    from trust_store.decode.cms import CertificateNames
     from trust_store.model.package_facts import KeyCheck, SideFile
     from trust_store.signatures.protocol import CandidateKey, DigestState, PendingSignature, SignatureScheme
 
@@ -43,6 +45,8 @@ CATALOG_DOC = """A security catalog (.cat): PKCS #7 SignedData over a certificat
 A catalog beside a file is a signature over it where one of its digests is the file's: that of the whole file, or the Authenticode digest of
 a PE image or cabinet. A catalog that does not list the file is a broken signature over it."""
 MAX_SIGNATURES = 16
+MAX_NAMED = 4
+"""Certificates of the name that a signer states: each that is tried takes time."""
 MAX_DEPTH = 2
 """A signature, those nested in it, and those in them."""
 
@@ -137,16 +141,18 @@ def _signed_octets(fact: SignatureFact, message: Message, signer: Signer) -> byt
     if signer.alternative is None or fact.signature_algorithm == "ed25519":
         return fact.signed
     digest = hashlib.new(fact.digest_algorithm, signer.alternative, usedforsecurity=False).digest()
-    for certificate in message.certificates:
-        try:
-            names = certificate_names(certificate)
-        except READ_ERRORS:
-            continue
-        if is_named(fact.hint, names) and verifies(
-            names.spki, fact.signature_algorithm, fact.digest_algorithm, fact.signature, digest
-        ):
+    named = (names.spki for names in map(_names, message.certificates) if names and is_named(fact.hint, names))
+    for spki in islice(named, MAX_NAMED):
+        if verifies(spki, fact.signature_algorithm, fact.digest_algorithm, fact.signature, digest):
             return signer.alternative
     return fact.signed
+
+
+def _names(certificate: bytes) -> CertificateNames | None:
+    try:
+        return certificate_names(certificate)
+    except READ_ERRORS:
+        return None
 
 
 class AuthenticodeScheme:

@@ -10,6 +10,7 @@ from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
+from trust_store.errors import READ_ERRORS
 from trust_store.quick_dataclass import dataclass
 from trust_store.signatures.protocol import (
     MAX_CANDIDATE_KEYS,
@@ -104,6 +105,8 @@ SCHEMES: tuple[Entry, ...] = (
 )
 """Alphabetical."""
 MAX_KEYS_LOOKED_AT = 1024
+MAX_CARRIED_CERTIFICATES = 8
+"""That a signature is tried with: each may take milliseconds, and a file of a few kilobytes may hold dozens of both."""
 _OVER_THE_PACKAGE = frozenset({"minisign", "raw", "signify"})
 """Schemes of which ``signed`` may be the whole package."""
 
@@ -135,14 +138,15 @@ def without_long_message(fact: SignatureFact) -> SignatureFact:
 def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> SignatureFact:
     """``fact`` with a check for each further key that it may be by.
 
-    First the certificates and keys it carries, then ``candidates`` in their order, until MAX_CANDIDATE_KEYS of either may have made it
-    and were checked: keys that an attacker packs into a message take no place from those at hand. Checks made stay as they are.
+    First the certificates (at most MAX_CARRIED_CERTIFICATES) and keys it carries, then ``candidates`` in their order, until
+    MAX_CANDIDATE_KEYS of either may have made it and were checked: keys that an attacker packs into a message take no place from those at
+    hand. Checks made stay as they are.
     """
     scheme = scheme_named(fact.scheme) if fact.problem is None else None
     if scheme is None:
         return fact
     checks = {check.key: check for check in fact.key_checks}
-    carried = [CandidateKey("x509", certificate) for certificate in fact.certificates]
+    carried = [CandidateKey("x509", certificate) for certificate in _likeliest(fact)]
     carried += [CandidateKey(key.kind, key.material) for key in fact.keys]
     if isinstance(scheme, DeterminedByKey):
         candidates = tuple(candidates)
@@ -150,6 +154,22 @@ def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> 
     for keys in (carried, candidates):
         _try(scheme, fact, keys, checks)
     return replace(fact, key_checks=tuple(checks.values()))
+
+
+def _likeliest(fact: SignatureFact) -> tuple[bytes, ...]:
+    """The certificates that it carries, those first that the signature names: a message is full of others, each of which takes time."""
+    if len(fact.certificates) <= MAX_CARRIED_CERTIFICATES:
+        return fact.certificates
+    from trust_store.decode.cms import certificate_names
+    from trust_store.signatures.embedded import is_named
+
+    def is_another(certificate: bytes) -> bool:
+        try:
+            return not is_named(fact.hint, certificate_names(certificate))
+        except READ_ERRORS:
+            return True
+
+    return tuple(sorted(fact.certificates, key=is_another)[:MAX_CARRIED_CERTIFICATES])
 
 
 def _try(
