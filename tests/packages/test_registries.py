@@ -24,6 +24,7 @@ from trust_store.model.trust_anchor import AnchorKind, AnchorState, Constraints
 from trust_store.model.trust_view import TrustView
 from trust_store.model.vendor import Vendor, VendorPolicy
 from trust_store.model.verdict import Outcome, Reason
+from trust_store.signatures.dsse import MAX_SIGNED_BYTES
 from trust_store.signatures.protocol import CandidateKey
 from trust_store.verification import verify_package
 from trust_store.verification.supplied import read_material, supplied_anchors
@@ -236,6 +237,21 @@ def test_an_attestation_of_another_kind_says_nothing_about_publication() -> None
         side = json.dumps(INSTANCE.attest(content, "a@vendor.example").attestation()).encode()
         found.append(verify_package(facts_of(side, TARBALL), view, named).reason)
     assert found == [Reason.TRUSTED, Reason.OUT_OF_SCOPE]
+
+
+def test_an_envelope_is_kept_for_each_of_its_signatures_within_bounds() -> None:
+    """What all signatures of a file are over is kept together with each of them: a large payload has few."""
+    payload = statement(("x", {"sha256": "0" * 64}), predicate="x" * 4000)
+    said = {
+        "payload": b64(payload + b" " * (MAX_SIGNED_BYTES // 8)),
+        "payloadType": IN_TOTO,
+        "signatures": [{"sig": "AAAA"}] * 7,
+    }
+    (problem,) = {fact.problem for fact in facts_of(json.dumps(said).encode(), TARBALL).signatures}
+    assert problem is None
+    (fact,) = facts_of(json.dumps(said | {"signatures": [{"sig": "AAAA"}] * 8}).encode(), TARBALL).signatures
+    assert fact.problem is not None
+    assert fact.problem.reason is Reason.RESOURCE_LIMIT
 
 
 def test_json_of_very_many_values_is_not_read() -> None:

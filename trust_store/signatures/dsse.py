@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import CandidateKey, DigestState, SignatureScheme
 
 NAME = DSSE
+MAX_SIGNED_BYTES = 8 * 1024 * 1024
+"""Of all signatures in a file together: each keeps what it is over, which is the same for all of one envelope."""
 _KEY_TYPES = {
     "rsa": (("rsa", "rsassa-pss-sha256"), ("rsa", "rsa-pkcs1v15-sha256")),
     "ed25519": (("ed25519", "ed25519"),),
@@ -77,9 +79,13 @@ of them that it names. The key id is a hint; several signatures are each looked 
 
     def parse(self, data: bytes, *, origin: SignatureOrigin, file: SideFile | None) -> tuple[PendingStatement, ...]:
         """Every signature of every envelope; raises MalformedError, UnsupportedError or ResourceLimitError."""
-        found = []
+        found: list[PendingStatement] = []
+        kept = 0
         for said in documents(data):
             envelope = parse_envelope(said)
+            kept += len(envelope.payload) * len(envelope.signatures)
+            if kept > MAX_SIGNED_BYTES:
+                raise ResourceLimitError(f"DSSE: signatures over more than {MAX_SIGNED_BYTES} bytes in one file")
             statement = parse_statement(envelope)
             found += [PendingStatement(envelope, statement, one, origin, file) for one in envelope.signatures]
         if len(found) > MAX_SIGNATURES_PER_FILE:
