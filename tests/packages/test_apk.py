@@ -475,6 +475,25 @@ def test_attributes_of_a_stamp(one: Issued, two: Issued) -> None:
     assert missing.problem.reason is Reason.UNSUPPORTED_FORMAT
 
 
+def test_a_stamp_is_over_every_scheme_that_it_names(one: Issued) -> None:
+    """A stamp that is right for the newest scheme and wrong for an older one is not over this package; unnamed ones may be missing."""
+    store = issue("Store", kind="p256")
+    data = package({"stamp-cert-sha256": hashlib.sha256(store.der).digest()}, min_sdk=28)
+    over, content = digests(data), [(1, signing.content_digest(data, EC))]
+    newer = signing.scheme(signing.signer_block(one, over, sdk=(28, signing.MAX_SDK)))
+    pairs = {signing.V2: signing.scheme(signing.signer_block(one, over)), signing.V3: newer}
+    for named, good in (
+        ({2: content, 3: content}, True),
+        ({3: content}, True),
+        ({2: content}, True),
+        ({2: [(1, bytes(32))], 3: content}, False),
+        ({2: content, 3: [(1, bytes(32))]}, False),
+        ({1: content}, False),
+    ):
+        told = read(signing.with_pairs(data, pairs | {0x6DFF800D: signing.stamp(store, named)})).signatures[-1]
+        assert (told.problem is None and holds(told)) is good, named
+
+
 def test_stamp_over_a_jar_manifest() -> None:
     """Where v1 is what there is, a stamp is over the manifest's SHA-256."""
     store = issue("Store", kind="p256")

@@ -147,29 +147,40 @@ def stamp_facts(
 def _stamp(
     stamp: apk_signers.SourceStamp, signatures: BlockSignatures, stated: bytes | None, manifest: bytes | None
 ) -> SignatureFact:
-    """Over the content digests of the newest scheme that it knows; raises MalformedError where it is not one over this package's."""
+    """Over the content digests of each scheme that it knows; raises MalformedError where it is not one over this package's."""
     if stated != hashlib.sha256(stamp.certificate).digest():
         raise MalformedError("the source stamp is by another certificate than the package names")
-    scheme = next((name for name in signatures.schemes if NUMBERS[name] in stamp.signatures), None)
-    digests: dict[str, bytes] = {}
-    for signer in signatures.signers(scheme) if scheme is not None else ():
-        digests[apk_signers.ALGORITHMS[signer.strongest].content] = signer.digests[signer.strongest]
-    if scheme is None:
-        digests[apk_signers.MANIFEST_SHA256] = hashlib.sha256(manifest or b"").digest()
-    found = stamp.signatures.get(NUMBERS[scheme] if scheme is not None else 1, {})
-    known = {algorithm: value for algorithm, value in found.items() if algorithm in apk_signers.ALGORITHMS}
-    if not known:
-        raise MalformedError("the source stamp is over no scheme's digests that are there")
-    algorithm, signed = apk_signers.strongest(known), apk_signers.stamped_digests(digests)
     spki = cms.certificate_names(stamp.certificate).spki
-    if not apk.value_holds(spki, algorithm, known[algorithm], signed):
+    found: list[tuple[bytes, int, bytes]] = []
+    for number, digests in _stampable(signatures, manifest):
+        values = {a: value for a, value in stamp.signatures.get(number, {}).items() if a in apk_signers.ALGORITHMS}
+        if values:
+            algorithm = apk_signers.strongest(values)
+            found.append((apk_signers.stamped_digests(digests), algorithm, values[algorithm]))
+    if not found:
+        raise MalformedError("the source stamp is over no scheme's digests that are there")
+    if not all(apk.value_holds(spki, algorithm, value, signed) for signed, algorithm, value in found):
         raise MalformedError("the source stamp is not over this package")
     if stamp.attributes and not _holds(spki, stamp.attributes, stamp.attribute_signatures):
         raise MalformedError("the source stamp's attributes are not signed by its certificate")
     _check_attributes(stamp)
+    signed, algorithm, value = found[0]
     return apk.signer_fact(
-        apk.STAMP, signed, (stamp.certificate,), algorithm, known[algorithm], matches=True, role=SignatureRole.REPORTED
+        apk.STAMP, signed, (stamp.certificate,), algorithm, value, matches=True, role=SignatureRole.REPORTED
     )
+
+
+def _stampable(signatures: BlockSignatures, manifest: bytes | None) -> list[tuple[int, dict[str, bytes]]]:
+    """Number and content digests of every scheme that was looked at, the newest first."""
+    found: list[tuple[int, dict[str, bytes]]] = []
+    for scheme in signatures.schemes:
+        digests = {}
+        for signer in signatures.signers(scheme):
+            digests[apk_signers.ALGORITHMS[signer.strongest].content] = signer.digests[signer.strongest]
+        found.append((NUMBERS[scheme], digests))
+    if manifest is not None:
+        found.append((1, {apk_signers.MANIFEST_SHA256: hashlib.sha256(manifest).digest()}))
+    return found
 
 
 def _check_attributes(stamp: apk_signers.SourceStamp) -> None:
