@@ -174,3 +174,14 @@ def test_any_text_raises_nothing_else(text: str) -> None:
     """Whatever the text, only the three errors come out."""
     with contextlib.suppress(*READ_ERRORS):
         libconfig.parse(text.encode())
+
+
+def test_encrypted_description() -> None:
+    """A description in cipher text is of a kind that is not read; one with a byte of no text in it is malformed."""
+    cipher = hashlib.sha512(b"cipher text").digest()
+    with pytest.raises(UnsupportedError, match="encrypted"):
+        parse_description(cipher)
+    with pytest.raises(MalformedError):
+        parse_description(b'software = { version = "\xff"; };  ')
+    with pytest.raises(MalformedError):
+        parse_description(cipher + b"x")

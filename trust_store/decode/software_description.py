@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from trust_store.decode import libconfig
 from trust_store.decode.member_names import check_name
 from trust_store.decode.strict_json import parse_object
-from trust_store.errors import MalformedError, ResourceLimitError
+from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_FILES = 65_535
+_BLOCK_BYTES = 16
+_TEXT = bytes([9, 10, 13, *range(0x20, 0x7F)])
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -36,6 +38,8 @@ def parse_description(data: bytes) -> SoftwareDescription:
 
     One file with two digests is malformed: which one counts would depend on the board.
     """
+    if _is_encrypted(data):
+        raise UnsupportedError("SWUpdate: sw-description is encrypted, so that nothing can be said of the image")
     settings: object = parse_object(data, fractions=True) if data.lstrip()[:1] == b"{" else libconfig.parse(data)
     software = settings.get("software") if isinstance(settings, dict) else None
     if not isinstance(software, dict):
@@ -50,6 +54,12 @@ def parse_description(data: bytes) -> SoftwareDescription:
         if len(files) > MAX_FILES:
             raise ResourceLimitError("SWUpdate: too many files")
     return SoftwareDescription(files, _text(software.get("name")), _text(software.get("version")))
+
+
+def _is_encrypted(data: bytes) -> bool:
+    """Whether these are whole blocks of AES-CBC (SWUpdate "Symmetrically Encrypted Update Images"): no text, for the greater part."""
+    shown = data[:4096]
+    return len(data) % _BLOCK_BYTES == 0 and len(shown.translate(None, _TEXT)) * 2 > len(shown)
 
 
 def _entries(value: object) -> Iterator[dict[str, object]]:

@@ -53,7 +53,7 @@ of jcat, and its transparency records, are not judged."""
 
 JCAT, METAINFO = ".jcat", ".metainfo.xml"
 DETACHED = frozenset({".asc", ".p7b", ".p7c"})
-MAX_KEPT_BYTES = 32 * 1024**2
+MAX_KEPT_BYTES = 24 * 1024**2
 """Of the files together, for what is read out of them and for the second reader of OpenPGP signatures; larger ones it does not see."""
 MAX_RATIO, FREE_BYTES = 200, 16 * 1024**2
 """The files are at most so many times as large as the cabinet, and so many bytes more: firmware is padded."""
