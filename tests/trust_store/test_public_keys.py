@@ -100,7 +100,7 @@ def test_panics_are_contained(monkeypatch: pytest.MonkeyPatch, raised: type[Base
 
 
 def test_rsa_with_a_public_exponent_that_takes_its_time() -> None:
-    """An exponent of more than 64 bits verifies nothing, be the arithmetic right: dozens of such keys would take minutes."""
+    """An exponent of more than 256 bits verifies nothing, be the arithmetic right: dozens of such keys would take minutes."""
     key = rsa.generate_private_key(65537, 2048)
     numbers = key.private_numbers()
     signature = key.sign(DIGEST, padding.PKCS1v15(), Prehashed(hashes.SHA256()))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 RSA_PKCS1, RSA_PSS, ECDSA, ED25519, DSA = "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519", "dsa"
 MAX_RSA_BITS = 16_384
-MAX_RSA_EXPONENT_BITS = 64
-"""With a longer exponent one verification takes as long as hundreds; OpenSSL sets the same limit for large keys."""
+MAX_RSA_EXPONENT_BITS = 256
+"""FIPS 186-5 section 5.4 allows no longer public exponent, under which one verification takes as long as hundreds."""
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "md5": hashes.MD5,
