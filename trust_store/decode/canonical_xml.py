@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 from xml.parsers import expat
 
+from trust_store.decode.plain_xml import feed
 from trust_store.errors import MalformedError, ResourceLimitError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def parse_tree(data: bytes) -> XMLNode:
     parser.CommentHandler = builder.refuse
     parser.ProcessingInstructionHandler = builder.refuse
     try:
-        parser.Parse(data, True)  # noqa: FBT003 - expat takes no keywords
+        feed(parser, data, "XML")
     except (
         expat.ExpatError,
         LookupError,

@@ -15,6 +15,9 @@ MAX_ELEMENTS = 100_000
 MAX_DEPTH = 128
 MAX_ATTRIBUTES = 64
 MAX_ALL_ATTRIBUTES = 400_000
+MAX_TOKEN_BYTES = 1024**2
+"""Of one tag, comment or the like: expat takes it apart, each attribute of it, before anybody can say that they are too many."""
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def parse_xml(data: bytes, what: str) -> XMLElement:
     parser.StartDoctypeDeclHandler = builder.refuse_type
     parser.EntityDeclHandler = builder.refuse_type
     try:
-        parser.Parse(data, True)  # noqa: FBT003 - expat takes no keywords
+        feed(parser, data, what)
     except (
         expat.ExpatError,
         LookupError,
@@ -119,6 +122,17 @@ def parse_xml(data: bytes, what: str) -> XMLElement:
     if builder.root is None:
         raise MalformedError(f"{what}: XML without an element")
     return builder.root
+
+
+def feed(parser: expat.XMLParserType, data: bytes, what: str) -> None:
+    """Have ``parser`` read ``data``; raises ResourceLimitError naming ``what`` for a tag or comment that is too long."""
+    for start in range(0, len(data), _PIECE_BYTES):
+        end = start + _PIECE_BYTES
+        parser.Parse(data[start:end], end >= len(data))
+        if end < len(data) and end - parser.CurrentByteIndex > MAX_TOKEN_BYTES:
+            raise ResourceLimitError(f"{what}: XML with a tag of more than {MAX_TOKEN_BYTES} bytes")
+    if not data:
+        parser.Parse(data, True)  # noqa: FBT003 - expat takes no keywords
 
 
 def decimal(text: str, what: str) -> int:
