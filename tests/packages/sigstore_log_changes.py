@@ -299,15 +299,6 @@ def _bad_timestamp_in_another_authoritys_window() -> Handed:
     return handed(second()[1], "expired", root)
 
 
-def _bad_proof_without_checkpoint() -> Handed:
-    """A proof that a v0.1 bundle need not have is looked at where it is there."""
-    bundle = signed_once().bundle("0.1")
-    proof = entry_of(bundle)["inclusionProof"]
-    del proof["checkpoint"]
-    proof["logIndex"] = "5"
-    return handed(bundle, "invalid_signature")
-
-
 def _bad_rekor1_logged_payload() -> Handed:
     """A hashedrekord entry about an envelope is about its PAE, not about the payload."""
     signed = attested_once()

@@ -121,9 +121,9 @@ def _logged(bundle: Bundle, entry: LogEntry, log: Log) -> LoggedEntry:
             told.append(f"a {bundle.version} bundle needs the log's promise (SET)")
     elif proof is None or proof.checkpoint is None:
         told.append("there is no inclusion proof with a checkpoint")
-    # (4) The proof leads to its root, and a checkpoint of that very tree is signed by the log.
-    if proof is not None:
-        told += _proof(entry.body, proof, log, entry.log_id)
+    # (4) The proof leads to its root, and a checkpoint of that very tree is signed by the log. Without one it says nothing.
+    if proof is not None and proof.checkpoint is not None:
+        told += _proof(entry, proof, proof.checkpoint, log)
     # (5) The log's key was good when it took the entry in.
     if at is not None and not log.window.holds(at):
         told.append("the log's key was not in use then")
@@ -141,19 +141,17 @@ def _time(entry: LogEntry) -> datetime | None:
         return None
 
 
-def _proof(body: bytes, proof: InclusionProof, log: Log, log_id: bytes) -> Iterable[str]:
-    if not includes(body, proof):
+def _proof(entry: LogEntry, proof: InclusionProof, note: str, log: Log) -> Iterable[str]:
+    if not includes(entry.body, proof):
         yield "the inclusion proof does not lead to its root (RFC 9162 2.1.3.2)"
-    if proof.checkpoint is None:
-        return
     try:
-        checkpoint = parse_checkpoint(proof.checkpoint)
+        checkpoint = parse_checkpoint(note)
     except READ_ERRORS as error:
         yield str(error)
         return
     if checkpoint.root != proof.root or checkpoint.size != proof.size:
         yield "the checkpoint is of another tree"
-    hint = (log.checkpoint_id or log_id)[:HINT_OCTETS]
+    hint = (log.checkpoint_id or entry.log_id)[:HINT_OCTETS]
     own = [value for _, named, value in checkpoint.signatures if named == hint]
     if not own:
         yield "the checkpoint has no signature with the log's key hint"
