@@ -182,7 +182,11 @@ def trust_view(
         revocation = revocation_material.load(
             connection, revocation_material.about(facts, (s.anchor for s in chosen)), known_at=known_at
         )
-        decisions = in_effect(connection, facts.sha256, vendor_id, at, known_at) if at and facts.sha256 else ()
+        decisions = tuple(
+            decision
+            for digest in (facts.every_digest if at else ())
+            for decision in in_effect(connection, digest, vendor_id, at, known_at)
+        )
         held = concerning(connection, own, names_of(facts.product, name), at, known_at) if own is not None else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(

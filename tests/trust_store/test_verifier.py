@@ -14,6 +14,7 @@ from tests.trust_store.package_craft import LIMITS, archive
 from tests.trust_store.store_setup import DEDICATED, open_store, proposal_of, randomness, vendor
 from tests.trust_store.verdict_craft import AT, CONTENT, DTEN, bare_cms, candidates, der
 from trust_store import anchor_management
+from trust_store.decisions import perform
 from trust_store.decode.openpgp import load_keys
 from trust_store.errors import UsageError
 from trust_store.formats.detect import read_package as read_in_process
@@ -108,8 +109,6 @@ def _propose(connection: sqlite3.Connection, pki: VendorPKI) -> str:
 
 
 def _approve(connection: sqlite3.Connection, anchor_id: str, read: str) -> None:
-    from trust_store.decisions import perform
-
     arguments = {
         "anchor": anchor_id, "fingerprint_read": read, "spoke_with": "Ada", "called": "Product security", "ticket": "T",
     }  # fmt: skip
@@ -276,6 +275,20 @@ def test_packages_inside_are_kept_judged_anew_and_asked_about(
     assert (stored.reason, [member.reason for member in stored.members]) == (Reason.UNSIGNED, [Reason.TRUSTED])
     with pytest.raises(NotPassedError, match="unsigned"):
         require_passed(stored)
+
+
+def test_a_blocked_package_is_withdrawn_inside_another_as_well(store: sqlite3.Connection, tmp_path: Path) -> None:
+    """A decision about a digest is about it wherever it lies."""
+    path = tmp_path / "outer.zip"
+    path.write_bytes(archive({"middle.zip": archive({"inner.zip": archive({"a": b"a"})})}))
+    (inner,) = _verifier(store).verify(CheckRequest(path, DTEN)).members[0].members
+    decision = {"package": inner.sha256, "vendor": "dten", "reason": "withdrawn by the vendor"}
+    perform(
+        store, "package.block", decision, identity="ann", vendors=(vendor(approvals=1),), at=AT, randomness=randomness
+    )
+    verdict = _verifier(store).verify(CheckRequest(path, DTEN))
+    assert verdict.members[0].members[0].reason is Reason.WITHDRAWN
+    assert (verdict.reason, verdict.members[0].reason) == (Reason.UNSIGNED, Reason.UNSIGNED)
 
 
 def test_the_isolated_reader_gives_the_same_answer(package: Path, pki: VendorPKI) -> None:

@@ -191,3 +191,9 @@ class PackageFacts:
         """The package's own signatures, then those of the packages inside."""
         inside = (signature for member in self.members for signature in member.facts.every_signature)
         return (*self.signatures, *inside)
+
+    @property
+    def every_digest(self) -> tuple[str, ...]:
+        """The package's own SHA-256, then those of the packages inside, each once; none of what could not be read."""
+        inside = (digest for member in self.members for digest in member.facts.every_digest)
+        return tuple(dict.fromkeys(filter(None, (self.sha256, *inside))))
