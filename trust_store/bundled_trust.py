@@ -65,9 +65,8 @@ class BundledTrust:
     ) -> TrustView:
         """All that the bundle says about a package of this vendor at ``at``, in a file of this name."""
         _now_only(known_at)
-        decisions = tuple(
-            d for d in self._bundle.decisions if d.package_sha256 == facts.sha256 and d.counts(vendor_id, at)
-        )
+        digests = facts.every_digest
+        decisions = tuple(d for d in self._bundle.decisions if d.package_sha256 in digests and d.counts(vendor_id, at))
         anchors = self._counting(vendor_id or ANY_VENDOR)
         return TrustView(
             anchors=anchors,

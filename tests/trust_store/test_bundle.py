@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.trust_store.export_craft import AT, anchor
 from tests.trust_store.path_craft import CA, issue
+from trust_store.bundled_trust import BundledTrust
 from trust_store.exchange.bundle import (
     MAX_VALIDITY,
     PAYLOAD_TYPE,
@@ -25,6 +26,7 @@ from trust_store.exchange.bundle import (
     pre_authentication,
     seal,
 )
+from trust_store.model.package_facts import Member, PackageFacts
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
 from trust_store.model.trust_view import DigestDecision
 from trust_store.model.vendor import Contact, Vendor, VendorPolicy
@@ -152,3 +154,14 @@ def test_validity_is_bounded() -> None:
     for lifetime in (timedelta(0), MAX_VALIDITY + timedelta(seconds=1)):
         with pytest.raises(ValueError, match="days"):
             seal(dataclasses.replace(BUNDLE, expires_at=AT + lifetime), KEY.sign, PUBLIC)
+
+
+def test_a_block_counts_inside_another_package_as_well() -> None:
+    """Whoever has only the bundle is told of a blocked package wherever it lies."""
+    blocked = PackageFacts(BLOCK.package_sha256, 1, "zip", 1)
+    middle, other = PackageFacts("b" * 64, 1, "zip", 1, members=(Member("x", blocked),)), PackageFacts("", 0, None, 0)
+    outer = PackageFacts("c" * 64, 1, "zip", 1, members=(Member("y", other), Member("z", middle)))
+    assert outer.every_digest == ("c" * 64, "b" * 64, "a" * 64)
+    trust = BundledTrust(BUNDLE)
+    for facts, vendor, found in ((outer, "acme", (BLOCK,)), (outer, "other", ()), (other, "acme", ())):
+        assert trust.view(facts, vendor, at=AT, known_at=None).decisions == found
