@@ -14,7 +14,6 @@ from trust_store.decode.json_fields import a_window, an_object, objects, some_oc
 from trust_store.decode.key_readers.protocol import KeyFile, Reading, json_start
 from trust_store.decode.sigstore_identity import canonical_identity, identity_of, require_identity
 from trust_store.decode.strict_json import parse_object
-from trust_store.decode.trusted_root import read_trusted_root
 from trust_store.decode.x509 import load_certificate
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
 from trust_store.model.key_material import KeyMaterial
@@ -66,8 +65,10 @@ class TrustedRootReader:
         return Reading(tuple(keys.values()), tuple(told for reading in readings for told in reading.left_out))
 
     def _root(self, data: bytes) -> Reading:
+        from trust_store.decode.trusted_root import read_trusted_root  # few key files are roots
+
         said = parse_object(data)
-        read_trusted_root(data)
+        read_trusted_root(data)  # what cannot be judged by is refused here, and not silently later
         if said.get("mediaType") not in MEDIA_TYPES:
             raise UnsupportedError(f"a trusted root of the version {str(said.get('mediaType'))[:80]!r}")
         left_out: list[str] = []
