@@ -20,7 +20,8 @@ CONTAINER = "zip"
 DOC = """Any zip archive (APPNOTE.TXT), stored or deflated members, zip64; walked strictly whether or not it is signed.
 
 Without a signature beside it, it is unsigned, whatever its members carry. Members that are packages, or have a signature beside them in
-the archive, get verdicts of their own: at most 64, compressed ones up to 32 MiB, two containers deep."""
+the archive, get verdicts of their own, two containers deep: at most 64 at all depths together, compressed ones up to 32 MiB each and
+256 MiB together, which unpack to at most four times as much, with at most eight signatures each; else they are a `resource_limit`."""
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
