@@ -327,6 +327,15 @@ def test_folders_that_hold_something(content: bytes, inert: bool) -> None:  # no
     assert all(uncovered.inert for uncovered in facts.coverage.uncovered) is inert
 
 
+def test_v1_alone_with_a_manifest_that_cannot_be_read(one: Issued) -> None:
+    """Whether v1 alone suffices is for the manifest to say: one that cannot be read says nothing, and does not pass."""
+    readable = zipfile.ZipFile(io.BytesIO(PACKAGE_FOR_ALL)).read("AndroidManifest.xml")
+    assert read(v1_signed({"AndroidManifest.xml": readable}, (one,))).problem is None
+    problem = read(v1_signed({"AndroidManifest.xml": readable[:100]}, (one,))).problem
+    assert problem is not None
+    assert problem.reason is Reason.MALFORMED
+
+
 @pytest.mark.parametrize(
     "name", ["META-INF/CERT.R\u017fA", "META-\u0131NF/CERT.SF", "META-INF/x/CERT.SF", "META-INF/SIG-x"]
 )

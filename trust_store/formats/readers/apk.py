@@ -65,7 +65,7 @@ hash tree and bound to the v3 signer or else a v2 signer, and where there is v3.
 
 `downgrade`: v2 says that there was a v3 signature (stripping protection) and there is none, v3 says so of v3.1,
 X-Android-APK-Signed in a .SF file says so of either; v1 alone where targetSdkVersion is 30 or more, or targetSandboxVersion 2 or
-more, which Android does not install.
+more, which Android does not install. A manifest that cannot be read does not pass under v1 alone: it may say so.
 
 v2 and later cover every byte but the signing block, which nobody but verifiers reads: pairs of unknown identifiers in it are ignored
 by Android and listed. v1 covers members; others outside META-INF's signature files, bytes between entries that are no padding, and local
@@ -110,6 +110,7 @@ class _Package:
         self._names = [member.name for member in archive.members]
         self._early: dict[str, bytes] = {}
         self.signatures = parse_block(archive.block)
+        self._unknown: Problem | None = None
         self._manifest = self._read_manifest()
         self._read_stamp()
         self._jar, self._jar_problem = self._read_jar()
@@ -185,14 +186,15 @@ class _Package:
         return Product(known.package, str(known.version_code) if known.version_code is not None else None)
 
     def _read_manifest(self) -> AndroidManifest:
-        """What the manifest says; one that cannot be read says nothing, and Android installs none such."""
+        """What the manifest says; one that cannot be read says nothing."""
         member = self._archive.member(MANIFEST)
         assert member is not None  # noqa: S101 - the caller looked
         try:
             content = member_content(self._source, member, android_manifest.MAX_BYTES)
             self._early[MANIFEST] = content
             return android_manifest.parse_manifest(content)
-        except READ_ERRORS:
+        except READ_ERRORS as error:
+            self._unknown = problem_of(error)
             return AndroidManifest()
 
     def _read_stamp(self) -> None:
@@ -229,6 +231,8 @@ class _Package:
         if gone:
             return Problem(Reason.DOWNGRADE, f"APK: signed by scheme v{gone[0]} as well, and that signature is gone")
         if self.signatures.newest is None:
+            if self._unknown is not None:  # whether v1 alone suffices depends on what it says
+                return self._unknown
             if self._manifest.target_sdk >= _NEWER_THAN_V1_FROM_SDK or self._manifest.sandbox > 1:
                 return Problem(
                     Reason.DOWNGRADE, "APK: signed by scheme v1 alone, which Android does not install for its target"
