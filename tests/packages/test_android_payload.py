@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.packages.payload_craft import HEADER, manifest, message, number, payload, signatures, varint
 from tests.packages.pki import Issued, issue
+from trust_store.decode import android_payload
 from trust_store.decode.android_payload import parse_signatures, read_payload
-from trust_store.errors import READ_ERRORS, MalformedError
+from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
 from trust_store.formats.detect import read_package
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.streaming import BytesSource
@@ -113,3 +114,14 @@ def test_decoders_raise_nothing_else(data: st.DataObject) -> None:
         read_payload(BytesSource(bytes(seed)))
     with contextlib.suppress(*READ_ERRORS):
         parse_signatures(bytes(seed[20:]))
+
+
+def test_more_than_any_payload_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations and the bytes of a manifest are counted before they fill the memory."""
+    made = payload([b"a", b"b", b"c"])
+    assert len(read_payload(BytesSource(made)).operations) == 3
+    monkeypatch.setattr(android_payload, "MAX_OPERATIONS", 2)
+    with pytest.raises(ResourceLimitError):
+        read_payload(BytesSource(made))
+    with pytest.raises(ResourceLimitError):
+        read_payload(BytesSource(HEADER.pack(b"CrAU", 2, android_payload.MAX_MANIFEST_BYTES + 1, 0)))

@@ -194,7 +194,7 @@ def metainfo(*checksums: tuple[str, str, bytes]) -> bytes:
 
 def signed(files: dict[str, bytes], **others: bytes) -> bytes:
     """An archive in which each of ``files`` is signed; ``others`` are not (an underscore stands for a point)."""
-    items = []
+    items: list[dict[str, object]] = []
     for name, content in files.items():
         value = base64.b64encode(detached_cms(content, PKI)).decode()
         items.append({"Id": name, "Blobs": [{"Kind": 3, "Flags": 0, "Data": value}]})
