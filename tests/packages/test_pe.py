@@ -278,3 +278,14 @@ def test_hostile_messages(place: int, inserted: bytes, removed: int) -> None:
     message = IMAGE.message
     for one in read_embedded([message[:place] + inserted + message[place + removed :]]).found:
         assert not isinstance(one, SignatureFact) or one.problem is not None
+
+
+def test_a_section_that_is_cut_short_is_not_padding() -> None:
+    """An image whose last zeros are missing is another one than was signed beside it; one with a short overlay is padded as it was."""
+    taken_out = (FIXTURES / "pe/taken_out.p7b").read_bytes()
+    file = SideFile("taken_out.p7b", hashlib.sha256(taken_out).hexdigest())
+    side = (SideMaterial(file, SignatureOrigin.GIVEN, taken_out),)
+    whole = (FIXTURES / "pe/unsigned.exe").read_bytes()
+    for data, matches in ((whole, True), (whole[:-1], False), (whole[:-7], False)):
+        (fact,) = reader.read(BytesSource(data), side, LIMITS).signatures
+        assert fact.content_matches is matches

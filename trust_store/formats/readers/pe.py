@@ -64,7 +64,8 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     looked_at.pass_over(stream)
     digests = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
     facts = embedded.complete(digests, _is_image)
-    if image.table is None:  # it is padded where it gets a table, so that catalogs list it padded
+    # An image is padded where it gets a table, so that catalogs list it padded; what is missing of a section is no padding.
+    if image.table is None and all(end <= source.size for _, end in image.sections):
         for request in own.values():
             stream.states[request].update(bytes(-source.size % pe.ALIGNMENT))
     padded = {algorithm: stream.states[request].digest() for algorithm, request in own.items()}
