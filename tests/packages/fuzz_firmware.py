@@ -12,6 +12,7 @@ from tests.packages.table import FIXTURES
 from trust_store.decode import cab_files, cpio_archive, fdt, fit_image, libconfig, mar_archive, tar_archive
 from trust_store.decode.byte_reader import ByteReader
 from trust_store.decode.compressed import UnpackBudget, Unpacking, compression_of
+from trust_store.decode.firmware_metainfo import parse_metainfo
 from trust_store.decode.jcat import parse_jcat
 from trust_store.decode.mender_artifact import device_types
 from trust_store.decode.rauc_manifest import parse_manifest
@@ -111,6 +112,15 @@ def targets() -> tuple[Target, ...]:
             "jcat",
             catalogue,
             (b'{"JcatVersionMajor":0,"Items":[{"Id":"a","Blobs":[{"Kind":1,"Flags":1,"Data":"00"}]}]}',),
+        ),
+        (
+            "fwupd metadata",
+            parse_metainfo,
+            (
+                b'<component><id>a</id><releases><release version="1"><checksum target="content" filename="f">'
+                + b"ab" * 32
+                + b"</checksum></release></releases></component>",
+            ),
         ),
         ("Mender header", mender_header, (members(mender)["header.tar"],)),
     )

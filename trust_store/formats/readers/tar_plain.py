@@ -22,8 +22,9 @@ DOC = """Any tar archive (ustar, pax, GNU long names), as it is or in gzip or xz
 
 Without a signature beside it, it is unsigned, whatever its members carry. Members that are packages, or have a signature beside them in
 the archive, get verdicts of their own: at most 64, those of a compressed archive up to 32 MiB together. Duplicate, absolute and `..`
-names, bytes after the end, several gzip members are `malformed`; sparse files are `unsupported_format`; an archive that unpacks to more
-than 300 times its size is a `resource_limit`. Fixtures are made by `tar`."""
+names, bytes after the end, several gzip members, and headers that programs read in different ways (a size in a pax header that is not
+the header's, content of a folder or link, a prefix in a GNU header) are `malformed`; sparse files are `unsupported_format`; an archive
+that unpacks to more than 300 times its size is a `resource_limit`. Fixtures are made by `tar`."""
 
 
 def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG001 - the protocol's signature
