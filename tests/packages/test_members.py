@@ -175,3 +175,20 @@ def test_only_so_many_signatures_of_a_package_inside_are_judged(pki: VendorPKI) 
     verdict = ask(replace(facts, members=(Member(member.name, many),)), anchor(der(pki.root)))
     assert verdict.members[0].reason is Reason.RESOURCE_LIMIT
     assert len(verdict.members[0].signatures) == MAX_JUDGED_INSIDE
+
+
+def test_no_reader_unpacks_more_of_a_package_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container leaves for the packages in it holds for formats with caps of their own as well."""
+    monkeypatch.setattr(detect, "MEMBER_RATIO", 0)
+    monkeypatch.setattr(detect, "CHUNK_BYTES", 300)
+    names = [
+        "deb/gzip.deb",
+        "alpine-apk/valid.apk",
+        "alpine-apk-v3/deflated.apk",
+        "fwupd/pkcs7.cab",
+        "pacman/valid.pkg.tar.gz",
+    ]
+    for name in names:
+        (member,) = read(deflated({"inside": (FIXTURES / name).read_bytes()})).members
+        assert member.facts.problem is not None, name
+        assert member.facts.problem.reason is Reason.RESOURCE_LIMIT, name

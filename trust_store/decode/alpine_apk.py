@@ -57,10 +57,12 @@ class ApkControl:
     data_sha256: str | None
 
 
-def unpack_stream(read: Callable[[int, int], bytes], start: int, *, max_packed: int) -> tuple[bytes, int]:
+def unpack_stream(
+    read: Callable[[int, int], bytes], start: int, *, max_packed: int, max_unpacked: int = MAX_UNPACKED_BYTES
+) -> tuple[bytes, int]:
     """(content, end) of the one gzip stream at ``start``; ``read`` gives (offset, length) bytes of the file.
 
-    Raises MalformedError for what is no gzip stream or cut short, ResourceLimitError above ``max_packed`` bytes or for a bomb.
+    Raises MalformedError for what is no gzip stream or cut short, ResourceLimitError above ``max_packed`` or ``max_unpacked`` bytes.
     """
     inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
     content = io.BytesIO()  # which hands out its one buffer
@@ -78,7 +80,7 @@ def unpack_stream(read: Callable[[int, int], bytes], start: int, *, max_packed: 
             except zlib.error as error:
                 raise MalformedError(f"Alpine package: does not unpack: {error}") from error
             packed = inflater.unconsumed_tail
-            if content.tell() > min(MAX_UNPACKED_BYTES, (position - start) * MAX_RATIO + _SLACK_BYTES):
+            if content.tell() > min(max_unpacked, MAX_UNPACKED_BYTES, (position - start) * MAX_RATIO + _SLACK_BYTES):
                 raise ResourceLimitError(
                     f"Alpine package: {position - start} bytes that unpack to more than {content.tell() - 1}"
                 )

@@ -100,7 +100,7 @@ class _ControlFile:
         self.data += data
 
 
-def read_control(name: str, content: bytes) -> dict[str, str] | None:
+def read_control(name: str, content: bytes, most: int = MAX_CONTROL_BYTES) -> dict[str, str] | None:
     """The fields of the control file in the control member; None where the member is compressed with zstd, which is not unpacked here.
 
     Raises MalformedError where ``content`` is not exactly one archive compressed as its name says, UnsupportedError or ResourceLimitError.
@@ -115,7 +115,8 @@ def read_control(name: str, content: bytes) -> dict[str, str] | None:
     def sink_of(member: TarMember) -> MemberSink | None:
         return found if member.name == "control" and member.kind == tar_archive.FILE else None
 
-    unpacking = Unpacking(iter((content,)), _COMPRESSIONS.get(extension), UnpackBudget(MAX_CONTROL_BYTES, MAX_RATIO))
+    budget = UnpackBudget(min(most, MAX_CONTROL_BYTES), MAX_RATIO)
+    unpacking = Unpacking(iter((content,)), _COMPRESSIONS.get(extension), budget)
     tar_archive.walk(ByteReader(iter(unpacking)), sink_of)
     return parse_paragraph(found.data)
 

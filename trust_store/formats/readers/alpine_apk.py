@@ -118,13 +118,14 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 
 def _streams(source: PackageSource, limits: ReadLimits) -> _Streams:
     """Look at the first two streams."""
-    first, end = unpack_stream(source.read_at, 0, max_packed=limits.max_manifest_bytes)
+    caps = {"max_packed": limits.max_manifest_bytes, "max_unpacked": limits.max_total_unpacked_bytes}
+    first, end = unpack_stream(source.read_at, 0, **caps)
     signatures = read_signatures(first)
     start = 0
     control = first
     if signatures:
         start = end
-        control, end = unpack_stream(source.read_at, start, max_packed=limits.max_manifest_bytes)
+        control, end = unpack_stream(source.read_at, start, **caps)
     found = read_control(control)
     return _Streams(signatures, found, start, end, source.read_at(0, start), source.read_at(start, end - start))
 

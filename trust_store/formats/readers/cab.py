@@ -48,7 +48,7 @@ def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG0
     return source.size > 0
 
 
-def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
+def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:
     """Read the cabinet once; raises MalformedError, UnsupportedError or ResourceLimitError."""
     head = source.read_at(0, HEADER_BYTES)
     header = read_header(head, source.size)
@@ -68,17 +68,17 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     facts = embedded.complete(digests, _is_cabinet) + detached.complete(digests, _is_cabinet)
     facts += complete_side(files, stream.states, digests)
     coverage = _coverage(header, start + len(message), signature, source.size)
-    return Reading(stream.sha256, facts, coverage, members=() if facts else _packages(source))
+    return Reading(stream.sha256, facts, coverage, members=() if facts else _packages(source, limits))
 
 
-def _packages(source: PackageSource) -> tuple[MemberPackage, ...]:
+def _packages(source: PackageSource, limits: ReadLimits) -> tuple[MemberPackage, ...]:
     """Packages inside, as far as the cabinet can be unpacked: not one of a set, stored or MSZIP, 32 MiB of files altogether kept."""
     kept: dict[str, bytes] = {}
     sizes: dict[str, int] = {}
     room = MAX_UNPACKED_BYTES
     try:
         directory = read_directory(source)
-        if sum(file.size for file in directory.files) > MAX_WALKED_BYTES:
+        if sum(file.size for file in directory.files) > min(MAX_WALKED_BYTES, limits.max_total_unpacked_bytes):
             return ()
         require_distinct([file.name for file in directory.files])
         for file, pieces in contents(source, directory):

@@ -80,7 +80,7 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
     contents = _Contents(deb, found)
     stream = PackageStream(source, files.digests)
     _walk(stream, members, contents, found)
-    fields = read_control(deb.control.name, contents.control)
+    fields = read_control(deb.control.name, contents.control, limits.max_total_unpacked_bytes)
     embedded = found.facts(contents)
     product = product_of(fields) if embedded or side else None
     content = contents.whole.content

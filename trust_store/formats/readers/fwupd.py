@@ -68,13 +68,13 @@ def recognises(source: PackageSource, limits: ReadLimits) -> bool:  # noqa: ARG0
         return False
 
 
-def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:  # noqa: ARG001
+def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimits) -> Reading:
     """Read the cabinet, then its files; raises MalformedError, UnsupportedError or ResourceLimitError."""
     files = read_side(side)
     pinned = PinnedSource(source, files.digests)
     directory = read_directory(pinned)
     require_distinct(file.name for file in directory.files)
-    found = _Contents(pinned, directory)
+    found = _Contents(pinned, directory, limits)
     catalogs = [name for name in found.digests if name.endswith(JCAT)]
     if len(catalogs) > 1:
         raise MalformedError("fwupd: two jcat files")
@@ -99,9 +99,9 @@ def read(source: PackageSource, side: tuple[SideMaterial, ...], limits: ReadLimi
 class _Contents:
     """The files after one pass: checksums of each, and the content of those that there is room for."""
 
-    def __init__(self, source: PinnedSource, directory: CabDirectory) -> None:
+    def __init__(self, source: PinnedSource, directory: CabDirectory, limits: ReadLimits) -> None:
         self._source, self._directory = source, directory
-        self._most = source.size * MAX_RATIO + FREE_BYTES
+        self._most = min(source.size * MAX_RATIO + FREE_BYTES, limits.max_total_unpacked_bytes)
         self.sizes = {file.name: file.size for file in directory.files}
         if sum(self.sizes.values()) > self._most:
             raise ResourceLimitError(f"fwupd: {source.size} bytes unpack to more than {self._most}")
