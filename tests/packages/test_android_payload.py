@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from tests.packages.payload_craft import HEADER, manifest, message, number, payload, signatures, varint
 from tests.packages.pki import Issued, issue
+from tests.packages.table import FIXTURES
 from trust_store.decode import android_payload
 from trust_store.decode.android_payload import parse_signatures, read_payload
 from trust_store.errors import READ_ERRORS, MalformedError, ResourceLimitError
+from trust_store.formats import jar_contents
 from trust_store.formats.detect import read_package
 from trust_store.formats.protocol import ReadLimits
 from trust_store.formats.streaming import BytesSource
@@ -125,3 +127,16 @@ def test_more_than_any_payload_has(monkeypatch: pytest.MonkeyPatch) -> None:
         read_payload(BytesSource(made))
     with pytest.raises(ResourceLimitError):
         read_payload(BytesSource(HEADER.pack(b"CrAU", 2, android_payload.MAX_MANIFEST_BYTES + 1, 0)))
+
+
+def test_an_archive_whose_jar_signature_is_too_much_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole-file signature decides: a JAR signature below it that is not judged is told as such, and hides nothing."""
+    data = (FIXTURES / "android-payload" / "ota.zip").read_bytes()
+    usual = read_package(BytesSource(data), (), (), ReadLimits())
+    monkeypatch.setattr(jar_contents, "MAX_COMPARED_BYTES", 0)
+    facts = read_package(BytesSource(data), (), (), ReadLimits())
+    assert facts.problem is None
+    told = [fact for fact in facts.signatures if fact.scheme == "jar"]
+    assert [fact.problem.reason for fact in told if fact.problem] == [Reason.RESOURCE_LIMIT]
+    rest = [fact for fact in usual.signatures if fact.scheme != "jar"]
+    assert [fact for fact in facts.signatures if fact.scheme != "jar"] == rest

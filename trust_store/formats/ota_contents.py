@@ -59,8 +59,11 @@ class OTAContents:
         found: list[SignatureFact] = []
         if self._jar is not None:
             digests = {name: sink.digests for name, sink in self._sinks.items()}
-            judged = self._jar.judge(digests, self._names, scheme=jar.JAR)
-            found += [replace(fact, role=SignatureRole.REPORTED) for fact in judged.facts]
+            try:
+                judged = self._jar.judge(digests, self._names, scheme=jar.JAR)
+                found += [replace(fact, role=SignatureRole.REPORTED) for fact in judged.facts]
+            except READ_ERRORS as error:
+                self._jar_problem = problem_of(error)
         if self._payload is not None:
             source, payload, states = self._payload
             found += payload_facts(source, payload, states, role=SignatureRole.REPORTED)
