@@ -21,7 +21,11 @@ from tests.packages.pki import Issued, issue
 from trust_store.decode.asn1 import read_one
 from trust_store.decode.authenticode import ID_INDIRECT_DATA, parse_indirect, parse_message
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError
-from trust_store.model.package_facts import SignatureFact
+from trust_store.formats.detect import read_package
+from trust_store.formats.protocol import ReadLimits, SideMaterial
+from trust_store.formats.streaming import BytesSource
+from trust_store.model.package_facts import SideFile, SignatureFact, SignatureOrigin
+from trust_store.model.verdict import Reason
 from trust_store.signatures import schemes
 from trust_store.signatures.authenticode import SCHEMES, read_embedded
 from trust_store.signatures.protocol import CandidateKey
@@ -189,6 +193,18 @@ def test_a_message_full_of_certificates() -> None:
     made = signed_data([info], [*others, EC], content=INDIRECT, content_type=INDIRECT_DATA)
     checks = schemes.with_candidates(fact_of(made), ()).key_checks
     assert [(check.key, check.holds) for check in checks] == [(hashlib.sha256(EC.der).hexdigest(), True)]
-    likeliest = schemes._likeliest(fact_of(made))
+    likeliest = schemes.likeliest(fact_of(made))
     assert likeliest[0] == EC.der
     assert len(likeliest) == schemes.MAX_CARRIED_CERTIFICATES
+
+
+@pytest.mark.parametrize(("files", "read"), [(4, True), (5, False)])
+def test_more_signatures_than_anybody_makes(files: int, read: bool) -> None:  # noqa: FBT001 - what is expected
+    """Every signature is tried with keys and judged: a package with more than 256, in files of 64 each, is not."""
+    made = signed_data([Signer(EC).info(b"a file")] * 64, [EC], content=None)
+    side = tuple(SideMaterial(SideFile(f"{n}.p7s", "0" * 64), SignatureOrigin.GIVEN, made) for n in range(files))
+    facts = read_package(BytesSource(b"a file"), side, (), ReadLimits())
+    assert (facts.problem is None) is read
+    assert len(facts.signatures) == (64 * files if read else 0)
+    if facts.problem is not None:
+        assert facts.problem.reason is Reason.RESOURCE_LIMIT

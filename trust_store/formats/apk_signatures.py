@@ -19,6 +19,7 @@ from trust_store.quick_dataclass import dataclass
 from trust_store.signatures import apk
 from trust_store.signatures.jar import SCHEMES as JAR_SCHEMES
 from trust_store.signatures.protocol import X509, CandidateKey
+from trust_store.signatures.schemes import likeliest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,7 +203,7 @@ def _number(value: bytes | None) -> int | None:
 def signer_certificate(fact: SignatureFact) -> bytes | None:
     """The certificate, among those it carries, under which a JAR signature holds; several may be of the name that it states."""
     scheme = JAR_SCHEMES[fact.scheme]
-    for certificate in fact.certificates:
+    for certificate in likeliest(fact):
         check = scheme.holds(fact, CandidateKey(X509, certificate))
         if check is not None and check.holds:
             return certificate

@@ -14,7 +14,13 @@ from trust_store.formats.side_signatures import problem_of
 from trust_store.formats.streaming import BytesSource, FileSource, PackageStream
 from trust_store.model.package_facts import Coverage, Member, PackageFacts, Problem, SignatureOrigin
 from trust_store.model.verdict import Reason
-from trust_store.signatures.schemes import OPENPGP, SCHEMES, with_candidates, without_long_message
+from trust_store.signatures.schemes import (
+    MAX_CARRIED_CERTIFICATES,
+    OPENPGP,
+    SCHEMES,
+    with_candidates,
+    without_long_message,
+)
 
 if TYPE_CHECKING:
     from trust_store.formats.protocol import MemberPackage, PackageReader, PackageSource, ReadLimits, SideMaterial
@@ -22,6 +28,10 @@ if TYPE_CHECKING:
     from trust_store.signatures.protocol import CandidateKey
 
 MAX_OPINIONS = 8
+MAX_SIGNATURES = 256
+"""Of one package, beside it and in it: each is tried with keys and judged."""
+MAX_CARRIED_TRIED = 512
+"""Certificates that signatures carry and are tried with, of all signatures of one package together: at least one of each."""
 MAX_PRODUCT_CHARACTERS = 1024
 MAX_MEMBER_DEPTH = 2
 MAX_MEMBERS = 64
@@ -85,6 +95,8 @@ def _read(
         facts = replace(facts, format=reader.NAME, reader_version=reader.VERSION)
         reading = reader.read(source, side, limits)
         _require_short(reading.product)
+        if len(reading.signatures) > MAX_SIGNATURES:
+            raise ResourceLimitError(f"{len(reading.signatures)} signatures")
     except TrustStoreError as error:
         reading = Reading(_sha256(source), (), Coverage(), problem_of(error))
     signatures = tuple(_tried(n, fact, candidates, source, reading) for n, fact in enumerate(reading.signatures))
@@ -208,7 +220,8 @@ def _tried(
     number: int, fact: SignatureFact, candidates: tuple[CandidateKey, ...], source: PackageSource, reading: Reading
 ) -> SignatureFact:
     """``fact`` with its key checks, and the second opinion on each OpenPGP key under which it holds."""
-    fact = with_candidates(fact, candidates)
+    most = max(1, min(MAX_CARRIED_CERTIFICATES, MAX_CARRIED_TRIED // max(1, len(reading.signatures))))
+    fact = with_candidates(fact, candidates, carried_certificates=most)
     if fact.scheme == OPENPGP and any(check.holds for check in fact.key_checks) and _is_shown(number, fact, reading):
         signed = _signed(number, fact, source, reading)
         checks = tuple(_with_opinion(check, fact, candidates, signed) for check in fact.key_checks)

@@ -135,10 +135,12 @@ def without_long_message(fact: SignatureFact) -> SignatureFact:
     return replace(fact, signed=b"") if long or (fact.scheme == OPENPGP and fact.signed) else fact
 
 
-def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> SignatureFact:
+def with_candidates(
+    fact: SignatureFact, candidates: Iterable[CandidateKey], *, carried_certificates: int = MAX_CARRIED_CERTIFICATES
+) -> SignatureFact:
     """``fact`` with a check for each further key that it may be by.
 
-    First the certificates (at most MAX_CARRIED_CERTIFICATES) and keys it carries, then ``candidates`` in their order, until
+    First the certificates (at most ``carried_certificates``) and keys it carries, then ``candidates`` in their order, until
     MAX_CANDIDATE_KEYS of either may have made it and were checked: keys that an attacker packs into a message take no place from those at
     hand. Checks made stay as they are.
     """
@@ -146,7 +148,7 @@ def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> 
     if scheme is None:
         return fact
     checks = {check.key: check for check in fact.key_checks}
-    carried = [CandidateKey("x509", certificate) for certificate in _likeliest(fact)]
+    carried = [CandidateKey("x509", certificate) for certificate in likeliest(fact, carried_certificates)]
     carried += [CandidateKey(key.kind, key.material) for key in fact.keys]
     if isinstance(scheme, DeterminedByKey):
         candidates = tuple(candidates)
@@ -156,9 +158,9 @@ def with_candidates(fact: SignatureFact, candidates: Iterable[CandidateKey]) -> 
     return replace(fact, key_checks=tuple(checks.values()))
 
 
-def _likeliest(fact: SignatureFact) -> tuple[bytes, ...]:
-    """The certificates that it carries, those first that the signature names: a message is full of others, each of which takes time."""
-    if len(fact.certificates) <= MAX_CARRIED_CERTIFICATES:
+def likeliest(fact: SignatureFact, most: int = MAX_CARRIED_CERTIFICATES) -> tuple[bytes, ...]:
+    """The certificates that it carries, those first that the signature names: a message may be full of others, each of which takes time."""
+    if len(fact.certificates) <= most:
         return fact.certificates
     from trust_store.decode.cms import certificate_names
     from trust_store.signatures.embedded import is_named
@@ -169,7 +171,7 @@ def _likeliest(fact: SignatureFact) -> tuple[bytes, ...]:
         except READ_ERRORS:
             return True
 
-    return tuple(sorted(fact.certificates, key=is_another)[:MAX_CARRIED_CERTIFICATES])
+    return tuple(sorted(fact.certificates, key=is_another)[:most])
 
 
 def _try(

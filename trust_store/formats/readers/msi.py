@@ -38,10 +38,10 @@ the root, over every other stream and the storages' classes; with `\\5MsiDigital
 
 Not covered and inert: the header, allocation tables and directory, which the strict walk checks ([MS-CFB]), sectors and ends of sectors
 that belong to nothing, the two streams themselves. Where there is no MsiDigitalSignatureEx nobody vouches for the streams' names but for
-their order, as Windows Installer has it. Two things are then asked for all the same: in a package a stream with the name of a table must
-be of one that the database lists (else `malformed`), and a first stream as long as a digest is `downgrade`, as it may be
-MsiDigitalSignatureEx under another name. Bytes after the last sector in use are uncovered content unless they are zeros. Product and
-version come from the Property table. Fixtures made by msibuild and osslsigncode."""
+their order, nor for where one ends and the next begins, as Windows Installer has it. Two things are then asked for all the same: in a
+package a stream with the name of a table must be of one that the database lists (else `malformed`), and a first stream as long as a
+digest is `downgrade`, as it may be MsiDigitalSignatureEx under another name. Bytes after the last sector in use are uncovered content
+unless they are zeros. Product and version come from the Property table. Fixtures made by msibuild and osslsigncode."""
 
 SIGNATURE, EXTENDED = "\x05DigitalSignature", "\x05MsiDigitalSignatureEx"
 _TRANSFORM, _PACKAGE, _PATCH = (bytes.fromhex(f"{kind}100c0000000000c000000000000046") for kind in ("82", "84", "86"))
