@@ -17,7 +17,7 @@ from trust_store.errors import READ_ERRORS, StoreInconsistentError
 from trust_store.model.identifiers import Identifier, IdentifierKind
 from trust_store.model.ratchet import names_of
 from trust_store.model.trust_anchor import AnchorKind, AnchorState
-from trust_store.model.trust_view import ANY_VENDOR, TrustView
+from trust_store.model.trust_view import ANY_VENDOR, DigestDecision, TrustView
 from trust_store.remembered import memory_folder
 from trust_store.signatures.protocol import MAX_CANDIDATE_KEYS, CandidateKey
 from trust_store.storage import anchors as rows
@@ -182,11 +182,7 @@ def trust_view(
         revocation = revocation_material.load(
             connection, revocation_material.about(facts, (s.anchor for s in chosen)), known_at=known_at
         )
-        decisions = tuple(
-            decision
-            for digest in (facts.every_digest if at else ())
-            for decision in in_effect(connection, digest, vendor_id, at, known_at)
-        )
+        decisions = _decisions(connection, facts, vendor_id, at, known_at) if at else ()
         held = concerning(connection, own, names_of(facts.product, name), at, known_at) if own is not None else ()
     standing = {s.anchor.id for s in chosen}
     certificates, keys = _untrusted(
@@ -362,6 +358,14 @@ def _lifted(stored: StoredAnchor, approved: Iterable[tuple[TrustAnchor, int]], v
         anchor.vendor_id in (stored.anchor.vendor_id, vendor_id) and lifts(anchor, since, stored)
         for anchor, since in approved
     )
+
+
+def _decisions(
+    connection: sqlite3.Connection, facts: PackageFacts, vendor_id: str | None, at: datetime, known_at: datetime | None
+) -> tuple[DigestDecision, ...]:
+    """Those about the package and the packages inside."""
+    found = (in_effect(connection, digest, vendor_id, at, known_at) for digest in facts.every_digest)
+    return tuple(decision for decisions in found for decision in decisions)
 
 
 def _untrusted(helping: Iterable[StoredAnchor]) -> tuple[tuple[Certificate, ...], tuple[OpenPGPKey, ...]]:
