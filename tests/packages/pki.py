@@ -94,8 +94,8 @@ def new_key(kind: str) -> Any:
         return rsa.generate_private_key(65537, int(kind[3:]))
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
-    curve = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}[kind]
-    return ec.generate_private_key(curve())
+    curves: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
+    return ec.generate_private_key(curves[kind])
 
 
 def issue(
@@ -108,7 +108,7 @@ def issue(
     end: datetime = END,
     eku: Sequence[x509.ObjectIdentifier] | None = (CODE_SIGNING,),
     key: Any = None,
-    digest: hashes.HashAlgorithm | None = None,
+    digest: Any = None,
 ) -> Issued:
     """A certificate below ``issuer`` (None: self-signed) with a new key of ``kind``."""
     key = key or new_key(kind)
