@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trust_store.package_craft import LIMITS, read
+from tests.trust_store.verdict_craft import anchor, ask
 from trust_store.decode.dm_verity import BLOCK_BYTES, HashTree, level_sizes
 from trust_store.decode.rauc_manifest import parse_manifest
 from trust_store.errors import READ_ERRORS, MalformedError, UnsupportedError
@@ -105,3 +106,21 @@ def test_any_bytes_raise_nothing_else(data: bytes, size: int) -> None:
         rauc.read(source, (), LIMITS)
     with contextlib.suppress(READ_ERRORS):
         parse_manifest(data)
+
+
+def test_every_signer_of_the_message_must_be_good(tmp_path: Path) -> None:
+    """A bundle that the vendor and a stranger signed in one message does not pass: RAUC wants every signer's certificate trusted."""
+    size = int.from_bytes(PLAIN[-8:], "big")
+    image = PLAIN[: -8 - size]
+    vendor, stranger = issue("Vendor", kind="p256"), issue("Stranger", kind="p256")
+    certificate, key = stranger.write(tmp_path, "stranger")
+
+    def bundle(*options: str) -> bytes:
+        message = cms(image, vendor, options=("-md", "sha256", *options))
+        return image + message + len(message).to_bytes(8, "big")
+
+    both = bundle("-signer", str(certificate), "-inkey", str(key))
+    trusted = [anchor(signer.der) for signer in (vendor, stranger)]
+    assert ask(read(bundle()), trusted[0]).reason is Reason.TRUSTED
+    assert ask(read(both), *trusted).reason is Reason.TRUSTED
+    assert ask(read(both), trusted[0]).reason is Reason.UNKNOWN_ROOT

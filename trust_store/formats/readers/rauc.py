@@ -6,6 +6,7 @@ everything before it; in the verity format the signed manifest is inside it and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trust_store.decode import cms as cms_message
@@ -15,7 +16,7 @@ from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedEr
 from trust_store.formats.protocol import Reading
 from trust_store.formats.side_signatures import SignatureFiles, joined, read_side
 from trust_store.formats.streaming import PackageStream, digests_of
-from trust_store.model.package_facts import Coverage, Problem, Product, SignatureOrigin, Uncovered
+from trust_store.model.package_facts import Coverage, Problem, Product, SignatureOrigin, SignatureRole, Uncovered
 from trust_store.model.verdict import Reason
 from trust_store.signatures.cms import pending_over_data
 from trust_store.signatures.protocol import MAX_SIGNATURE_FILE_BYTES
@@ -31,9 +32,9 @@ DOC = """A RAUC bundle (`.raucb`): a squashfs image with a CMS signature and its
 Plain format: the detached signature covers every byte before it. Verity format: the signature is over the manifest inside it, and the
 payload must be of the dm-verity root that the manifest names (SHA-256, 4096-byte blocks), the stored hash tree that very tree. Only the
 signature and its size are not covered. The compatible and version of a verity manifest are the product. A bundle in crypt format is
-`unsupported_format`: what it installs cannot be seen. A bundle with bytes appended has no signature at its end: `malformed`. One good
-signature suffices; RAUC looks at the certificate purpose that its configuration asks for, which is not known here: certificates for
-code signing serve, and those for mail alone (emailProtection), as in its default purpose smimesign."""
+`unsupported_format`: what it installs cannot be seen. A bundle with bytes appended has no signature at its end: `malformed`. Every signer
+of the message must be good, as RAUC has it. It looks at the certificate purpose that its configuration asks for, which is not known here:
+certificates for code signing serve, and those for mail alone (emailProtection), as in its default purpose smimesign."""
 
 MAGIC = b"hsqs"
 _TRAILER_BYTES = 8
@@ -92,7 +93,9 @@ def _read(
     if stream.take(len(tail)) != tail:
         raise MalformedError("RAUC: the signature changed while the bundle was being read")
     states = digests_of(cms_message.content_octets(message, max_bytes=MAX_MANIFEST_BYTES), wanted) if manifest else None
-    facts = tuple(pending.complete(states if states is not None else stream.snapshot) for pending in embedded)
+    completed = (pending.complete(states if states is not None else stream.snapshot) for pending in embedded)
+    # OpenSSL's CMS_verify, which RAUC asks, wants every signer of a message good
+    facts = tuple(replace(fact, role=SignatureRole.REQUIRED) for fact in completed)
     coverage = Coverage(start, (Uncovered(start=start, end=source.size, inert=True),))
     product = Product(manifest.compatible, manifest.version) if manifest and manifest.compatible else None
     return Reading(stream.sha256, facts + joined(files).complete(stream.states), coverage, problem, product=product)
