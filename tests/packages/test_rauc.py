@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.packages.generate.zip_containers import cms
+from tests.packages.pki import issue
 from tests.trust_store.package_craft import LIMITS, read
 from tests.trust_store.verdict_craft import anchor, ask
 from trust_store.decode.dm_verity import BLOCK_BYTES, HashTree, level_sizes
