@@ -44,3 +44,29 @@ def test_each_part_needs_a_good_signature(
 ) -> None:
     """Where parts of a package are signed apart, each needs a good signature, by as many keys as are asked for; no other part lends one."""
     assert next(iter(combine(signatures, required).reasons), None) is reason
+
+
+WEAK, REPORTED, REQUIRED = Reason.WEAK_ALGORITHM, SignatureRole.REPORTED, SignatureRole.REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("signatures", "reason"),
+    [
+        ([judged(None, WEAK), judged(None, GOOD)], None),
+        ([judged(None, WEAK)], WEAK),
+        ([judged(None, WEAK), judged(None, STRANGE)], WEAK),
+        ([judged(None, GOOD, role=REPORTED)], Reason.UNSIGNED),
+        ([judged(None, GOOD), judged(None, WEAK, role=REPORTED)], None),
+        ([judged(None, GOOD), judged(None, STRANGE, role=REPORTED)], None),
+        ([judged(None, GOOD), judged(None, BROKEN, role=REPORTED)], BROKEN),
+        ([judged(None, GOOD), judged(None, Reason.REVOKED, role=REPORTED)], Reason.REVOKED),
+        ([judged(None, STRANGE), judged(None, GOOD, role=REPORTED)], STRANGE),
+        ([judged(None, GOOD, role=REQUIRED), judged(None, STRANGE, role=REQUIRED)], STRANGE),
+        ([judged(None, GOOD, role=REQUIRED), judged(None, WEAK, role=REQUIRED)], WEAK),
+        ([judged(None, GOOD, role=REQUIRED), judged(None, STRANGE)], None),
+        ([judged(None, GOOD), judged(None, STRANGE, role=REQUIRED)], STRANGE),
+    ],
+)
+def test_a_signature_does_what_its_role_allows(signatures: list[JudgedSignature], reason: Reason | None) -> None:
+    """One good alternative suffices, each required one must be good, a reported one may fail a package and never passes it."""
+    assert next(iter(combine(signatures, 1).reasons), None) is reason

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from trust_store.verification.question import JudgedSignature
 
-BROKEN, INTACT = "broken", "intact"
+BROKEN = "broken"
 _DAMAGED = frozenset({Reason.MALFORMED, Reason.INVALID_SIGNATURE})
 
 
@@ -85,11 +85,11 @@ def _passes(signature: JudgedSignature) -> bool:
 def _speaks_against(signature: JudgedSignature) -> bool:
     """Whether anything at all is evidence against it: that it was costly to judge as well hides nothing.
 
-    That an intact signature is by a weak algorithm proves nothing and disproves nothing: beside a strong one (dual-signed packages,
-    a scheme below the one that decides) it is told, alone it does not suffice.
+    That a signature is by a weak algorithm proves nothing and disproves nothing: beside a strong one (dual-signed packages, a scheme
+    below the one that decides) it is told, alone it does not suffice. One that is broken says so by another reason.
     """
     against = {r for r in (signature.verdict.reason, *signature.verdict.also) if outcome_of(r) is Outcome.FAILED}
-    return bool(against) if signature.verdict.integrity != INTACT else bool(against - {Reason.WEAK_ALGORITHM})
+    return bool(against - {Reason.WEAK_ALGORITHM})
 
 
 def _deciding(signatures: Iterable[JudgedSignature]) -> list[JudgedSignature]:
