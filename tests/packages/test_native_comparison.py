@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.packages.table import cases, material
 from tests.simulator.vendor_pki import VendorPKI
 from tests.trust_store.verdict_craft import AT
 from trust_store.cli.verdict_text import verdict_lines
@@ -97,6 +98,17 @@ def test_openssl_agrees_about_a_real_package(folder: Path) -> None:
     for name, says in (("firmware.bin", Says.ACCEPTS), ("tampered.bin", Says.REJECTS)):
         _, compared = verifier().compare(question(folder, name), openssl)
         assert [(one.opinion.says, one.agrees) for one in compared] == [(says, True)], compared
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(("name", "says"), [("valid", Says.ACCEPTS), ("tampered", Says.REJECTS)])
+def test_rpmkeys_is_given_the_keys(name: str, says: Says) -> None:
+    """rpmkeys verifies under the keys at hand, in a database of its own, and says the same of a genuine and of a changed package."""
+    case = next(case for case in cases("rpm") if case.values["name"] == name)
+    anchors = material(case.paths("anchors"))
+    asked = CheckRequest(case.file, ExpectedVendor(None, "none"), anchors=anchors, only_supplied=True)
+    _, (compared,) = verifier().compare(asked, [tool for tool in TOOLS if tool.NAME == "rpmkeys"])
+    assert (compared.opinion.says, compared.agrees) == (says, True), compared
 
 
 def test_who_is_trusted_is_not_the_tools_to_say(folder: Path) -> None:

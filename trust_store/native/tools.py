@@ -89,8 +89,14 @@ def _rpmkeys(asked: Asked, run: Run) -> Opinion:
 
 
 def _armoured(key: bytes) -> bytes:
-    body = base64.encodebytes(key).decode()
-    return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}-----END PGP PUBLIC KEY BLOCK-----\n".encode()
+    """With the checksum that rpm insists on (RFC 4880 6.1)."""
+    crc = 0xB704CE
+    for octet in key:
+        crc ^= octet << 16
+        for _ in range(8):
+            crc = crc << 1 ^ (0x1864CFB if crc & 0x800000 else 0)
+    body, check = base64.encodebytes(key).decode(), base64.b64encode(crc.to_bytes(3, "big")).decode()
+    return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}={check}\n-----END PGP PUBLIC KEY BLOCK-----\n".encode()
 
 
 def _gpgv(asked: Asked, run: Run) -> Opinion:
