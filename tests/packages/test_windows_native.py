@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.packages.osslsigncode import READS_EVERYTHING, version
 from tests.packages.table import Case, cases, verdict_of
 from trust_store.model.identifiers import parse_time
 from trust_store.model.verdict import Outcome
@@ -48,6 +49,10 @@ DIFFERENCES = {
 """Where osslsigncode's verdict is another one than ours, and why."""
 
 
+NOT_BY_OLDER = {"catalog/cabinet", "pe/countersigned", "pe/countersigned_with_sha1", "pe/detached", "pe/stuffed"}
+"""What osslsigncode accepts from 2.9 on only, beside scripts."""
+
+
 def osslsigncode(case: Case, place: Path) -> bool:
     """Whether osslsigncode verifies the file under the anchors of the case, at its time."""
     anchors = [path.read_bytes() for path in (*case.paths("anchors"), *case.paths("untrusted"))]
@@ -75,6 +80,9 @@ def test_osslsigncode_says_the_same(case: Case, tmp_path: Path) -> None:
     """osslsigncode verifies exactly what passes here, but for the differences that are listed."""
     ours = verdict_of(case).outcome is Outcome.PASSED
     theirs = osslsigncode(case, tmp_path)
+    if version() < READS_EVERYTHING and (case.folder.name == "powershell" or case.id in NOT_BY_OLDER):
+        assert not theirs
+        return
     assert (theirs == ours) == (case.id not in DIFFERENCES), (ours, theirs, DIFFERENCES.get(case.id))
 
 
