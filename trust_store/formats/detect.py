@@ -17,7 +17,7 @@ from trust_store.model.verdict import Reason
 from trust_store.signatures.schemes import (
     MAX_CARRIED_CERTIFICATES,
     OPENPGP,
-    SCHEMES,
+    shaped,
     with_candidates,
     without_long_message,
 )
@@ -33,6 +33,12 @@ MAX_SIGNATURES = 256
 MAX_CARRIED_TRIED = 512
 """Certificates that signatures carry and are tried with, of all signatures of one package together: at least one of each."""
 MAX_PRODUCT_CHARACTERS = 1024
+MAX_SHOWN_MEMBER_BYTES = 64 * 1024 * 1024
+"""Of a larger package inside another the second OpenPGP reader judges the key alone: it takes a file, or bytes in memory."""
+MAX_SHOWN_BYTES = 1024 * 1024
+"""A larger file is not looked at to tell whether it is a signature."""
+_ANYTHING = "detached"
+"""The reader that takes whatever no other one does: only where there is a signature beside it."""
 MAX_MEMBER_DEPTH = 2
 MAX_MEMBERS = 64
 """Packages inside that are read, at all depths together."""
@@ -125,22 +131,13 @@ def _require_short(product: Product | None) -> None:
         raise ResourceLimitError(f"a name or version of more than {MAX_PRODUCT_CHARACTERS} characters")
 
 
-_ANYTHING = "detached"
-"""The reader that takes whatever no other one does: only where there is a signature beside it."""
-MAX_SHOWN_MEMBER_BYTES = 64 * 1024 * 1024
-"""Of a larger package inside another the second OpenPGP reader judges the key alone: it takes a file, or bytes in memory."""
-MAX_SHOWN_BYTES = 1024 * 1024
-"""A larger file is not looked at to tell whether it is a signature."""
-
-
 def _alone(source: PackageSource) -> str:
     """What there is to say about a file of no known format without a signature beside it: it may be the signature."""
     data = source.read_at(0, MAX_SHOWN_BYTES) if source.size <= MAX_SHOWN_BYTES else b""
-    schemes = (entry.load() for entry in SCHEMES if entry.beside and not entry.bare)
-    name = next((scheme.NAME for scheme in schemes if data and scheme.recognises(data)), None)
-    if name is None:
+    schemes = shaped(data) if data else ()
+    if not schemes:
         return "no known package format, and no signature beside it"
-    return f"a signature ({name}), which carries no package: name the package, and give this file with --signature"
+    return f"a signature ({schemes[0].NAME}), which carries no package: name the package, and give this file with --signature"
 
 
 def _container(source: PackageSource) -> str:

@@ -118,12 +118,17 @@ def scheme_named(name: str) -> SignatureScheme | None:
 
 def recognising(data: bytes) -> tuple[SignatureScheme, ...]:
     """Every scheme that claims ``data``; more than one means that it is ambiguous."""
-    for bare in (False, True):
-        schemes = (entry.load() for entry in SCHEMES if entry.beside and entry.bare is bare and entry.may_be_of(data))
-        found = tuple(scheme for scheme in schemes if scheme.recognises(data))
-        if found:
-            return found
-    return ()
+    return shaped(data) or _claiming(data, bare=True)
+
+
+def shaped(data: bytes) -> tuple[SignatureScheme, ...]:
+    """Those of them whose signatures have a shape of their own: a bare value may be anything."""
+    return _claiming(data, bare=False)
+
+
+def _claiming(data: bytes, *, bare: bool) -> tuple[SignatureScheme, ...]:
+    schemes = (entry.load() for entry in SCHEMES if entry.beside and entry.bare is bare and entry.may_be_of(data))
+    return tuple(scheme for scheme in schemes if scheme.recognises(data))
 
 
 def without_long_message(fact: SignatureFact) -> SignatureFact:
