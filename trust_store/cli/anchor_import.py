@@ -21,6 +21,7 @@ from trust_store.cli.output import write_line
 from trust_store.decisions import MAX_IMPORT_BYTES
 from trust_store.decode.key_files import read_key_file
 from trust_store.decode.key_readers.pkcs12 import PKCS12Reader
+from trust_store.decode.x509 import to_pem
 from trust_store.errors import MalformedError, ResourceLimitError, UnsupportedError, UsageError
 from trust_store.model.trust_anchor import AnchorKind, AnchorState, Purpose, TrustAnchor
 from trust_store.settings import load_trust_settings
@@ -170,7 +171,7 @@ def _requests(read: _Read) -> Iterator[tuple[bytes, tuple[KeyMaterial, ...], dic
         return
     for purposes in dict.fromkeys(key.constraints.purposes for key in read.contents.keys):
         keys = tuple(key for key in read.contents.keys if key.constraints.purposes == purposes)
-        yield _pem(keys), keys, {"purposes": list(purposes)} | own
+        yield to_pem(key.material for key in keys), keys, {"purposes": list(purposes)} | own
 
 
 def _propose_baseline(
@@ -178,7 +179,7 @@ def _propose_baseline(
 ) -> int:
     """One request for all files; plain certificates travel as one bundle, so that a folder of them is one file."""
     plain = {key.material: key for r in read for key in _plain_certificates(r)}
-    files = [_pem(plain.values())] if plain else []
+    files = [to_pem(key.material for key in plain.values())] if plain else []
     files += [r.data for r in read if r.contents is not None and not _plain_certificates(r)]
     if len(files) > MAX_BASELINE_FILES or sum(len(data) for data in files) > MAX_IMPORT_BYTES:
         raise UsageError(
@@ -200,11 +201,6 @@ def _plain_certificates(read: _Read) -> tuple[KeyMaterial, ...]:
         k.kind is AnchorKind.X509 and k.distrusted is None and k.constraints.purposes == ("code",) for k in keys
     )
     return keys if plain and not read.source.purposes else ()
-
-
-def _pem(keys: Iterable[KeyMaterial]) -> bytes:
-    blocks = (base64.encodebytes(key.material).decode() for key in keys)
-    return "".join(f"-----BEGIN CERTIFICATE-----\n{block}-----END CERTIFICATE-----\n" for block in blocks).encode()
 
 
 def _report(results: list[tuple[_Read, list[dict[str, Any]]]], vendor: str, *, bury: bool, as_json: bool) -> int:

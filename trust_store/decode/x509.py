@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import re
@@ -19,7 +20,7 @@ from trust_store.errors import MalformedError, ResourceLimitError
 from trust_store.model.certificate import Certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 MAX_CERTIFICATE_BYTES = 64 * 1024
@@ -74,6 +75,12 @@ def decode_readable(data: bytes) -> tuple[tuple[Certificate, ...], tuple[bytes, 
         except (MalformedError, ResourceLimitError):
             refused.append(block[1])
     return tuple(found), tuple(refused) if found or refused else (data,)
+
+
+def to_pem(certificates: Iterable[bytes]) -> bytes:
+    """DER certificates as PEM (RFC 7468 5.1), one after the other."""
+    blocks = (base64.encodebytes(der).decode() for der in certificates)
+    return "".join(f"-----BEGIN CERTIFICATE-----\n{block}-----END CERTIFICATE-----\n" for block in blocks).encode()
 
 
 def pem_blocks(data: bytes, label: bytes) -> list[bytes]:

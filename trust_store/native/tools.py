@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from trust_store.decode.x509 import to_pem
 from trust_store.native.protocol import Asked, NativeTool, Opinion, Says
 from trust_store.quick_dataclass import dataclass
 
@@ -40,11 +41,6 @@ def _best(tool: str, opinions: list[Opinion]) -> Opinion:
 def _written(path: Path, data: bytes) -> str:
     path.write_bytes(data)
     return str(path)
-
-
-def _pem(certificates: Iterable[bytes]) -> bytes:
-    blocks = (base64.encodebytes(der).decode() for der in certificates)
-    return "".join(f"-----BEGIN CERTIFICATE-----\n{block}-----END CERTIFICATE-----\n" for block in blocks).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ def _gpgv(asked: Asked, run: Run) -> Opinion:
 
 def _openssl(asked: Asked, run: Run) -> Opinion:
     """``cms -verify -noverify``: the signature alone, with the certificates at hand beside those in the message."""
-    certificates = _written(asked.scratch / "certificates.pem", _pem(asked.of_kind("x509")))
+    certificates = _written(asked.scratch / "certificates.pem", to_pem(asked.of_kind("x509")))
     extra = ("-certfile", certificates) if asked.of_kind("x509") else ()
     found = []
     for side in asked.sides:
@@ -121,7 +117,7 @@ def _openssl(asked: Asked, run: Run) -> Opinion:
 
 def _osslsigncode(asked: Asked, run: Run) -> Opinion:
     """It judges chains as well; only what it says of the digests and of the signature itself is taken."""
-    anchors = _written(asked.scratch / "anchors.pem", _pem(asked.of_kind("x509")))
+    anchors = _written(asked.scratch / "anchors.pem", to_pem(asked.of_kind("x509")))
     ended = run("osslsigncode", "verify", "-CAfile", anchors, "-TSA-CAfile", anchors, "-in", str(asked.package))
     if ended.code == 0:
         return Opinion("osslsigncode", Says.ACCEPTS, ended.last_words)
