@@ -41,9 +41,8 @@ class BareKeyJudging(SignatureJudging):
     def judge(self) -> None:
         """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about the anchors on its key."""
         # (1) Arithmetic: a key that holds, else a key that is named and does not, else nobody to ask.
-        holding = [check for check in self._fact.key_checks if check.holds]
-        named = [check for check in self._fact.key_checks if not check.holds]
-        if not self._fact.content_matches or (named and not holding):
+        holding, named = self._holding, self._failing
+        if self._is_broken:
             self.integrity = "broken"
             self.findings.append(Finding(Reason.INVALID_SIGNATURE, NO_MATCH))
             self.signer = self._named([*holding, *named])

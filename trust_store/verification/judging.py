@@ -41,6 +41,8 @@ class SignatureJudging:
         self._fact, self._material, self._question = fact, material, question
         self._container, self._accept_claimed_time = container, accept_claimed_time
         self._budget = SignatureBudget(SIGNATURE_CHECKS)
+        self._holding = [check for check in fact.key_checks if check.holds]
+        self._failing = [check for check in fact.key_checks if not check.holds]
         self._proven_at: datetime | None = None
         self.at = question.at
         self.timestamped_at: datetime | None = None
@@ -57,6 +59,11 @@ class SignatureJudging:
     def judge(self) -> None:
         """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about its paths and anchors."""
         raise NotImplementedError
+
+    @property
+    def _is_broken(self) -> bool:
+        """The arithmetic: a key that holds decides, else one that is named and does not, else there is nobody to ask."""
+        return not self._fact.content_matches or bool(self._failing and not self._holding)
 
     def _judged_at(self, time: ValidationTime) -> None:
         """Take the proven time in place of the question's."""

@@ -91,10 +91,9 @@ class X509Judging(SignatureJudging):
     def judge(self) -> None:
         """Fill the attributes; ``findings`` are about the signature itself, ``outcomes`` about its paths."""
         # (1) Arithmetic: a key that holds, else a key that is named and does not, else nobody to ask.
-        holding = [check.key for check in self._fact.key_checks if check.holds]
-        named = [check.key for check in self._fact.key_checks if not check.holds]
-        if not self._fact.content_matches or (named and not holding):
-            self._broken(named)
+        holding = [check.key for check in self._holding]
+        if self._is_broken:
+            self._broken([check.key for check in self._failing])
             return
         if not holding:
             self._nobody()
